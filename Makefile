@@ -1,0 +1,75 @@
+# The two commands a newcomer needs are `make up` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN     := bin/edgewright
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Arguments for `make up`, for example: make up ARGS='--regions fra,iad,sin'
+ARGS    ?=
+
+up: build ## build everything and start it with the demo site
+	$(BIN) up --demo $(ARGS)
+
+build: web/dist/index.html ## build the dashboard and bin/edgewright
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/edgewright
+
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/package.json -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run --silent build
+
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+test: needs check-go build ## all tests: Go with the race detector on both databases, web, end to end in the browser
+	cd web && npm run --silent typecheck && npm run --silent lint && npm run --silent test
+	go test -race -timeout 15m ./...
+	$(MAKE) --no-print-directory e2e
+
+e2e: build ## end-to-end tests of the dashboard in Chromium
+	cd web && EDGEWRIGHT_BIN=$(CURDIR)/$(BIN) npm run --silent e2e
+
+check-go:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted; run make fmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+
+check: check-go lint gen-check ## formatting, vet, lint, generated files up to date
+
+lint: bin/tools/golangci-lint
+	bin/tools/golangci-lint run
+
+bin/tools/%: tools/go.mod tools/go.sum
+	@mkdir -p bin/tools
+	cd tools && go build -o ../bin/tools/ $$(go list -f '{{.ImportPath}}' tool | grep '/$*$$')
+
+gen: ## regenerate what is made from the Go types: api/openapi.json and the dashboard's types
+	@mkdir -p api
+	go run ./cmd/edgewright openapi > api/openapi.json.new && mv api/openapi.json.new api/openapi.json
+	cd web && npm run --silent gen
+
+gen-check: web/node_modules/.installed
+	@$(MAKE) --no-print-directory gen && git diff --exit-code --stat -- api web/src/api || { echo "generated files are out of date: commit what make gen made"; exit 1; }
+
+bench: build ## side by side with nginx, HAProxy, Caddy and Varnish; writes bench/results/
+	go run ./bench $(ARGS)
+
+fuzz: ## every fuzz target for FUZZTIME (default 30s) each
+	@for p in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -rhoE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -d' ' -f2); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+fmt: bin/tools/gofumpt ## format the Go and web sources
+	bin/tools/gofumpt -w $$(git ls-files '*.go')
+	cd web && npm run --silent fmt
+
+needs: ## check for, or as root on Debian install, what the tests use
+	@bash test/needs.sh
+
+clean: ## remove what was built
+	rm -rf bin web/dist/assets web/dist/index.html bench/results
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: up build test e2e check check-go lint gen gen-check bench fuzz fmt needs clean help
