@@ -1,0 +1,35 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The API that `npm run dev` talks to; the default of `edgewright up`.
+const api = process.env["EDGEWRIGHT_URL"] ?? "http://127.0.0.1:7070";
+
+export default defineConfig({
+  base: "/",
+  plugins: [react()],
+  resolve: { tsconfigPaths: true },
+  build: {
+    target: "es2022",
+    sourcemap: false,
+    assetsInlineLimit: 0, // data: URLs in styles would widen the policy
+    license: { fileName: "third-party-licenses.md" },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "react", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
+            { name: "mantine", test: /node_modules[\\/](@mantine|@floating-ui)[\\/]/ },
+            { name: "tanstack", test: /node_modules[\\/]@tanstack[\\/]/ },
+          ],
+        },
+      },
+    },
+  },
+  server: { proxy: { "/api": api, "/openapi.json": api } },
+  test: {
+    environment: "happy-dom",
+    include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/test/setup.ts"],
+    restoreMocks: true,
+  },
+});
