@@ -1,0 +1,258 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The states of a domain as a whole.
+const (
+	DomainPending = "pending_verification" // ownership is not proven yet
+	DomainIssuing = "issuing"              // a certificate is on its way
+	DomainActive  = "active"               // it is served over HTTPS
+	DomainError   = "error"                // Conditions and Certificate say what to do
+)
+
+// The methods of proving ownership.
+const (
+	VerifyDNS   = "dns"   // a TXT record
+	VerifyFile  = "file"  // a file below /.well-known
+	VerifyEmail = "email" // refused with fault.Unavailable where no mail is configured
+)
+
+// Domain is a domain and everything known of how it is served.
+type Domain struct {
+	ID            string       `json:"id"`
+	Domain        string       `json:"domain"`  // A-labels, lower case
+	Display       string       `json:"display"` // Unicode, for people
+	Project       string       `json:"project_id"`
+	Environment   string       `json:"environment"`
+	Revision      int64        `json:"revision"`
+	CreatedAt     time.Time    `json:"created_at"`
+	UpdatedAt     time.Time    `json:"updated_at"`
+	AutoConfigure bool         `json:"auto_configure"`
+	CDN           string       `json:"cdn"` // name of the CDN configuration
+	RedirectHTTPS bool         `json:"redirect_https"`
+	HSTS          *HSTS        `json:"hsts,omitempty"`
+	Origin        string       `json:"origin"` // URL of the first origin of its CDN configuration
+	Status        string       `json:"status"` // DomainPending ...
+	URL           string       `json:"url"`    // where a browser finds it
+	Verification  Verification `json:"verification"`
+	Certificate   *DomainCert  `json:"certificate,omitempty"`
+	Conditions    []Condition  `json:"conditions"`
+	Rollout       Rollout      `json:"rollout"`
+}
+
+// HSTS is the Strict-Transport-Security header (RFC 6797).
+type HSTS struct {
+	MaxAge            int  `json:"max_age"` // seconds
+	IncludeSubdomains bool `json:"include_subdomains,omitempty"`
+	Preload           bool `json:"preload,omitempty"`
+}
+
+// Verification is the state of the proof of ownership and what to publish.
+type Verification struct {
+	Required    bool              `json:"required"`
+	Status      string            `json:"status"` // verified, pending, not_required
+	Method      string            `json:"method,omitempty"`
+	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
+	CheckedAt   *time.Time        `json:"checked_at,omitempty"`
+	NextCheckAt *time.Time        `json:"next_check_at,omitempty"`
+	Records     []DNSRecord       `json:"records"`
+	File        *VerificationFile `json:"file,omitempty"`
+}
+
+// DNSRecord is a record to publish, and what resolvers answer at present.
+type DNSRecord struct {
+	Type     string           `json:"type"`
+	Name     string           `json:"name"`      // as most providers' forms want it, relative to the zone
+	FullName string           `json:"full_name"` // with the domain
+	Value    string           `json:"value"`
+	TTL      int              `json:"ttl"` // seconds
+	Found    bool             `json:"found"`
+	Seen     []ResolverAnswer `json:"seen,omitempty"`
+}
+
+// ResolverAnswer is what one resolver said.
+type ResolverAnswer struct {
+	Resolver string   `json:"resolver"`
+	Answers  []string `json:"answers"`
+	Error    string   `json:"error,omitempty"`
+}
+
+// VerificationFile is the file to publish for VerifyFile.
+type VerificationFile struct {
+	URL     string `json:"url"`
+	Content string `json:"content"`
+}
+
+// DomainCert is the certificate of a domain, in short.
+type DomainCert struct {
+	ID          string     `json:"id"`
+	State       string     `json:"state"`
+	Type        string     `json:"type"`
+	Issuer      string     `json:"issuer,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+	DaysLeft    *int       `json:"days_left,omitempty"`
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Reason      string     `json:"reason,omitempty"` // why there is none yet
+	Fix         string     `json:"fix,omitempty"`
+	NextAttempt *time.Time `json:"next_attempt,omitempty"`
+}
+
+// Condition is one observable fact: type, true|false|unknown, and what to do.
+type Condition struct {
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Since   time.Time `json:"since"`
+}
+
+// Rollout counts on how many edges something has arrived. Pending + Applied +
+// Verified + Rejected edges hold one or more of the documents concerned.
+type Rollout struct {
+	Documents int           `json:"documents,omitempty"`
+	Edges     int           `json:"edges"`
+	Pending   int           `json:"pending"`
+	Applied   int           `json:"applied"`
+	Verified  int           `json:"verified"`
+	Rejected  int           `json:"rejected"`
+	PerEdge   []EdgeRollout `json:"per_edge,omitempty"`
+}
+
+// EdgeRollout is how far something has come on one edge.
+type EdgeRollout struct {
+	Edge   string `json:"edge"`
+	Name   string `json:"name,omitempty"`
+	Region string `json:"region,omitempty"`
+	State  string `json:"state"` // pending, applied, verified, rejected
+	Reason string `json:"reason,omitempty"`
+}
+
+// Done says whether every edge has answered.
+func (r Rollout) Done() bool { return r.Pending == 0 && r.Applied == 0 }
+
+// AddDomain is what to add.
+type AddDomain struct {
+	Domain        string `json:"domain"`                   // as a person writes it; IDN and pasted URLs are understood
+	AutoConfigure bool   `json:"auto_configure"`           // issue and renew certificates, and configure DNS where possible
+	Origin        string `json:"origin,omitempty"`         // URL; makes a CDN configuration named after the domain
+	CDN           string `json:"cdn,omitempty"`            // name of an existing CDN configuration; "": "default"
+	RedirectHTTPS *bool  `json:"redirect_https,omitempty"` // nil: true
+	HSTS          *HSTS  `json:"hsts,omitempty"`
+}
+
+// AddedDomain is what became of it.
+type AddedDomain struct {
+	Domain               Domain `json:"domain_config"`
+	VerificationRequired bool   `json:"verification_required"`
+}
+
+// DomainPatch changes what is not nil.
+type DomainPatch struct {
+	AutoConfigure *bool   `json:"auto_configure,omitempty"`
+	CDN           *string `json:"cdn,omitempty"`
+	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
+	HSTS          *HSTS   `json:"hsts,omitempty"` // MaxAge 0 takes the header away
+}
+
+// VerifyResult is the outcome of a check of ownership.
+type VerifyResult struct {
+	Verified bool              `json:"verified"`
+	Records  []DNSRecord       `json:"dns_records"`
+	File     *VerificationFile `json:"file,omitempty"`
+	Domain   Domain            `json:"domain_config"`
+}
+
+func domainPath(domain string) string { return infra + "/domains/" + segment(domain) }
+
+// AddDomain adds a domain. Errors: fault.Invalid for what is no domain,
+// fault.Conflict when it is there already or belongs to another project.
+func (c *Client) AddDomain(ctx context.Context, d AddDomain) (*AddedDomain, error) {
+	out := new(AddedDomain)
+	_, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/domains", query: c.scoped(), body: d}, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PlanAddDomain tells what AddDomain would do.
+func (c *Client) PlanAddDomain(ctx context.Context, d AddDomain) (*Plan, error) {
+	return c.dryRun(ctx, call{method: http.MethodPost, path: infra + "/domains", body: d})
+}
+
+// Domains walks all domains of the project and environment.
+func (c *Client) Domains(ctx context.Context) iter.Seq2[Domain, error] {
+	return pages(ctx, func(ctx context.Context, cursor string) (Page[Domain], error) {
+		return list[Domain](ctx, c, infra+"/domains", "domains", c.scoped(), cursor)
+	})
+}
+
+// Domain returns one domain, or fault.NotFound.
+func (c *Client) Domain(ctx context.Context, domain string) (*Domain, error) {
+	out := new(Domain)
+	if err := c.domainCall(ctx, call{method: http.MethodGet, path: domainPath(domain)}, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// UpdateDomain changes a domain that the caller saw at the given revision.
+func (c *Client) UpdateDomain(ctx context.Context, domain string, revision int64, p DomainPatch) (*Domain, error) {
+	out := new(Domain)
+	if err := c.domainCall(ctx, call{method: http.MethodPatch, path: domainPath(domain), body: p, match: revision}, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PlanUpdateDomain tells what UpdateDomain would do.
+func (c *Client) PlanUpdateDomain(ctx context.Context, domain string, revision int64, p DomainPatch) (*Plan, error) {
+	return c.dryRun(ctx, call{method: http.MethodPatch, path: domainPath(domain), body: p, match: revision})
+}
+
+// RemoveDomain removes a domain that the caller saw at the given revision.
+func (c *Client) RemoveDomain(ctx context.Context, domain string, revision int64) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: domainPath(domain), query: c.scoped(), match: revision}, nil)
+	return err
+}
+
+// PlanRemoveDomain tells what RemoveDomain would do.
+func (c *Client) PlanRemoveDomain(ctx context.Context, domain string, revision int64) (*Plan, error) {
+	return c.dryRun(ctx, call{method: http.MethodDelete, path: domainPath(domain), match: revision})
+}
+
+// VerifyDomain checks ownership now. A proof that is not found is no error:
+// the result tells what was seen.
+func (c *Client) VerifyDomain(ctx context.Context, domain, method string) (*VerifyResult, error) {
+	out := new(VerifyResult)
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: domainPath(domain) + "/verify", query: c.scoped(),
+		body: map[string]string{"method": method},
+	}, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// domainCall makes a call that answers {"domain_config": ...} or the domain
+// itself.
+func (c *Client) domainCall(ctx context.Context, k call, out *Domain) error {
+	k.query = merge(c.scoped(), k.query)
+	wrapped := wrap[Domain]{name: "domain_config", out: out}
+	_, err := c.do(ctx, k, &wrapped)
+	return err
+}
+
+func merge(a, b url.Values) url.Values {
+	for k, v := range b {
+		a[k] = v
+	}
+	return a
+}
