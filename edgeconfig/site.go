@@ -112,8 +112,11 @@ type Challenge struct {
 // public key.
 type Keys struct {
 	Edge   string            `json:"edge"`
-	Groups map[string][]byte `json:"groups"` // group -> secrets.SealTo(edge public key, group key)
+	Groups map[string][]byte `json:"groups"` // group -> secrets.SealTo(edge public key, KeyContext(edge, group), group key)
 }
+
+// KeyContext is the context that an edge's copy of a group key is sealed under.
+func KeyContext(edge, group string) string { return "group-key/" + edge + "/" + group }
 
 // Platform is what holds for every site of the platform.
 type Platform struct {
