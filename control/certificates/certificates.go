@@ -1,0 +1,130 @@
+// Package certificates is the room of TLS certificates: which ones a project
+// wants, how they are obtained and renewed, and what state they are in.
+//
+// Types: Spec (names, type, renewal), Status (state, step, dates, failures,
+// next attempt), Certificate (the resource), Bundle (chain and key; only in the
+// Vault, under "certificate/<id>/<generation>").
+//
+// Use cases: Service.Provision (create and wait), Upload (the user's own PEM),
+// Renew, Get, List, Delete; Ensure, which the reconciler of domains calls.
+//
+// Interfaces needed: resource.Store, resource.Vault, Issuer (control/acme,
+// control/localca), optionally RenewalAdvisor (ARI), Ownership (is the name
+// verified for the project).
+//
+// Phases of the reconciler, per certificate: own the names? -> due? (no
+// certificate, names changed, renewal time reached, renewal asked for) ->
+// allowed now? (backoff 1, 10, 100 minutes, then daily, kept in status) ->
+// status "issuing" -> Issuer -> check what came -> Vault -> status "valid" with
+// the next renewal time. A custom certificate is only watched.
+package certificates
+
+import (
+	"time"
+
+	"github.com/edgewright/edgewright/control/resource"
+)
+
+// Kind is the kind of certificates; IDs begin with "crt_", the resource name is
+// the first of its domains.
+const Kind resource.Kind = "certificate"
+
+// Type says where a certificate comes from.
+type Type string
+
+// The types. TypeAuto is resolved to one of the others when it is created.
+const (
+	TypeAuto   Type = "auto"
+	TypeACME   Type = "lets_encrypt" // the ACME directory this platform is set to
+	TypeLocal  Type = "local"        // the platform's local CA, for names no public CA signs
+	TypeCustom Type = "custom"       // uploaded
+)
+
+// KeyType is the algorithm of a certificate's key.
+type KeyType string
+
+// The key types.
+const (
+	KeyP256    KeyType = "p256" // the default
+	KeyP384    KeyType = "p384"
+	KeyRSA2048 KeyType = "rsa2048"
+)
+
+// Spec is a certificate as wanted.
+type Spec struct {
+	Domains   []string `json:"domains"` // A-labels, wildcards; IP addresses for the local CA
+	Type      Type     `json:"type"`
+	AutoRenew bool     `json:"auto_renew"` // default true
+	KeyType   KeyType  `json:"key_type,omitempty"`
+	// Upload is the generation of an uploaded bundle in the Vault, for custom.
+	Upload int `json:"upload,omitempty"`
+	// Request grows each time a user asks for a new certificate before it is due.
+	Request int `json:"request,omitempty"`
+}
+
+// State is the one word on a certificate.
+type State string
+
+// The states.
+const (
+	StateNone     State = "none"     // nothing yet: Conditions say what is awaited
+	StateIssuing  State = "issuing"  // Step and StartedAt say how far
+	StateValid    State = "valid"    // served; a renewal may be under way (Step)
+	StateExpiring State = "expiring" // valid, but renewal is overdue or will not happen by itself
+	StateExpired  State = "expired"
+	StateFailed   State = "failed"   // LastError says why and what to do, NextAttempt when it is tried again
+	StateExternal State = "external" // TLS ends before our edges; nothing is issued
+)
+
+// Steps of an issuance.
+const (
+	StepOrder     = "order"     // telling the CA what is wanted
+	StepChallenge = "challenge" // waiting for the edges to hold the answer
+	StepValidate  = "validate"  // the CA looks at the edges
+	StepFinalize  = "finalize"  // the CA signs
+	StepStore     = "store"     // sealing the key
+)
+
+// Problem is why an issuance failed and what to do about it.
+type Problem struct {
+	Reason  string `json:"reason"`            // one CamelCase word for machines
+	Message string `json:"message"`           // what happened
+	Fix     string `json:"fix"`               // what to do
+	Detail  string `json:"detail,omitempty"`  // the CA's own words
+	Subject string `json:"subject,omitempty"` // the name concerned
+}
+
+// Status is what is known of a certificate.
+type Status struct {
+	State     State      `json:"state"`
+	Step      string     `json:"step,omitempty"`
+	StartedAt *time.Time `json:"started_at,omitempty"` // of the attempt under way
+	// Generation is the bundle in use, 0 when there is none.
+	Generation  int        `json:"generation,omitempty"`
+	Issuer      string     `json:"issuer,omitempty"` // common name of who signed
+	IssuedType  Type       `json:"issued_type,omitempty"`
+	NotBefore   *time.Time `json:"not_before,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+	Serial      string     `json:"serial,omitempty"`      // lower-case hex
+	Fingerprint string     `json:"fingerprint,omitempty"` // lower-case hex SHA-256 of the leaf
+	Names       []string   `json:"names,omitempty"`       // what the leaf is valid for
+	KeyType     string     `json:"key_type,omitempty"`
+
+	Failures    int         `json:"failures,omitempty"` // since the last success
+	FailedAt    []time.Time `json:"failed_at,omitempty"`
+	LastError   *Problem    `json:"last_error,omitempty"`
+	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
+	RenewAt     *time.Time  `json:"renew_at,omitempty"`
+	RenewBy     string      `json:"renew_by,omitempty"`    // "ari" or "lifetime"
+	AdviceAt    *time.Time  `json:"advice_at,omitempty"`   // when ARI is asked again
+	Request     int         `json:"request,omitempty"`     // the Spec.Request that was answered
+	Interrupted int         `json:"interrupted,omitempty"` // attempts that a restart cut off, since the last result
+
+	Conditions []resource.Condition `json:"conditions,omitempty"`
+}
+
+// Certificate is a certificate as stored.
+type Certificate = resource.Object[Spec, Status]
+
+// Decode turns a stored resource into a Certificate.
+func Decode(r resource.Resource) (Certificate, error) { return resource.Decode[Spec, Status](r) }
