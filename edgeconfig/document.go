@@ -32,6 +32,7 @@ const (
 	KindChallenge   = "challenge"   // body Challenge
 	KindKeys        = "keys"        // body Keys; scope is one edge
 	KindPlatform    = "platform"    // body Platform; exactly one, "platform/settings"
+	KindEdge        = "edge"        // body EdgeSettings; scope is one edge; the agent's own
 )
 
 // ScopeAll addresses every edge. Any other scope is an edge's ID.
@@ -103,7 +104,7 @@ func (d *Document) Verify(keys []ed25519.PublicKey) error {
 	}
 	input := d.SigningInput()
 	for _, k := range keys {
-		if ed25519.Verify(k, input, d.Signature) {
+		if len(k) == ed25519.PublicKeySize && ed25519.Verify(k, input, d.Signature) {
 			return nil
 		}
 	}

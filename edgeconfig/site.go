@@ -126,3 +126,10 @@ type Platform struct {
 	OriginRanges []string `json:"origin_ranges,omitempty"`
 	HTTPSPort    int      `json:"https_port"` // where redirects point; 443 is left out of URLs
 }
+
+// EdgeSettings is what the control plane wants of one edge as a whole.
+type EdgeSettings struct {
+	Edge      string   `json:"edge"`
+	Draining  bool     `json:"draining,omitempty"` // send clients elsewhere
+	TrustKeys [][]byte `json:"trust_keys"`         // Ed25519 public keys that sign documents, newest first
+}

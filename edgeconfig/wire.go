@@ -1,6 +1,12 @@
 package edgeconfig
 
-import "time"
+import (
+	"crypto/ed25519"
+	"strconv"
+	"time"
+
+	"github.com/edgewright/edgewright/fault"
+)
 
 // Subjects of the bus. Down subjects are published by the control plane only,
 // up subjects by the named edge only; credentials enforce it.
@@ -13,13 +19,32 @@ import "time"
 //	edgewright.up.<edge>.purged      PurgeReport
 //	edgewright.up.<edge>.heartbeat   Heartbeat
 //	edgewright.up.<edge>.rollup      Rollup (with an ID, so that a repeat counts once)
+//	edgewright.up.<edge>.manifest    request (empty), reply Manifest
 //	edgewright.up.<edge>.entries     request EntriesRequest, reply Entries
 //	edgewright.up.<edge>.documents   request DocumentsRequest, reply Documents
 //	edgewright.up.<edge>.purges      request PurgesRequest, reply Purges
+//	edgewright.up.<edge>.leave       request (empty), reply (empty): the edge goes for good
+//
+// A rollup may carry a reply subject; an empty reply then tells that it is
+// stored. Replies go to the asking edge's own inboxes only (InboxPrefix).
 const (
 	SubjectDown = "edgewright.down."
 	SubjectUp   = "edgewright.up."
+
+	SubjectDownAll  = SubjectDown + "all"
+	SubjectManifest = SubjectDown + "manifest"
+	SubjectPurge    = SubjectDown + "purge"
 )
+
+// SubjectDownTo is the subject of documents for one edge.
+func SubjectDownTo(edge string) string { return SubjectDown + edge }
+
+// SubjectUpOf is the subject on which an edge sends what ("ack", "purged", ...).
+func SubjectUpOf(edge, what string) string { return SubjectUp + edge + "." + what }
+
+// InboxPrefix is where an edge receives replies; the edge may subscribe to
+// nothing below another edge's.
+func InboxPrefix(edge string) string { return "_INBOX." + edge }
 
 // Buckets is the number of parts a manifest is compared in.
 const Buckets = 256
@@ -32,6 +57,13 @@ type Manifest struct {
 	PurgeSeq int64          `json:"purge"`   // the last purge
 	Digests  map[int]string `json:"digests"` // per bucket, of documents with ScopeAll; an empty bucket is absent
 	At       time.Time      `json:"at"`
+	Live     *LiveRequest   `json:"live,omitempty"` // somebody is watching
+}
+
+// LiveRequest asks edges for rollups of short spans, while somebody watches.
+type LiveRequest struct {
+	Seconds int       `json:"seconds"` // span of each; longer when the fleet is large
+	Until   time.Time `json:"until"`
 }
 
 // Entry names one version of one document.
@@ -48,9 +80,12 @@ type EntriesRequest struct {
 	Own     bool  `json:"own,omitempty"`
 }
 
-// Entries answers EntriesRequest.
+// Entries answers EntriesRequest. Buckets lists those that are answered, and
+// answered in full; what did not fit one reply is asked for again.
 type Entries struct {
 	Entries []Entry `json:"entries"`
+	Buckets []int   `json:"buckets,omitempty"`
+	Own     bool    `json:"own,omitempty"` // the edge's own are among the entries, all of them
 }
 
 // DocumentsRequest asks for documents by key. Keys beyond what fits one reply
@@ -69,11 +104,14 @@ type AckState string
 
 // Applied: the running configuration holds it. Verified: the edge asked itself
 // over its own listener and got the answer of that revision. Rejected: the
-// edge keeps what it had; Reason says why.
+// edge keeps what it had; Reason says why. Ahead: the edge holds this revision,
+// which the control plane does not know (it was restored from a backup), and
+// asks for a newer one or a tombstone.
 const (
 	Applied  AckState = "applied"
 	Verified AckState = "verified"
 	Rejected AckState = "rejected"
+	Ahead    AckState = "ahead"
 )
 
 // AckItem is the state of one document on one edge.
@@ -93,19 +131,20 @@ type Acknowledgement struct {
 
 // Heartbeat tells that an edge lives and what it holds.
 type Heartbeat struct {
-	Edge      string         `json:"edge"`
-	Region    string         `json:"region"`
-	Version   string         `json:"version"`
-	StartedAt time.Time      `json:"started_at"`
-	At        time.Time      `json:"at"`
-	HTTP      string         `json:"http"` // addresses as bound, "" when it has no listener
-	HTTPS     string         `json:"https"`
-	Simulated bool           `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
-	Draining  bool           `json:"draining,omitempty"`
-	PurgeSeq  int64          `json:"purge_seq"`
-	Digests   map[int]string `json:"digests"` // of the documents it has applied
-	Sites     int            `json:"sites"`
-	Live      Counters       `json:"live"` // of the last second, all sites
+	Edge      string    `json:"edge"`
+	Region    string    `json:"region"`
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	At        time.Time `json:"at"`
+	HTTP      string    `json:"http"` // addresses as bound, "" when it has no listener
+	HTTPS     string    `json:"https"`
+	Simulated bool      `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
+	Draining  bool      `json:"draining,omitempty"`
+	PurgeSeq  int64     `json:"purge_seq"`
+	Digest    string    `json:"digest"`   // RootDigest of the documents with ScopeAll it has applied
+	Rejected  int       `json:"rejected"` // documents of which it keeps an older version; Digest is "" then
+	Sites     int       `json:"sites"`
+	Live      Counters  `json:"live"` // of the last second, all sites
 }
 
 // Purge removes stored responses. It is kept by number: an edge that was away
@@ -120,6 +159,41 @@ type Purge struct {
 	All         bool      `json:"all,omitempty"`
 	At          time.Time `json:"at"`
 	Signature   []byte    `json:"signature"` // as Document's, over SigningInput
+}
+
+// SigningInput is what the signature of a purge covers: all of it.
+func (p *Purge) SigningInput() []byte {
+	b := make([]byte, 0, 256)
+	b = append(b, "edgewright purge v1\n"...)
+	b = strconv.AppendInt(b, p.Seq, 10)
+	for _, s := range []string{p.ID, p.Project, p.Environment, strconv.FormatBool(p.All), p.At.UTC().Format(time.RFC3339Nano)} {
+		b = append(b, '\n')
+		b = strconv.AppendQuote(b, s)
+	}
+	for _, list := range [][]string{p.Sites, p.Paths} {
+		b = append(b, '\n')
+		b = strconv.AppendInt(b, int64(len(list)), 10)
+		for _, s := range list {
+			b = append(b, ' ')
+			b = strconv.AppendQuote(b, s)
+		}
+	}
+	return b
+}
+
+// Sign sets Signature.
+func (p *Purge) Sign(key ed25519.PrivateKey) { p.Signature = ed25519.Sign(key, p.SigningInput()) }
+
+// Verify checks the signature against the control plane's public keys. Error:
+// Forbidden.
+func (p *Purge) Verify(keys []ed25519.PublicKey) error {
+	input := p.SigningInput()
+	for _, k := range keys {
+		if len(k) == ed25519.PublicKeySize && ed25519.Verify(k, input, p.Signature) {
+			return nil
+		}
+	}
+	return fault.New(fault.Forbidden, "purge %d is not signed by a control plane this edge trusts", p.Seq)
 }
 
 // PurgeReport acknowledges a purge: when it is sent, no stale byte is served
@@ -156,12 +230,60 @@ type Counters struct {
 	HandshakeErr int64            `json:"handshake_err,omitempty"`
 }
 
+// Add adds o to c.
+func (c *Counters) Add(o Counters) {
+	c.Requests += o.Requests
+	c.Bytes += o.Bytes
+	c.OriginBytes += o.OriginBytes
+	for i, n := range o.Status {
+		c.Status[i] += n
+	}
+	if len(o.Cache) > 0 && c.Cache == nil {
+		c.Cache = make(map[string]int64, len(o.Cache))
+	}
+	for outcome, n := range o.Cache {
+		c.Cache[outcome] += n
+	}
+	for i, n := range o.LatencyMS {
+		c.LatencyMS[i] += n
+	}
+	c.OriginErrors += o.OriginErrors
+	c.Handshakes += o.Handshakes
+	c.HandshakeErr += o.HandshakeErr
+}
+
 // HistogramBounds are the upper bounds of latency buckets in milliseconds; the
 // last bucket is everything above.
 var HistogramBounds = [...]float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000}
 
 // Histogram counts observations per bucket of HistogramBounds.
 type Histogram [len(HistogramBounds) + 1]int64
+
+// Quantile estimates the q-th quantile (0 to 1) in milliseconds, by linear
+// interpolation within a bucket; the last bucket answers its lower bound. It is
+// 0 when nothing was observed.
+func (h *Histogram) Quantile(q float64) float64 {
+	var total int64
+	for _, n := range h {
+		total += n
+	}
+	rank, seen := q*float64(total), 0.0
+	for i, n := range h {
+		if n == 0 || seen+float64(n) < rank {
+			seen += float64(n)
+			continue
+		}
+		low := 0.0
+		if i > 0 {
+			low = HistogramBounds[i-1]
+		}
+		if i == len(HistogramBounds) {
+			return low
+		}
+		return low + (HistogramBounds[i]-low)*(rank-seen)/float64(n)
+	}
+	return 0
+}
 
 // Rollup is what one edge counted in one span, per site.
 type Rollup struct {
