@@ -47,6 +47,10 @@ type Cause struct {
 type Commit struct {
 	Changes []Change
 	Cause   Cause
+	// Plan is the ID of the plan this commit carries out, if any. The store
+	// marks a stored plan as applied in the same transaction, and refuses one
+	// that already was (Conflict).
+	Plan string
 }
 
 // Committed is what became of a commit.
@@ -56,15 +60,17 @@ type Committed struct {
 	Resources []Resource // in the order of the changes; a deleted one as it last was
 }
 
-// Query selects resources of one kind. Empty strings select all, but
-// PlatformOnly narrows to Project "".
+// Query selects resources. Empty strings select all (an empty Kind: every
+// kind), but PlatformOnly narrows to Project "".
 type Query struct {
 	Kind        Kind
 	Project     string
 	Environment string
 	Name        string
-	Limit       int    // 0: 100; at most 1000
-	Cursor      string // Page.Next of the page before
+	// PlatformOnly selects what belongs to the platform, not to a project.
+	PlatformOnly bool
+	Limit        int    // 0: 100; at most 1000
+	Cursor       string // Page.Next of the page before
 }
 
 // Page is a part of a list, ordered by ID.
@@ -100,8 +106,9 @@ type Entry struct {
 	Project     string          `json:"project_id,omitempty"`
 	Environment string          `json:"environment,omitempty"`
 	Name        string          `json:"name"`
-	Before      json.RawMessage `json:"before,omitempty"` // the spec; absent for create
-	After       json.RawMessage `json:"after,omitempty"`  // the spec; absent for delete
+	OldName     string          `json:"old_name,omitempty"` // when the change renamed it
+	Before      json.RawMessage `json:"before,omitempty"`   // the spec; absent for create
+	After       json.RawMessage `json:"after,omitempty"`    // the spec; absent for delete
 }
 
 // Revision is an accepted commit, as history keeps it.

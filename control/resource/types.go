@@ -1,0 +1,84 @@
+package resource
+
+import "encoding/json"
+
+// Scope says what a kind's resources belong to, and so which of Project and
+// Environment they carry.
+type Scope string
+
+// The scopes.
+const (
+	ScopePlatform    Scope = "platform"    // neither project nor environment
+	ScopeProject     Scope = "project"     // a project
+	ScopeEnvironment Scope = "environment" // a project and one of its environments
+)
+
+// Reference is what one resource's spec says of another, in the same project
+// and environment.
+type Reference struct {
+	Kind Kind
+	Name string // either Name or ID
+	ID   string
+	// Optional is true when the referring resource is valid before the other
+	// exists. A plan then warns instead of refusing.
+	Optional bool
+}
+
+// Type is what planning needs to know of a kind. Each room exports its own.
+type Type struct {
+	Kind   Kind
+	Prefix string // of IDs: "dom"
+	Scope  Scope
+
+	// CanonicalName returns the form in which a name is stored ("Shop.Example"
+	// -> "shop.example"). nil: names are stored as written.
+	CanonicalName func(name string) (string, error)
+
+	// Normalize decodes a spec strictly, fills in defaults and validates. Its
+	// faults carry pointers into the spec. It is idempotent.
+	Normalize func(name string, spec json.RawMessage) (json.RawMessage, error)
+
+	// References lists what the spec refers to. nil: nothing.
+	References func(spec json.RawMessage) []Reference
+
+	// Derived reports that the platform made this resource by itself, as it
+	// does a certificate for a verified domain. Plans neither prune nor roll
+	// back such a resource, and it does not hold what it refers to. nil: never.
+	Derived func(spec json.RawMessage) bool
+}
+
+// NewID returns an ID for a new resource of this type.
+func (t Type) NewID() string { return NewID(t.Prefix) }
+
+func (t Type) derived(spec json.RawMessage) bool { return t.Derived != nil && t.Derived(spec) }
+
+func (t Type) references(spec json.RawMessage) []Reference {
+	if t.References == nil || len(spec) == 0 {
+		return nil
+	}
+	return t.References(spec)
+}
+
+// Types is the table of kinds; cmd builds it from the rooms.
+type Types []Type
+
+// Of returns the type of a kind.
+func (t Types) Of(kind Kind) (Type, bool) {
+	for _, typ := range t {
+		if typ.Kind == kind {
+			return typ, true
+		}
+	}
+	return Type{}, false
+}
+
+// Kinds returns the kinds of a scope, in the table's order.
+func (t Types) Kinds(scope Scope) []Kind {
+	var kinds []Kind
+	for _, typ := range t {
+		if typ.Scope == scope {
+			kinds = append(kinds, typ.Kind)
+		}
+	}
+	return kinds
+}
