@@ -1,0 +1,395 @@
+package domains
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+const (
+	challengeLabel = "_edgewright-challenge"
+	challengePath  = "/.well-known/edgewright-verification/"
+	tokenKeyName   = "domains/token-key"
+	recordTTL      = 300 // seconds
+)
+
+// VerifyResult is what a check found.
+type VerifyResult struct {
+	Verified bool
+	Records  []DNSRecord
+	File     *File
+	Domain   Domain
+}
+
+// Verify looks for proof now, by a method ("": what the domain prefers). That
+// nothing is found is no error: the Ownership condition says what was seen.
+// Errors: NotFound, Invalid (unknown method, file for a wildcard), Unavailable
+// (email: this platform sends no mail).
+func (s *Service) Verify(ctx context.Context, project, environment, domain, method string) (VerifyResult, error) {
+	d, err := s.Get(ctx, project, environment, domain)
+	if err != nil {
+		return VerifyResult{}, err
+	}
+	mode := checkPreferred
+	switch method {
+	case "":
+	case MethodDNS:
+		mode = checkDNS
+	case MethodFile:
+		if strings.HasPrefix(d.Name, "*.") {
+			return VerifyResult{}, fault.InvalidField("/method", "a file proves one host, not a wildcard", `use "dns"`)
+		}
+		mode = checkFile
+	case MethodEmail:
+		return VerifyResult{}, fault.New(fault.Unavailable, "verification by e-mail needs outgoing mail, which this platform is not set up for: use the method dns (a TXT record) or file (a file on your present server)").About("domain " + d.Name)
+	default:
+		return VerifyResult{}, fault.InvalidField("/method", fmt.Sprintf("%q is not a method", method), `use "dns" or "file"`)
+	}
+	if d, err = s.refresh(ctx, d, mode); err != nil {
+		return VerifyResult{}, err
+	}
+	return VerifyResult{Verified: d.Status.Verified, Records: d.Status.Records, File: d.Status.File, Domain: d}, nil
+}
+
+type checkMode int
+
+const (
+	checkNothing   checkMode = iota // bring the status in line with the claim only
+	checkPreferred                  // the domain's method, or DNS, then file
+	checkDNS
+	checkFile
+)
+
+// finding is what one look at the world found about ownership.
+type finding struct {
+	verified   bool
+	method     string
+	verifiedAt time.Time
+
+	checked  bool
+	txt      []Seen // nil: not looked
+	txtFound bool
+	file     *File // nil: not looked
+
+	reason, message string // of Ownership when not verified; "": unchanged
+}
+
+// refresh finds out who owns the name, looks for proof as mode says, takes the
+// claim when there is proof, and writes the status.
+func (s *Service) refresh(ctx context.Context, d Domain, mode checkMode) (Domain, error) {
+	name, err := ParseName(d.Name)
+	if err != nil {
+		return d, err
+	}
+	found, err := s.examine(ctx, d, name, mode)
+	if err != nil {
+		return d, err
+	}
+	return s.write(ctx, d.ID, func(d *Domain) { s.record(d, found) })
+}
+
+// examine is refresh without the writing of status.
+func (s *Service) examine(ctx context.Context, d Domain, name Name, mode checkMode) (finding, error) {
+	var f finding
+	held, err := s.holds(ctx, d, &f)
+	if err != nil {
+		return f, err
+	}
+	proven := ""
+	switch {
+	case s.free(name):
+		proven = MethodNotRequired
+	case mode != checkNothing:
+		proven = s.look(ctx, d, name, mode, &f)
+	}
+	if held || proven == "" {
+		return f, nil
+	}
+	err = s.take(ctx, d, name, proven, resource.Cause{Actor: "system verification", Via: "system"})
+	switch {
+	case err == nil:
+		_, err = s.holds(ctx, d, &f)
+		return f, err
+	case fault.Is(err, fault.Conflict):
+		f.reason, f.message = "ClaimedElsewhere", plain(err)
+		return f, nil
+	default:
+		return f, err
+	}
+}
+
+// holds reports whether the domain has the claim on its name, and notes it.
+func (s *Service) holds(ctx context.Context, d Domain, f *finding) (bool, error) {
+	r, err := s.findClaim(ctx, d.Name)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	claim, err := DecodeClaim(r)
+	if err != nil || claim.Spec.DomainID != d.ID {
+		return false, err
+	}
+	f.verified, f.method, f.verifiedAt = true, claim.Spec.Method, r.UpdatedAt
+	return true, nil
+}
+
+// look checks the world for proof and returns the method that gave it, or "".
+func (s *Service) look(ctx context.Context, d Domain, name Name, mode checkMode, f *finding) string {
+	f.checked = true
+	if mode == checkPreferred && d.Spec.Method == MethodFile {
+		mode = checkFile
+	}
+	if mode != checkFile {
+		record := challengeName(name)
+		f.txt = s.Resolvers.Lookup(ctx, record, "TXT")
+		f.txtFound, f.reason, f.message = judgeTXT(record, d.Status.VerificationToken, f.txt)
+		if f.txtFound {
+			return MethodDNS
+		}
+	}
+	if mode == checkDNS || name.Wildcard || d.Status.File == nil {
+		return ""
+	}
+	file := *d.Status.File
+	err := s.fetchFile(ctx, file)
+	file.Found, file.Error = err == nil, ""
+	if err == nil {
+		f.file = &file
+		return MethodFile
+	}
+	file.Error = plain(err)
+	f.file = &file
+	if mode == checkFile {
+		f.reason, f.message = "FileNotFound", fmt.Sprintf("the file at %s was not found: %s. Put it there with exactly the content shown, then check again", file.URL, file.Error)
+	}
+	return ""
+}
+
+// fetchFile looks at the file over http, then https for servers without http.
+func (s *Service) fetchFile(ctx context.Context, file File) error {
+	if s.Fetcher == nil {
+		return fault.New(fault.Unavailable, "files are not fetched here")
+	}
+	body, err := s.Fetcher.Fetch(ctx, file.URL)
+	if err == nil && strings.TrimSpace(string(body)) == file.Content {
+		return nil
+	}
+	secure, secureErr := s.Fetcher.Fetch(ctx, "https://"+strings.TrimPrefix(file.URL, "http://"))
+	if secureErr == nil && strings.TrimSpace(string(secure)) == file.Content {
+		return nil
+	}
+	if err == nil || secureErr == nil {
+		return fault.New(fault.Invalid, "there is something else at this address")
+	}
+	return err
+}
+
+// judgeTXT says whether the record counts as seen: at least half of the
+// resolvers must see it, so that one poisoned cache cannot give a name away.
+func judgeTXT(name, token string, seen []Seen) (found bool, reason, message string) {
+	var with, failed int
+	var others []string
+	for _, s := range seen {
+		switch {
+		case slices.ContainsFunc(s.Answers, func(a string) bool { return strings.TrimSpace(a) == token }):
+			with++
+		case s.Error != "" && s.Error != errNoName.Error():
+			failed++
+		default:
+			others = append(others, s.Answers...)
+		}
+	}
+	switch {
+	case with > 0 && 2*with >= len(seen):
+		return true, "", ""
+	case with > 0:
+		return false, "Spreading", fmt.Sprintf("%d of %d resolvers see the TXT record at %s: the others follow when their caches expire", with, len(seen), name)
+	case len(seen) == 0 || failed == len(seen):
+		return false, "LookupFailed", fmt.Sprintf("no resolver answered for %s: the zone's name servers may be unreachable, or the resolvers of this platform are", name)
+	case len(others) > 0:
+		return false, "RecordWrong", fmt.Sprintf("the TXT record at %s says %q: set it to %q, or add that as a second record", name, others[0], token)
+	default:
+		return false, "RecordNotFound", fmt.Sprintf("there is no TXT record at %s yet: add it with the value %q", name, token)
+	}
+}
+
+func challengeName(name Name) string { return challengeLabel + "." + name.Base }
+
+// record writes a finding into the status.
+func (s *Service) record(d *Domain, f finding) {
+	now := s.Now().UTC().Truncate(time.Second)
+	st := &d.Status
+	if f.checked {
+		st.CheckedAt = &now
+	}
+	for i := range st.Records {
+		if r := &st.Records[i]; r.Purpose == PurposeOwnership && f.txt != nil {
+			r.Seen, r.Found = f.txt, f.txtFound
+		}
+	}
+	if f.file != nil && st.File != nil {
+		st.File.Found, st.File.Error = f.file.Found, f.file.Error
+	}
+	if f.verified {
+		at := f.verifiedAt.UTC()
+		st.Verified, st.Method, st.VerifiedAt = true, f.method, &at
+		st.Attempts, st.NextCheckAt = 0, nil
+		c := resource.Condition{Type: Ownership, Status: resource.True, Reason: "Verified", Message: "verified by " + f.method, Since: now}
+		if f.method == MethodNotRequired {
+			c.Reason, c.Message = "NotRequired", "this name needs no proof"
+		}
+		st.Conditions = resource.SetCondition(st.Conditions, c)
+		return
+	}
+	st.Verified, st.Method, st.VerifiedAt = false, "", nil
+	if f.checked {
+		st.Attempts++
+		next := now.Add(checkInterval(st.Attempts))
+		st.NextCheckAt = &next
+	} else if st.NextCheckAt == nil {
+		st.NextCheckAt = &now
+	}
+	c, known := resource.ConditionOf(st.Conditions, Ownership)
+	if f.reason != "" {
+		c = resource.Condition{Type: Ownership, Status: resource.False, Reason: f.reason, Message: f.message, Since: now}
+	} else if !known || c.Status == resource.True {
+		c = resource.Condition{Type: Ownership, Status: resource.False, Reason: "Pending", Message: "not checked yet: set the TXT record or the file", Since: now}
+	}
+	st.Conditions = resource.SetCondition(st.Conditions, c)
+}
+
+// checkInterval is the wait after so many checks in vain: seconds while the user
+// is likely at the keyboard, a day once the domain looks forgotten.
+func checkInterval(attempts int) time.Duration {
+	switch {
+	case attempts < 60: // ten minutes
+		return 10 * time.Second
+	case attempts < 180: // an hour more
+		return 30 * time.Second
+	case attempts < 450: // a day
+		return 5 * time.Minute
+	case attempts < 450+24*14:
+		return time.Hour
+	default:
+		return 24 * time.Hour
+	}
+}
+
+// write changes a domain's status: the change is applied to the latest one, and
+// again when somebody else wrote in between.
+func (s *Service) write(ctx context.Context, id string, change func(*Domain)) (Domain, error) {
+	const attempts = 8
+	for attempt := 1; ; attempt++ {
+		r, err := s.Store.Get(ctx, Kind, id)
+		if err != nil {
+			return Domain{}, err
+		}
+		d, err := s.decode(ctx, r)
+		if err != nil {
+			return Domain{}, err
+		}
+		change(&d)
+		written, err := s.Store.PutStatus(ctx, Kind, id, mustJSON(d.Status), r.Seq)
+		if err == nil {
+			d.Meta = written.Meta
+			return d, nil
+		}
+		if attempt == attempts || !fault.Is(err, fault.Stale) {
+			return Domain{}, err
+		}
+	}
+}
+
+// decode decodes a stored domain and completes its status: token, records and
+// file are functions of the name, the platform's settings and what was seen.
+func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, error) {
+	d, err := Decode(r)
+	if err != nil {
+		return d, fault.New(fault.Internal, "a stored domain cannot be read: %w", err).About("domain " + r.Name)
+	}
+	name, err := ParseName(d.Name)
+	if err != nil {
+		return d, fault.New(fault.Internal, "a stored domain has a name that is none: %w", err).About("domain " + r.Name)
+	}
+	st := &d.Status
+	if st.VerificationToken == "" {
+		if st.VerificationToken, err = s.derive(ctx, "dns", d.Project, name.Base); err != nil {
+			return d, err
+		}
+	}
+	old := st.Records
+	if st.Records, err = s.records(ctx, name, st.VerificationToken); err != nil {
+		return d, err
+	}
+	for i := range st.Records {
+		for _, o := range old {
+			if r := &st.Records[i]; o.Purpose == r.Purpose && o.Type == r.Type && o.FullName == r.FullName && o.Value == r.Value {
+				r.Seen, r.Found = o.Seen, o.Found
+			}
+		}
+	}
+	if s.free(name) || name.Wildcard {
+		st.File = nil
+	} else if st.File == nil {
+		content, err := s.derive(ctx, "file", d.Project, name.Base)
+		if err != nil {
+			return d, err
+		}
+		st.File = &File{URL: "http://" + name.ASCII + challengePath + st.VerificationToken, Content: content}
+	}
+	return d, nil
+}
+
+// derive returns a token that is the same for a project and name, always, and
+// that nobody can compute for another project. The file's content cannot be
+// derived from its URL, so a server that repeats the URL proves nothing.
+func (s *Service) derive(ctx context.Context, purpose, project, name string) (string, error) {
+	key, err := s.tokenKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s\x00%s\x00%s", purpose, project, name)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:20])), nil
+}
+
+func (s *Service) tokenKey(ctx context.Context) ([]byte, error) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if s.key != nil {
+		return s.key, nil
+	}
+	key, err := s.Vault.Secret(ctx, tokenKeyName)
+	if fault.Is(err, fault.NotFound) {
+		fresh := make([]byte, 32)
+		rand.Read(fresh) // never fails
+		if err := s.Vault.PutSecret(ctx, tokenKeyName, fresh); err != nil {
+			return nil, err
+		}
+		key, err = s.Vault.Secret(ctx, tokenKeyName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.key = key
+	return key, nil
+}
+
+// plain is a fault's text without the resource it is about.
+func plain(err error) string {
+	if f, ok := err.(*fault.Error); ok {
+		return f.Message
+	}
+	return err.Error()
+}
