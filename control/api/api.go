@@ -1,0 +1,169 @@
+// Package api is the door of the control plane: REST over HTTP, described by
+// OpenAPI 3.1, with events as server-sent events. It turns requests into calls
+// of the rooms and their faults into problems (RFC 9457); it decides nothing
+// that a room could decide.
+//
+// Types: Server (an http.Handler), Options (the rooms and adapters it serves),
+// op (everything about an operation that is checked before its handler), and
+// the JSON types, one file a service. Interfaces: in ports.go, what it needs of
+// adapters.
+//
+// Phases of a request: request ID and panic guard (middleware.go) -> secure
+// headers -> route -> credentials, CSRF, If-Match (auth.go) -> Idempotency-Key
+// (idempotency.go) -> parse and validate (huma) -> project, environment and
+// permission (operation.go) -> handler -> audit record -> answer.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/projects"
+	"github.com/edgewright/edgewright/control/resource"
+)
+
+// infrastructure is the path of the product's own resources.
+const infrastructure = "/api/v1/infrastructure"
+
+// Options are what the API serves.
+type Options struct {
+	Store    resource.Store
+	Plans    resource.PlanStore
+	Types    resource.Types
+	Access   *access.Service
+	Projects *projects.Service
+
+	Version        string
+	PlatformDomain string
+	// PublicURL is where browsers reach the API, as "https://control.example.com",
+	// when a proxy stands before it; "": as requests say.
+	PublicURL string
+
+	Dashboard http.Handler                    // mounted at /; nil: none
+	Ready     func(ctx context.Context) error // for /readyz; nil: always ready
+	Metrics   prometheus.Gatherer             // for /metrics; nil: none
+
+	Logger *slog.Logger     // nil: discard
+	Now    func() time.Time // nil: time.Now
+}
+
+// Server is the API. It is an http.Handler.
+type Server struct {
+	options  Options
+	log      *slog.Logger
+	now      func() time.Time
+	access   *access.Service
+	projects *projects.Service
+	store    resource.Store
+
+	mux     *http.ServeMux
+	huma    huma.API
+	handler http.Handler
+}
+
+// New returns the API's server. It starts nothing; see Run.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		options: o, log: o.Logger, now: o.Now, access: o.Access, projects: o.Projects, store: o.Store,
+		mux: http.NewServeMux(),
+	}
+	s.huma = humago.New(s.mux, config(o.Version))
+	s.huma.UseMiddleware(s.authenticate)
+	s.addOperations()
+	finish(s.huma.OpenAPI())
+	s.addPages()
+	s.handler = s.chain(s.mux)
+	return s
+}
+
+func (s *Server) addOperations() {
+	s.addAccount()
+	s.addProjects()
+	s.addMembers()
+	s.addTokens()
+	s.addDomains()
+	s.addCertificates()
+	s.addCDN()
+	s.addPurges()
+	s.addEdges()
+	s.addRevisions()
+	s.addPlans()
+	s.addEvents()
+	s.addPlatform()
+}
+
+// ServeHTTP serves a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// OpenAPI returns the OpenAPI 3.1 document, indented, the same for the same
+// source.
+func OpenAPI() ([]byte, error) {
+	doc, err := json.MarshalIndent(New(Options{Version: "1"}).huma.OpenAPI(), "", "  ")
+	return append(doc, '\n'), err
+}
+
+// config is huma's, without the pages that need other hosts and without the
+// $schema links in bodies.
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("Edgewright", version)
+	c.Info.Description = "The API of an Edgewright control plane. Errors are application/problem+json with a stable code."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
+	c.CreateHooks = nil
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	c.Transformers = []huma.Transformer{reshape}
+	c.RejectUnknownQueryParameters = true
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", Description: "An API token, ew_..."},
+		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "Set by login. Writes also need the header X-Edgewright-CSRF: 1"},
+	}
+	return c
+}
+
+// finish corrects what huma cannot be told: arrays are never null.
+func finish(doc *huma.OpenAPI) {
+	seen := map[*huma.Schema]bool{}
+	var walk func(s *huma.Schema)
+	walk = func(s *huma.Schema) {
+		if s == nil || seen[s] {
+			return
+		}
+		seen[s] = true
+		if s.Type == huma.TypeArray {
+			s.Nullable = false
+		}
+		walk(s.Items)
+		for _, p := range s.Properties {
+			walk(p)
+		}
+		for _, one := range s.OneOf {
+			walk(one)
+		}
+	}
+	schemas := doc.Components.Schemas.Map()
+	delete(schemas, "ErrorModel") // huma's own errors leave as Problem
+	delete(schemas, "ErrorDetail")
+	for _, s := range schemas {
+		walk(s)
+	}
+}
+
+// LoginURL is the page that spends a one-time link's secret.
+func LoginURL(base, secret string) string {
+	return strings.TrimSuffix(base, "/") + "/login?" + url.Values{"link": {secret}}.Encode()
+}

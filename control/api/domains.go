@@ -1,0 +1,211 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/edgewright/edgewright/control/access"
+)
+
+// Domain is a name that is served, and everything known of how.
+type Domain struct {
+	ID            string       `json:"id"`
+	Domain        string       `json:"domain" doc:"A-labels, lower case"`
+	Display       string       `json:"display" doc:"Unicode, for people"`
+	Project       string       `json:"project_id"`
+	Environment   string       `json:"environment"`
+	Revision      int64        `json:"revision"`
+	CreatedAt     time.Time    `json:"created_at"`
+	UpdatedAt     time.Time    `json:"updated_at"`
+	AutoConfigure bool         `json:"auto_configure"`
+	CDN           string       `json:"cdn" doc:"Name of the CDN configuration"`
+	RedirectHTTPS bool         `json:"redirect_https"`
+	HSTS          *HSTS        `json:"hsts,omitempty"`
+	Origin        string       `json:"origin" doc:"URL of the first origin of its CDN configuration"`
+	Status        string       `json:"status" doc:"pending_verification, issuing, active or error"`
+	URL           string       `json:"url" doc:"Where a browser finds it"`
+	Verification  Verification `json:"verification"`
+	Certificate   DomainCert   `json:"certificate"`
+	Conditions    []Condition  `json:"conditions"`
+	Rollout       Rollout      `json:"rollout"`
+}
+
+// HSTS is the Strict-Transport-Security header (RFC 6797).
+type HSTS struct {
+	MaxAge            int  `json:"max_age" minimum:"0" maximum:"63072000" doc:"Seconds; 0 takes the header away"`
+	IncludeSubdomains bool `json:"include_subdomains,omitempty"`
+	Preload           bool `json:"preload,omitempty"`
+}
+
+// Verification is the state of the proof of ownership and what to publish.
+type Verification struct {
+	Required    bool              `json:"required"`
+	Status      string            `json:"status" doc:"verified, pending or not_required"`
+	Method      string            `json:"method,omitempty" doc:"dns or file"`
+	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
+	CheckedAt   *time.Time        `json:"checked_at,omitempty"`
+	NextCheckAt *time.Time        `json:"next_check_at,omitempty"`
+	Records     []DNSRecord       `json:"records"`
+	File        *VerificationFile `json:"file,omitempty"`
+}
+
+// DNSRecord is a record to publish, and what resolvers answer now.
+type DNSRecord struct {
+	Purpose  string           `json:"purpose" doc:"ownership or routing"`
+	Type     string           `json:"type"`
+	Name     string           `json:"name" doc:"Relative to the zone, as most DNS panels want it"`
+	FullName string           `json:"full_name"`
+	Value    string           `json:"value"`
+	TTL      int              `json:"ttl" doc:"Seconds; a suggestion"`
+	Found    bool             `json:"found"`
+	Seen     []ResolverAnswer `json:"seen"`
+}
+
+// ResolverAnswer is what one resolver said.
+type ResolverAnswer struct {
+	Resolver string   `json:"resolver"`
+	Answers  []string `json:"answers"`
+	Error    string   `json:"error,omitempty"`
+}
+
+// VerificationFile is a file to publish as proof.
+type VerificationFile struct {
+	URL     string `json:"url"`
+	Content string `json:"content"`
+	Found   bool   `json:"found"`
+	Error   string `json:"error,omitempty"`
+}
+
+// DomainCert is a domain's certificate, in short.
+type DomainCert struct {
+	ID          string     `json:"id,omitempty"`
+	State       string     `json:"state" doc:"none, issuing, valid, expiring, expired, failed or external"`
+	Step        string     `json:"step,omitempty"`
+	Type        string     `json:"type,omitempty"`
+	Issuer      string     `json:"issuer,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+	DaysLeft    *int       `json:"days_left,omitempty"`
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Reason      string     `json:"reason,omitempty" doc:"Why there is none yet"`
+	Fix         string     `json:"fix,omitempty"`
+	NextAttempt *time.Time `json:"next_attempt,omitempty"`
+}
+
+// AddDomain is a domain to be added.
+type AddDomain struct {
+	BodyProject
+	Domain        string `json:"domain" doc:"As a person writes it; IDN and pasted URLs are understood" maxLength:"2048"`
+	AutoConfigure *bool  `json:"auto_configure,omitempty" doc:"Default: true. Let Edgewright do what it can by itself"`
+	Origin        string `json:"origin,omitempty" doc:"URL of the origin; makes a CDN configuration named after the domain" maxLength:"2048"`
+	CDN           string `json:"cdn,omitempty" doc:"Name of an existing CDN configuration. Default: default" maxLength:"253"`
+	RedirectHTTPS *bool  `json:"redirect_https,omitempty" doc:"Default: true"`
+	HSTS          *HSTS  `json:"hsts,omitempty"`
+}
+
+// DomainAdded is an added domain.
+type DomainAdded struct {
+	Domain               Domain `json:"domain_config"`
+	VerificationRequired bool   `json:"verification_required"`
+}
+
+// DomainAnswer holds one domain.
+type DomainAnswer struct {
+	Domain Domain `json:"domain_config"`
+}
+
+// DomainList is a page of domains.
+type DomainList struct {
+	Domains    []Domain `json:"domains"`
+	NextCursor string   `json:"next_cursor"`
+}
+
+// DomainPatch changes what is present.
+type DomainPatch struct {
+	AutoConfigure *bool   `json:"auto_configure,omitempty"`
+	CDN           *string `json:"cdn,omitempty" maxLength:"253"`
+	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
+	HSTS          *HSTS   `json:"hsts,omitempty" doc:"max_age 0 takes the header away"`
+}
+
+// Verify asks for a check now.
+type Verify struct {
+	Method string `json:"method" doc:"dns, file or email" maxLength:"20"`
+}
+
+// Verified is the outcome of a check.
+type Verified struct {
+	Verified bool              `json:"verified"`
+	Records  []DNSRecord       `json:"dns_records"`
+	File     *VerificationFile `json:"file,omitempty"`
+	Domain   Domain            `json:"domain_config"`
+}
+
+type listDomainsInput struct {
+	InProject
+	InPage
+}
+
+type addDomainInput struct {
+	InProject
+	InDryRun
+	InKey
+	Body AddDomain
+}
+
+func (in addDomainInput) bodyScopeNames() (project, environment string) {
+	return in.Body.ProjectID, in.Body.Environment
+}
+
+type domainPath struct {
+	InProject
+	Domain string `path:"domain" doc:"The name, in A-labels or Unicode" maxLength:"512"`
+}
+
+type patchDomainInput struct {
+	domainPath
+	InDryRun
+	InMatch
+	Body DomainPatch
+}
+
+type deleteDomainInput struct {
+	domainPath
+	InDryRun
+	InMatch
+}
+
+type verifyDomainInput struct {
+	domainPath
+	InKey
+	Body Verify
+}
+
+func (s *Server) addDomains() {
+	const tag, path = "Domains", infrastructure + "/domains"
+	add(s, op{
+		method: http.MethodGet, path: path, id: "domains-list", tag: tag, summary: "Domains of an environment",
+		level: onProject, resource: access.Domains, verb: access.Read, answers: []answerDoc{{http.StatusOK, DomainList{}, ""}},
+	}, s.listDomains)
+	add(s, op{
+		method: http.MethodPost, path: path, id: "domains-add", tag: tag, summary: "Add a domain",
+		level: onProject, resource: access.Domains, verb: access.Write, answers: []answerDoc{{http.StatusCreated, DomainAdded{}, ""}},
+	}, s.addDomain)
+	add(s, op{
+		method: http.MethodGet, path: path + "/{domain}", id: "domains-get", tag: tag, summary: "One domain",
+		level: onProject, resource: access.Domains, verb: access.Read, answers: []answerDoc{{http.StatusOK, DomainAnswer{}, ""}},
+	}, s.getDomain)
+	add(s, op{
+		method: http.MethodPatch, path: path + "/{domain}", id: "domains-update", tag: tag, summary: "Change a domain",
+		level: onProject, resource: access.Domains, verb: access.Write, answers: []answerDoc{{http.StatusOK, DomainAnswer{}, ""}},
+	}, s.updateDomain)
+	add(s, op{
+		method: http.MethodDelete, path: path + "/{domain}", id: "domains-remove", tag: tag, summary: "Remove a domain",
+		level: onProject, resource: access.Domains, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
+	}, s.removeDomain)
+	add(s, op{
+		method: http.MethodPost, path: path + "/{domain}/verify", id: "domains-verify", tag: tag, summary: "Check ownership now",
+		doc:   "A proof that is not found is no error: the answer tells what was seen.",
+		level: onProject, resource: access.Domains, verb: access.Write, audit: "domain.verify",
+		answers: []answerDoc{{http.StatusOK, Verified{}, ""}},
+	}, s.verifyDomain)
+}
