@@ -10,21 +10,27 @@ import (
 // CDN is a CDN configuration: where content comes from and how it is cached.
 // Domains name the configuration they use.
 type CDN struct {
-	ID                string      `json:"id"`
-	Name              string      `json:"name"`
-	Project           string      `json:"project_id"`
-	Environment       string      `json:"environment"`
-	Revision          int64       `json:"revision"`
-	CreatedAt         time.Time   `json:"created_at"`
-	UpdatedAt         time.Time   `json:"updated_at"`
-	Origins           []Origin    `json:"origins"`
-	CacheRules        []CacheRule `json:"cache_rules"`
-	ConnectTimeoutMS  int         `json:"connect_timeout_ms,omitempty"`
-	ResponseTimeoutMS int         `json:"response_timeout_ms,omitempty"`
-	IdleTimeoutMS     int         `json:"idle_timeout_ms,omitempty"`
-	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`
-	Domains           []string    `json:"domains,omitempty"` // who uses it
-	Rollout           Rollout     `json:"rollout"`
+	ID           string      `json:"id"`
+	Name         string      `json:"name"`
+	Project      string      `json:"project_id"`
+	Environment  string      `json:"environment"`
+	Revision     int64       `json:"revision"`
+	CreatedAt    time.Time   `json:"created_at"`
+	UpdatedAt    time.Time   `json:"updated_at"`
+	Origins      []Origin    `json:"origins"`
+	CacheRules   []CacheRule `json:"cache_rules"`
+	Timeouts     Timeouts    `json:"timeouts"`
+	MaxBodyBytes int64       `json:"max_body_bytes"` // bound of a request body; 0: none
+	Domains      []string    `json:"domains"`        // who uses it
+	Rollout      Rollout     `json:"rollout"`
+}
+
+// Timeouts bound the wait for an origin, in milliseconds. 0 is the server's
+// default, but for IdleMS no bound.
+type Timeouts struct {
+	ConnectMS  int `json:"connect_ms,omitempty"`  // to connect and finish TLS
+	ResponseMS int `json:"response_ms,omitempty"` // to the response's headers
+	IdleMS     int `json:"idle_ms,omitempty"`     // between two reads of a body
 }
 
 // Origin is one upstream server.
@@ -42,7 +48,7 @@ type Origin struct {
 // match counts.
 type CacheRule struct {
 	Pattern    string    `json:"pattern"`               // glob: "*" within a segment, "**" any run, "?" one character
-	Action     string    `json:"action,omitempty"`      // "": by headers or, with TTL, cache; cache; bypass
+	Action     string    `json:"action,omitempty"`      // headers, cache, bypass; "": cache with a TTL, else headers
 	TTL        int       `json:"ttl,omitempty"`         // seconds at the edge
 	BrowserTTL *int      `json:"browser_ttl,omitempty"` // seconds in browsers; nil: as the origin says
 	Key        *CacheKey `json:"cache_key,omitempty"`
@@ -63,13 +69,11 @@ type QueryKey struct {
 
 // ConfigureCDN creates or replaces a CDN configuration.
 type ConfigureCDN struct {
-	Name              string      `json:"name,omitempty"` // "": "default"
-	Origins           []Origin    `json:"origins"`
-	CacheRules        []CacheRule `json:"cache_rules"`
-	ConnectTimeoutMS  int         `json:"connect_timeout_ms,omitempty"`
-	ResponseTimeoutMS int         `json:"response_timeout_ms,omitempty"`
-	IdleTimeoutMS     int         `json:"idle_timeout_ms,omitempty"`
-	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`
+	Name         string      `json:"name,omitempty"` // "": "default"
+	Origins      []Origin    `json:"origins"`
+	CacheRules   []CacheRule `json:"cache_rules,omitempty"`
+	Timeouts     *Timeouts   `json:"timeouts,omitempty"`
+	MaxBodyBytes int64       `json:"max_body_bytes,omitempty"`
 }
 
 func cdnPath(name string) string { return infra + "/cdn/" + segment(name) }
@@ -106,8 +110,9 @@ func (c *Client) PlanConfigureCDN(ctx context.Context, config ConfigureCDN) (*Pl
 }
 
 // ReplaceCDN replaces a configuration that the caller saw at the given
-// revision.
+// revision. The name of config is not used.
 func (c *Client) ReplaceCDN(ctx context.Context, name string, revision int64, config ConfigureCDN) (*CDN, error) {
+	config.Name = ""
 	out := new(CDN)
 	if err := c.cdnCall(ctx, call{method: http.MethodPut, path: cdnPath(name), body: config, match: revision}, out); err != nil {
 		return nil, err
@@ -117,6 +122,7 @@ func (c *Client) ReplaceCDN(ctx context.Context, name string, revision int64, co
 
 // PlanReplaceCDN tells what ReplaceCDN would do.
 func (c *Client) PlanReplaceCDN(ctx context.Context, name string, revision int64, config ConfigureCDN) (*Plan, error) {
+	config.Name = ""
 	return c.dryRun(ctx, call{method: http.MethodPut, path: cdnPath(name), body: config, match: revision})
 }
 
@@ -136,8 +142,8 @@ func (c *Client) cdnCall(ctx context.Context, k call, out *CDN) error {
 
 // PurgeRequest says what to drop from the caches of all edges.
 type PurgeRequest struct {
-	Paths  []string `json:"paths"` // "/a", "/img/*" (prefix), or a full URL
-	All    bool     `json:"purge_all"`
+	Paths  []string `json:"paths,omitempty"` // "/a", "/img/*" (prefix), or a full URL
+	All    bool     `json:"purge_all,omitempty"`
 	Domain string   `json:"domain,omitempty"` // "": all domains of project and environment
 }
 
@@ -145,27 +151,30 @@ type PurgeRequest struct {
 type Purge struct {
 	ID     string     `json:"purge_id"`
 	Count  int        `json:"purged_count"` // objects removed so far, on all edges
-	State  string     `json:"state"`        // PurgeDone, or what it waits for
+	State  string     `json:"state"`        // PurgePending or PurgeAcknowledged
 	Edges  PurgeEdges `json:"edges"`
-	At     *time.Time `json:"at,omitempty"`
-	Domain string     `json:"domain,omitempty"`
+	At     time.Time  `json:"at"`
+	DoneAt *time.Time `json:"done_at,omitempty"`
 }
 
-// PurgeDone is the state of a purge that every edge has acknowledged.
-const PurgeDone = "done"
+// The states of a purge. Once it is acknowledged, no edge serves a stale byte
+// any more.
+const (
+	PurgePending      = "pending"
+	PurgeAcknowledged = "acknowledged"
+)
 
 // PurgeEdges counts acknowledgements.
 type PurgeEdges struct {
-	Total        int `json:"total"`
-	Acknowledged int `json:"acknowledged"`
+	Total        int      `json:"total"` // connected when the purge was made
+	Acknowledged int      `json:"acknowledged"`
+	Missing      []string `json:"missing"` // connected and not yet done; at most 20
+	Away         []string `json:"away"`    // not connected: they catch up before they serve again; at most 20
 }
 
-// Purge drops stored responses. When every edge has acknowledged, no stale
-// byte is served any more.
+// Purge drops stored responses. The server waits a few seconds for the edges;
+// after that the answer's State is PurgePending, and PurgeStatus tells the rest.
 func (c *Client) Purge(ctx context.Context, p PurgeRequest) (*Purge, error) {
-	if p.Paths == nil {
-		p.Paths = []string{}
-	}
 	out := new(Purge)
 	if _, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/cdn/purge", query: c.scoped(), body: p}, out); err != nil {
 		return nil, err

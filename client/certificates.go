@@ -12,6 +12,7 @@ const (
 	CertLetsEncrypt = "lets_encrypt" // from the configured ACME CA
 	CertCustom      = "custom"       // uploaded
 	CertLocal       = "local"        // from the control plane's own CA
+	CertAuto        = "auto"         // as the control plane is set up; in requests only
 )
 
 // The states of a certificate.
@@ -22,6 +23,7 @@ const (
 	CertExpiring = "expiring"
 	CertExpired  = "expired"
 	CertFailed   = "failed"
+	CertExternal = "external" // TLS ends before the edges; nothing is issued
 )
 
 // Certificate is a certificate and the state of its issuance. Its key never
@@ -40,7 +42,8 @@ type Certificate struct {
 	AutoRenew   bool        `json:"auto_renew"`
 	KeyType     string      `json:"key_type,omitempty"`
 	State       string      `json:"state"`
-	Step        string      `json:"step,omitempty"` // what is being done while State is CertIssuing
+	Step        string      `json:"step,omitempty"`       // what is being done
+	StartedAt   *time.Time  `json:"started_at,omitempty"` // when the attempt under way began
 	Issuer      string      `json:"issuer,omitempty"`
 	NotBefore   *time.Time  `json:"not_before,omitempty"`
 	NotAfter    *time.Time  `json:"not_after,omitempty"`
@@ -57,8 +60,8 @@ type Certificate struct {
 
 // Provision asks for a certificate.
 type Provision struct {
-	Type      string `json:"type"` // CertLetsEncrypt ...
-	AutoRenew bool   `json:"auto_renew"`
+	Type      string `json:"type,omitempty"`       // CertLetsEncrypt ...; "": CertAuto
+	AutoRenew *bool  `json:"auto_renew,omitempty"` // nil: true
 	// ChainPEM and KeyPEM are for CertCustom: leaf first, and its private key.
 	ChainPEM string `json:"chain_pem,omitempty"`
 	KeyPEM   string `json:"key_pem,omitempty"`
@@ -125,7 +128,7 @@ func (c *Client) RemoveCertificate(ctx context.Context, domain string, revision 
 func (c *Client) Operation(ctx context.Context, id string) (*Operation, error) {
 	out := new(Operation)
 	w := wrap[Operation]{name: "operation", out: out}
-	if _, err := c.do(ctx, call{method: http.MethodGet, path: infra + "/operations/" + segment(id)}, &w); err != nil {
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: infra + "/operations/" + segment(id), query: c.inProject()}, &w); err != nil {
 		return nil, err
 	}
 	return out, nil

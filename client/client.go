@@ -167,7 +167,7 @@ type call struct {
 	path   string // escaped, from the root
 	query  url.Values
 	body   any    // sent as JSON; nil: none
-	match  int64  // If-Match; 0: not sent
+	match  int64  // the revision that If-Match of a PUT, PATCH or DELETE names; 0: any
 	accept string // "": application/json
 	key    string // Idempotency-Key of a POST
 	once   bool   // a POST that takes no key and is not repeated
@@ -180,6 +180,9 @@ const infra = "/api/v1/infrastructure"
 func (c *Client) scoped() url.Values {
 	return url.Values{"project_id": {c.project}, "environment": {c.environment}}
 }
+
+// inProject names the project only, for what belongs to no environment.
+func (c *Client) inProject() url.Values { return url.Values{"project_id": {c.project}} }
 
 // segment escapes one path segment.
 func segment(s string) string { return url.PathEscape(s) }
@@ -282,7 +285,8 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) (*http.Res
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	if k.match != 0 {
+	switch k.method {
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 		req.Header.Set("If-Match", etag(k.match))
 	}
 	if k.last != "" {
@@ -294,8 +298,14 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) (*http.Res
 	return c.http.Do(req)
 }
 
-// etag is the entity tag of a revision.
-func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+// etag is the entity tag of a revision; 0 is whatever is there (RFC 9110
+// section 13.1.1).
+func etag(revision int64) string {
+	if revision == 0 {
+		return "*"
+	}
+	return `"` + strconv.FormatInt(revision, 10) + `"`
+}
 
 // backoff is 0.2 s, 0.4 s, 0.8 s ... up to 5 s.
 func backoff(attempt int) time.Duration {

@@ -30,6 +30,7 @@
 // # Concurrency
 //
 // Writes to something that exists take the revision the caller saw and are
-// refused with fault.Stale when it is no longer the current one. A Client may
+// refused with fault.Stale when it is no longer the current one; revision 0
+// stands for whatever is there. A Client may
 // be used by several goroutines.
 package client

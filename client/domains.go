@@ -41,7 +41,7 @@ type Domain struct {
 	Status        string       `json:"status"` // DomainPending ...
 	URL           string       `json:"url"`    // where a browser finds it
 	Verification  Verification `json:"verification"`
-	Certificate   *DomainCert  `json:"certificate,omitempty"`
+	Certificate   DomainCert   `json:"certificate"`
 	Conditions    []Condition  `json:"conditions"`
 	Rollout       Rollout      `json:"rollout"`
 }
@@ -67,6 +67,7 @@ type Verification struct {
 
 // DNSRecord is a record to publish, and what resolvers answer at present.
 type DNSRecord struct {
+	Purpose  string           `json:"purpose,omitempty"` // ownership or routing
 	Type     string           `json:"type"`
 	Name     string           `json:"name"`      // as most providers' forms want it, relative to the zone
 	FullName string           `json:"full_name"` // with the domain
@@ -87,13 +88,16 @@ type ResolverAnswer struct {
 type VerificationFile struct {
 	URL     string `json:"url"`
 	Content string `json:"content"`
+	Found   bool   `json:"found,omitempty"`
+	Error   string `json:"error,omitempty"` // of the last look
 }
 
 // DomainCert is the certificate of a domain, in short.
 type DomainCert struct {
-	ID          string     `json:"id"`
-	State       string     `json:"state"`
-	Type        string     `json:"type"`
+	ID          string     `json:"id,omitempty"` // "": there is none
+	State       string     `json:"state"`        // CertNone ...
+	Step        string     `json:"step,omitempty"`
+	Type        string     `json:"type,omitempty"`
 	Issuer      string     `json:"issuer,omitempty"`
 	NotAfter    *time.Time `json:"not_after,omitempty"`
 	DaysLeft    *int       `json:"days_left,omitempty"`
@@ -112,8 +116,7 @@ type Condition struct {
 	Since   time.Time `json:"since"`
 }
 
-// Rollout counts on how many edges something has arrived. Pending + Applied +
-// Verified + Rejected edges hold one or more of the documents concerned.
+// Rollout counts on how many edges a change has arrived.
 type Rollout struct {
 	Documents int           `json:"documents,omitempty"`
 	Edges     int           `json:"edges"`

@@ -7,33 +7,39 @@ import (
 	"time"
 )
 
+// The states of an edge.
+const (
+	EdgeOnline   = "online"
+	EdgeOffline  = "offline"
+	EdgeDraining = "draining"
+)
+
 // Edge is one edge node.
 type Edge struct {
-	ID            string      `json:"id"`
-	Name          string      `json:"name"`
-	Region        string      `json:"region"`
-	State         string      `json:"state"` // online, offline, draining, drained, joining
-	Draining      bool        `json:"draining"`
-	Simulated     bool        `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
-	Version       string      `json:"version,omitempty"`
-	HTTP          string      `json:"http,omitempty"` // addresses as bound
-	HTTPS         string      `json:"https,omitempty"`
-	StartedAt     *time.Time  `json:"started_at,omitempty"`
-	LastHeartbeat *time.Time  `json:"last_heartbeat,omitempty"`
-	Sites         int         `json:"sites"`
-	InSync        bool        `json:"in_sync"` // holds what the control plane has
-	RequestsPerS  float64     `json:"requests_per_second,omitempty"`
-	Revision      int64       `json:"revision"`
-	CreatedAt     time.Time   `json:"created_at"`
-	Conditions    []Condition `json:"conditions,omitempty"`
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	Region        string     `json:"region"`
+	State         string     `json:"state"` // EdgeOnline, EdgeOffline, EdgeDraining
+	Draining      bool       `json:"draining"`
+	Simulated     bool       `json:"simulated"` // shares its machine with other edges of a laptop set-up
+	Version       string     `json:"version,omitempty"`
+	HTTP          string     `json:"http,omitempty"` // addresses as bound
+	HTTPS         string     `json:"https,omitempty"`
+	StartedAt     *time.Time `json:"started_at,omitempty"`
+	LastHeartbeat *time.Time `json:"last_heartbeat,omitempty"`
+	Sites         int        `json:"sites,omitempty"` // for who has a role on the platform, as HTTP and HTTPS
+	InSync        bool       `json:"in_sync"`         // holds what the control plane has
+	RequestsPerS  float64    `json:"requests_per_second,omitempty"`
+	Revision      int64      `json:"revision"`
+	CreatedAt     time.Time  `json:"created_at"`
 }
 
 // JoinToken lets one edge join, once.
 type JoinToken struct {
-	Token     string     `json:"token"`
-	Command   string     `json:"command"` // to run on the new machine
-	Region    string     `json:"region,omitempty"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Token     string    `json:"token"`   // shown once
+	Command   string    `json:"command"` // to run on the new machine
+	Region    string    `json:"region,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 func edgePath(edge string) string { return infra + "/edges/" + segment(edge) }

@@ -16,12 +16,15 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
-// The types of events.
+// The types of events. Types not known here are passed on.
 const (
-	EventChange    = "change"    // a revision was accepted
-	EventRollout   = "rollout"   // a revision came further on some edge
-	EventLive      = "live"      // what edges counted in the last second
-	EventOperation = "operation" // long work made a step
+	EventChange    = "change"    // ChangeEvent: a resource was written
+	EventRollout   = "rollout"   // RolloutEvent: a revision came further on some edge
+	EventLive      = "live"      // LiveEvent: what edges counted in the last second
+	EventEdge      = "edge"      // EdgeEvent: an edge came, went or changed
+	EventPurge     = "purge"     // PurgeEvent: a purge came further
+	EventOperation = "operation" // OperationEvent: long work came further
+	EventReset     = "reset"     // too much was missed: read everything again
 )
 
 // Event is one server-sent event.
@@ -29,6 +32,53 @@ type Event struct {
 	ID   string          `json:"id,omitempty"`
 	Type string          `json:"type"`
 	Data json.RawMessage `json:"data"`
+}
+
+// ChangeEvent tells that there is something to read again.
+type ChangeEvent struct {
+	Type        string `json:"type"` // put, status or deleted
+	Kind        string `json:"kind"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Project     string `json:"project_id,omitempty"`
+	Environment string `json:"environment,omitempty"`
+	Revision    int64  `json:"revision"`
+}
+
+// RolloutEvent tells how far a revision has come.
+type RolloutEvent struct {
+	Revision int64   `json:"revision"`
+	Rollout  Rollout `json:"rollout"`
+}
+
+// LiveEvent is the traffic of about the last second.
+type LiveEvent struct {
+	At    time.Time           `json:"at"`
+	Total LiveRate            `json:"total"`
+	Sites map[string]LiveRate `json:"sites"` // by domain ID
+}
+
+// LiveRate is traffic per second.
+type LiveRate struct {
+	Requests float64 `json:"requests_per_second"`
+	Hits     float64 `json:"hits_per_second"`
+	Bytes    float64 `json:"bytes_per_second"`
+	Errors   float64 `json:"errors_per_second"`
+}
+
+// EdgeEvent holds an edge as it is now.
+type EdgeEvent struct {
+	Edge Edge `json:"edge"`
+}
+
+// PurgeEvent holds a purge as it is now.
+type PurgeEvent struct {
+	Purge Purge `json:"purge"`
+}
+
+// OperationEvent holds long work as it is now.
+type OperationEvent struct {
+	Operation Operation `json:"operation"`
 }
 
 // maxEventBytes bounds one event.

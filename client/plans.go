@@ -20,13 +20,13 @@ type Declared struct {
 // Desired is what a project and environment shall hold.
 type Desired struct {
 	Resources []Declared `json:"resources"`
-	Prune     bool       `json:"prune"` // delete what is not declared
+	Prune     bool       `json:"prune,omitempty"` // delete what is not declared
 }
 
 // Plan is a set of changes as data: shown, stored, applied later, refused when
 // stale.
 type Plan struct {
-	ID              string    `json:"id"`
+	ID              string    `json:"id,omitempty"` // "" for a dry run's, which is not stored
 	Project         string    `json:"project_id"`
 	Environment     string    `json:"environment"`
 	Actions         []Action  `json:"actions"`
@@ -122,7 +122,7 @@ type Revision struct {
 	At       time.Time       `json:"at"`
 	Cause    Cause           `json:"cause"`
 	Entries  []RevisionEntry `json:"entries"`
-	Rollout  *Rollout        `json:"rollout,omitempty"`
+	Rollout  Rollout         `json:"rollout"`
 }
 
 // RevisionEntry is one resource's part of a revision.
@@ -175,8 +175,8 @@ func (c *Client) Revision(ctx context.Context, revision int64) (*Revision, error
 // Undone is the outcome of Revert and Rollback: the plan and the revision that
 // carried it out.
 type Undone struct {
-	Revision int64 `json:"revision"`
-	Plan     *Plan `json:"plan,omitempty"`
+	Revision int64 `json:"revision"` // 0 when there was nothing to do
+	Plan     Plan  `json:"plan"`
 }
 
 // Revert undoes one revision. It is refused with fault.Conflict when a later

@@ -70,20 +70,30 @@ type TrafficQuery struct {
 
 // Traffic is what edges counted in a window.
 type Traffic struct {
-	Window int            `json:"window"` // seconds
-	Step   int            `json:"step"`   // seconds
+	Window int64          `json:"window"` // seconds
+	Step   int64          `json:"step"`   // seconds; may be larger than asked
 	Series []TrafficPoint `json:"series"`
-	Totals TrafficPoint   `json:"totals"`
+	Totals TrafficTotals  `json:"totals"`
 }
 
 // TrafficPoint is one step of a window.
 type TrafficPoint struct {
-	At       *time.Time `json:"at,omitempty"`
-	Requests int64      `json:"requests"`
-	Hits     int64      `json:"hits"`
-	Bytes    int64      `json:"bytes"`
-	Errors   int64      `json:"errors"`
-	P95MS    float64    `json:"p95_ms"`
+	At time.Time `json:"at"` // beginning of the step
+	TrafficTotals
+}
+
+// TrafficTotals are sums over some time.
+type TrafficTotals struct {
+	Requests     int64            `json:"requests"`
+	Hits         int64            `json:"hits"`
+	Bytes        int64            `json:"bytes"` // to clients, headers left out
+	OriginBytes  int64            `json:"origin_bytes"`
+	Errors       int64            `json:"errors"` // responses of 500 and above
+	OriginErrors int64            `json:"origin_errors"`
+	Status       map[string]int64 `json:"status"` // by class: "2xx"
+	P50MS        float64          `json:"p50_ms"`
+	P95MS        float64          `json:"p95_ms"`
+	P99MS        float64          `json:"p99_ms"`
 }
 
 // Traffic returns what was counted.
