@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// groups order and title the commands and flags of --help.
+var groups = []kong.Group{
+	{Key: "run", Title: "Run:"},
+	{Key: "session", Title: "Connect and look:"},
+	{Key: "content", Title: "Serve:"},
+	{Key: "declare", Title: "Declare, plan, undo:"},
+	{Key: "operate", Title: "Operate:"},
+	{Key: "other", Title: "Other:"},
+	{Key: "connection", Title: "Flags of every command that talks to a control plane:"},
+}
+
+var helpOptions = kong.HelpOptions{
+	Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100,
+	ValueFormatter: kong.DefaultHelpValueFormatter,
+}
+
+// unused names the global flags that mean nothing to a command, so that its
+// help does not list them.
+var unused = map[string][]string{
+	"up":                {"url", "token", "root-ca", "project", "environment", "output"},
+	"control":           {"url", "token", "root-ca", "project", "environment", "output"},
+	"edge":              {"url", "project", "environment", "output"},
+	"logout":            {"data", "url", "token", "root-ca", "project", "environment", "output"},
+	"login":             {"environment", "project"},
+	"trust":             {"token", "project", "environment", "output"},
+	"backup":            {"project", "environment"},
+	"restore":           {"url", "token", "root-ca", "project", "environment"},
+	"rotate-master-key": {"url", "token", "root-ca", "project", "environment"},
+	"openapi":           {"data", "project", "environment", "output"},
+	"completion":        {"data", "url", "token", "root-ca", "project", "environment", "output"},
+	"version":           {"data", "url", "token", "root-ca", "project", "environment"},
+	"":                  {"data", "project", "environment"},
+}
+
+// examples is the tail of a command's help.
+func examples(lines ...string) string {
+	return "Examples:\n\n    " + strings.Join(lines, "\n    ")
+}
+
+// printHelp is kong's help without the global flags that the command ignores.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	top := ""
+	if node := ctx.Selected(); node != nil {
+		for node.Parent != nil && node.Parent.Type != kong.ApplicationNode {
+			node = node.Parent
+		}
+		top = node.Name
+	}
+	for _, flag := range ctx.Model.Flags {
+		if slices.Contains(unused[top], flag.Name) {
+			flag.Hidden = true
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
+}
