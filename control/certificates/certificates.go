@@ -29,15 +29,15 @@ import (
 // the first of its domains.
 const Kind resource.Kind = "certificate"
 
-// Type says where a certificate comes from.
-type Type string
+// CertType says where a certificate comes from.
+type CertType string
 
 // The types. TypeAuto is resolved to one of the others when it is created.
 const (
-	TypeAuto   Type = "auto"
-	TypeACME   Type = "lets_encrypt" // the ACME directory this platform is set to
-	TypeLocal  Type = "local"        // the platform's local CA, for names no public CA signs
-	TypeCustom Type = "custom"       // uploaded
+	TypeAuto   CertType = "auto"
+	TypeACME   CertType = "lets_encrypt" // the ACME directory this platform is set to
+	TypeLocal  CertType = "local"        // the platform's local CA, for names no public CA signs
+	TypeCustom CertType = "custom"       // uploaded
 )
 
 // KeyType is the algorithm of a certificate's key.
@@ -53,11 +53,13 @@ const (
 // Spec is a certificate as wanted.
 type Spec struct {
 	Domains   []string `json:"domains"` // A-labels, wildcards; IP addresses for the local CA
-	Type      Type     `json:"type"`
+	Type      CertType `json:"type"`
 	AutoRenew bool     `json:"auto_renew"` // default true
 	KeyType   KeyType  `json:"key_type,omitempty"`
 	// Upload is the generation of an uploaded bundle in the Vault, for custom.
 	Upload int `json:"upload,omitempty"`
+	// Automatic says that the platform made it by itself for a verified domain.
+	Automatic bool `json:"automatic,omitempty"`
 	// Request grows each time a user asks for a new certificate before it is due.
 	Request int `json:"request,omitempty"`
 }
@@ -99,10 +101,11 @@ type Status struct {
 	State     State      `json:"state"`
 	Step      string     `json:"step,omitempty"`
 	StartedAt *time.Time `json:"started_at,omitempty"` // of the attempt under way
-	// Generation is the bundle in use, 0 when there is none.
-	Generation  int        `json:"generation,omitempty"`
+	// Generation names the bundle in use in the Vault: "3" the third issued, "u2"
+	// the second uploaded, "" when there is none.
+	Generation  string     `json:"generation,omitempty"`
 	Issuer      string     `json:"issuer,omitempty"` // common name of who signed
-	IssuedType  Type       `json:"issued_type,omitempty"`
+	IssuedType  CertType   `json:"issued_type,omitempty"`
 	NotBefore   *time.Time `json:"not_before,omitempty"`
 	NotAfter    *time.Time `json:"not_after,omitempty"`
 	Serial      string     `json:"serial,omitempty"`      // lower-case hex
@@ -120,7 +123,16 @@ type Status struct {
 	Request     int         `json:"request,omitempty"`     // the Spec.Request that was answered
 	Interrupted int         `json:"interrupted,omitempty"` // attempts that a restart cut off, since the last result
 
+	// Observed is the revision of the spec that this status answers.
+	Observed int64 `json:"observed_revision,omitempty"`
+
 	Conditions []resource.Condition `json:"conditions,omitempty"`
+}
+
+// Window is the time in which a CA wants a certificate to be renewed (RFC 9773).
+type Window struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
 }
 
 // Certificate is a certificate as stored.
@@ -128,3 +140,9 @@ type Certificate = resource.Object[Spec, Status]
 
 // Decode turns a stored resource into a Certificate.
 func Decode(r resource.Resource) (Certificate, error) { return resource.Decode[Spec, Status](r) }
+
+// Bundle is a certificate chain with its private key.
+type Bundle struct {
+	ChainPEM string `json:"chain_pem"` // leaf first
+	KeyDER   []byte `json:"key_der"`   // PKCS #8
+}

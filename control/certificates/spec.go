@@ -1,0 +1,180 @@
+package certificates
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// maxNames is what Let's Encrypt allows in one certificate.
+const maxNames = 100
+
+// Mode is the operator's choice of issuers.
+type Mode string
+
+// The modes.
+const (
+	ModeAuto  Mode = "auto"  // the local CA for names no public CA signs, else ACME
+	ModeACME  Mode = "acme"  // ACME for everything
+	ModeLocal Mode = "local" // the local CA for everything
+)
+
+// ParseMode reads the operator's setting. Errors: Invalid.
+func ParseMode(text string) (Mode, error) {
+	switch m := Mode(strings.ToLower(strings.TrimSpace(text))); m {
+	case "":
+		return ModeAuto, nil
+	case ModeAuto, ModeACME, ModeLocal:
+		return m, nil
+	}
+	return "", fault.New(fault.Invalid, "%q is not an issuer: use auto, acme or local", text)
+}
+
+// Type is the row of certificates in the table of types.
+func Type(mode Mode) resource.Type {
+	return resource.Type{
+		Kind:          Kind,
+		Prefix:        "crt",
+		Scope:         resource.ScopeEnvironment,
+		CanonicalName: CanonicalName,
+		Normalize: func(name string, raw json.RawMessage) (json.RawMessage, error) {
+			spec := Spec{AutoRenew: true}
+			if err := resource.DecodeSpec(raw, &spec); err != nil {
+				return nil, err
+			}
+			if err := spec.normalize(name, mode); err != nil {
+				return nil, err
+			}
+			return spec.encode(), nil
+		},
+		Derived: func(raw json.RawMessage) bool {
+			var spec struct {
+				Automatic bool `json:"automatic"`
+			}
+			return json.Unmarshal(raw, &spec) == nil && spec.Automatic
+		},
+	}
+}
+
+// CanonicalName returns a host name in lower-case A-labels without trailing
+// dot, a wildcard's star kept. Errors: Invalid.
+func CanonicalName(name string) (string, error) {
+	text := strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+	base, wildcard := strings.CutPrefix(text, "*.")
+	ascii, err := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true)).ToASCII(base)
+	if err != nil || ascii == "" || len(ascii) > 253 || strings.Contains(ascii, "*") || slices.Contains(strings.Split(ascii, "."), "") {
+		return "", fault.InvalidField("/domains", fmt.Sprintf("%q is not a domain name", name), "write one such as shop.example.com or *.example.com")
+	}
+	if _, err := netip.ParseAddr(ascii); err == nil {
+		return "", fault.InvalidField("/domains", ascii+" is an IP address", "certificates here are for names")
+	}
+	if wildcard {
+		return "*." + ascii, nil
+	}
+	return ascii, nil
+}
+
+func (s *Spec) normalize(name string, mode Mode) error {
+	var faults []fault.Field
+	add := func(pointer, detail, fix string) {
+		faults = append(faults, fault.Field{Pointer: pointer, Detail: detail, Fix: fix})
+	}
+	if len(s.Domains) == 0 {
+		s.Domains = []string{name}
+	}
+	if len(s.Domains) > maxNames {
+		add("/domains", fmt.Sprintf("%d names are more than %d", len(s.Domains), maxNames), "make several certificates")
+	}
+	for i, d := range s.Domains {
+		canonical, err := CanonicalName(d)
+		if err != nil {
+			add(fmt.Sprintf("/domains/%d", i), fmt.Sprintf("%q is not a domain name", d), "write one such as shop.example.com or *.example.com")
+			continue
+		}
+		s.Domains[i] = canonical
+	}
+	if own, err := CanonicalName(name); err != nil || s.Domains[0] != own {
+		add("/domains/0", fmt.Sprintf("the first domain is %s, the certificate is named %s", s.Domains[0], name), "name a certificate by its first domain")
+	}
+	rest := slices.Clone(s.Domains[1:])
+	slices.Sort(rest)
+	if len(slices.Compact(rest)) < len(s.Domains)-1 || slices.Contains(rest, s.Domains[0]) {
+		add("/domains", "a domain is listed twice", "list each once")
+	}
+	switch s.KeyType {
+	case "":
+		s.KeyType = KeyP256
+	case KeyP256, KeyP384, KeyRSA2048:
+	default:
+		add("/key_type", fmt.Sprintf("%q is not a key type", s.KeyType), `use "p256", "p384" or "rsa2048"`)
+	}
+	switch s.Type {
+	case "", TypeAuto, TypeACME, TypeLocal:
+		s.Type = mode.resolve(s.Type, s.Domains)
+		if s.Upload != 0 {
+			add("/upload", "only custom certificates are uploaded", "leave it out")
+		}
+	case TypeCustom:
+		s.AutoRenew = false
+		if s.Upload <= 0 {
+			add("/type", "a custom certificate is uploaded with its key, which does not belong in a spec", "upload it with POST /api/v1/infrastructure/ssl/{domain}")
+		}
+	default:
+		add("/type", fmt.Sprintf("%q is not a type", s.Type), `use "auto", "lets_encrypt", "local" or "custom"`)
+	}
+	if s.Request < 0 {
+		add("/request", "it counts up from 0", "leave it out")
+	}
+	return fault.InvalidFields(faults)
+}
+
+// resolve turns what was asked for into an issuer. "lets_encrypt" means "issued
+// automatically": for a name that no public CA signs, that is the local CA.
+func (m Mode) resolve(t CertType, names []string) CertType {
+	switch {
+	case t == TypeLocal || m == ModeLocal:
+		return TypeLocal
+	case m == ModeACME:
+		return TypeACME
+	}
+	for _, name := range names {
+		if !Internal(name) {
+			return TypeACME
+		}
+	}
+	return TypeLocal
+}
+
+// Internal reports whether a name is one that no public CA may sign: single
+// labels, addresses, and the names kept for private use (RFC 6761, RFC 6762,
+// RFC 8375, and ICANN's .internal).
+func Internal(name string) bool {
+	name = strings.TrimPrefix(name, "*.")
+	if _, err := netip.ParseAddr(name); err == nil || !strings.Contains(name, ".") {
+		return true
+	}
+	for _, suffix := range []string{".localhost", ".internal", ".local", ".test", ".home.arpa"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return name == "home.arpa"
+}
+
+func (s Spec) encode() json.RawMessage { return mustJSON(s) }
+
+// mustJSON encodes this room's own types, which hold nothing that JSON cannot.
+func mustJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("certificates: " + err.Error())
+	}
+	return b
+}
