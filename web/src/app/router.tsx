@@ -1,0 +1,145 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  retainSearchParams,
+} from "@tanstack/react-router";
+import { t } from "@/lib/strings";
+import { SkeletonRows } from "@/ui/PageState";
+import { Crash, NotFound } from "./ErrorBoundary";
+import { Shell } from "./Shell";
+
+/** What an address may carry. Anything malformed is dropped: a link from an older binary still opens. */
+type Raw = Record<string, unknown>;
+
+function text(value: unknown): string | undefined {
+  if (typeof value === "string") return value === "" ? undefined : value;
+  return typeof value === "number" ? String(value) : undefined;
+}
+
+function oneOf<const T extends string>(value: unknown, known: readonly T[]): T | undefined {
+  return known.find((k) => k === value);
+}
+
+function flag(value: unknown): true | undefined {
+  return value === true || value === "true" || value === 1 ? true : undefined;
+}
+
+function number(value: unknown): number | undefined {
+  const n = typeof value === "number" ? value : typeof value === "string" ? Number(value) : Number.NaN;
+  return Number.isSafeInteger(n) && n > 0 ? n : undefined;
+}
+
+/** Leaves out what is not set, so that addresses stay short. */
+function only<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+const root = createRootRoute({
+  component: Outlet,
+  validateSearch: (raw: Raw) => only({ project: text(raw["project"]), environment: text(raw["environment"]) }),
+  search: { middlewares: [retainSearchParams(["project", "environment"])] },
+  notFoundComponent: NotFound,
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (raw: Raw) =>
+    only({ link: text(raw["link"]), next: text(raw["next"]), signed_out: flag(raw["signed_out"]) }),
+  component: lazyRouteComponent(() => import("@/features/auth/LoginPage"), "LoginPage"),
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+export const ranges = ["live", "1h", "24h", "7d"] as const;
+export type Range = (typeof ranges)[number];
+
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  validateSearch: (raw: Raw) =>
+    only({ range: oneOf(raw["range"], ranges), view: oneOf(raw["view"], ["table"]), rev: number(raw["rev"]) }),
+  component: lazyRouteComponent(() => import("@/features/overview/OverviewPage"), "OverviewPage"),
+});
+
+const domains = createRoute({
+  getParentRoute: () => shell,
+  path: "/domains",
+  validateSearch: (raw: Raw) => only({ q: text(raw["q"]), status: text(raw["status"]), sort: text(raw["sort"]) }),
+  component: lazyRouteComponent(() => import("@/features/domains/DomainsPage"), "DomainsPage"),
+});
+
+const addDomain = createRoute({
+  getParentRoute: () => shell,
+  path: "/domains/add",
+  validateSearch: (raw: Raw) => only({ domain: text(raw["domain"]) }),
+  component: lazyRouteComponent(() => import("@/features/domains/AddDomainPage"), "AddDomainPage"),
+});
+
+export const domainTabs = ["overview", "dns", "certificate", "origin", "cache", "settings"] as const;
+export type DomainTab = (typeof domainTabs)[number];
+
+const domain = createRoute({
+  getParentRoute: () => shell,
+  path: "/domains/$domain",
+  validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], domainTabs), range: oneOf(raw["range"], ranges) }),
+  component: lazyRouteComponent(() => import("@/features/domains/DomainPage"), "DomainPage"),
+});
+
+const certificates = createRoute({
+  getParentRoute: () => shell,
+  path: "/certificates",
+  validateSearch: (raw: Raw) => only({ q: text(raw["q"]), sort: text(raw["sort"]) }),
+  component: lazyRouteComponent(() => import("@/features/certificates/CertificatesPage"), "CertificatesPage"),
+});
+
+const edges = createRoute({
+  getParentRoute: () => shell,
+  path: "/edges",
+  validateSearch: (raw: Raw) => only({ q: text(raw["q"]), sort: text(raw["sort"]), join: flag(raw["join"]) }),
+  component: lazyRouteComponent(() => import("@/features/edges/EdgesPage"), "EdgesPage"),
+});
+
+const activity = createRoute({
+  getParentRoute: () => shell,
+  path: "/activity",
+  validateSearch: (raw: Raw) =>
+    only({ kind: text(raw["kind"]), id: text(raw["id"]), rev: number(raw["rev"]), q: text(raw["q"]) }),
+  component: lazyRouteComponent(() => import("@/features/activity/ActivityPage"), "ActivityPage"),
+});
+
+export const settingsTabs = ["account", "tokens", "members", "projects", "trust", "about"] as const;
+export type SettingsTab = (typeof settingsTabs)[number];
+
+const settings = createRoute({
+  getParentRoute: () => shell,
+  path: "/settings",
+  validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], settingsTabs) }),
+  component: lazyRouteComponent(() => import("@/features/settings/SettingsPage"), "SettingsPage"),
+});
+
+export const routeTree = root.addChildren([
+  login,
+  shell.addChildren([overview, domains, addDomain, domain, certificates, edges, activity, settings]),
+]);
+
+export const router = createRouter({
+  routeTree,
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+  defaultErrorComponent: Crash,
+  defaultNotFoundComponent: NotFound,
+  defaultPendingComponent: () => <SkeletonRows rows={8} label={t.common.loading} />,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

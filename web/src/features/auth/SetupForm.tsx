@@ -1,0 +1,87 @@
+import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { ApiError } from "@/api/client";
+import { t } from "@/lib/strings";
+import { Notice } from "@/ui/Notice";
+import { emailProblem } from "./LoginForm";
+import { type User, useUpdateAccount } from "./queries";
+
+/** The API's bound (control/access). */
+export const minPassword = 10;
+
+export function passwordProblem(value: string): string | null {
+  return [...value].length < minPassword ? t.login.passwordShort : null;
+}
+
+/** The step after a first login by link: email and password for the next time. */
+export function SetupForm({ user, onDone }: { user: User; onDone: () => void }) {
+  const update = useUpdateAccount(user.revision);
+  const form = useForm({
+    mode: "uncontrolled",
+    initialValues: { email: user.email, name: user.name, password: "", repeat: "" },
+    validateInputOnBlur: true,
+    validate: {
+      email: (value) => (value === "" ? t.login.required : emailProblem(value)),
+      password: passwordProblem,
+      repeat: (value, all) => (value === all.password ? null : t.login.repeatWrong),
+    },
+  });
+  return (
+    <form
+      className="stack"
+      style={{ gap: 14 }}
+      noValidate
+      onSubmit={form.onSubmit(({ email, name, password }) =>
+        update.mutate(
+          { email: email.trim(), password, ...(name.trim() ? { name: name.trim() } : {}) },
+          {
+            onSuccess: onDone,
+            onError: (error) => {
+              if (!(error instanceof ApiError)) return;
+              for (const field of ["email", "name", "password"] as const) {
+                const problem = error.field(`/${field}`);
+                if (problem) form.setFieldError(field, problem);
+              }
+            },
+          },
+        ),
+      )}
+    >
+      <TextInput
+        label={t.login.email}
+        type="email"
+        autoComplete="username"
+        data-autofocus
+        key={form.key("email")}
+        {...form.getInputProps("email")}
+      />
+      <TextInput
+        label={`${t.login.name} (${t.login.optional})`}
+        autoComplete="name"
+        key={form.key("name")}
+        {...form.getInputProps("name")}
+      />
+      <PasswordInput
+        label={t.login.newPassword}
+        description={t.login.passwordHint}
+        autoComplete="new-password"
+        key={form.key("password")}
+        {...form.getInputProps("password")}
+      />
+      <PasswordInput
+        label={t.login.repeat}
+        autoComplete="new-password"
+        key={form.key("repeat")}
+        {...form.getInputProps("repeat")}
+      />
+      {update.error && (
+        <Notice tone="bad" alert>
+          {update.error.message}
+        </Notice>
+      )}
+      <Button type="submit" size="sm" loading={update.isPending}>
+        {t.login.saveSetup}
+      </Button>
+    </form>
+  );
+}

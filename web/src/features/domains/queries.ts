@@ -1,0 +1,254 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, body, ifMatch, type Schemas } from "@/api/client";
+import type { Scope } from "@/app/session";
+
+export type Domain = Schemas["Domain"];
+export type DNSRecord = Schemas["DNSRecord"];
+export type CDN = Schemas["CDN"];
+export type Plan = Schemas["Plan"];
+export type Purge = Schemas["Purge"];
+export type ReplaceCDN = Schemas["ReplaceCDN"];
+
+const scopeKey = (scope: Scope) => `${scope.project.id}/${scope.environment}`;
+
+export const domainKeys = {
+  list: (scope: Scope) => ["domains", scopeKey(scope), "list"] as const,
+  one: (scope: Scope, domain: string) => ["domains", scopeKey(scope), "one", domain] as const,
+};
+
+/** The most that one answer of a list holds (the API's bound). */
+const pageSize = 500;
+
+/** All domains of the scope, page after page: filters and sorting work on the whole list. */
+export const domainsQuery = (scope: Scope) =>
+  queryOptions({
+    queryKey: domainKeys.list(scope),
+    queryFn: async ({ signal }) => {
+      const domains: Domain[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await body(
+          api.GET("/api/v1/infrastructure/domains", {
+            params: { query: { ...scope.query, limit: pageSize, ...(cursor ? { cursor } : {}) } },
+            signal,
+          }),
+        );
+        domains.push(...(page.domains ?? []));
+        cursor = page.next_cursor || undefined;
+      } while (cursor);
+      return { domains };
+    },
+  });
+
+/** Whether something about the domain is still on its way, so that it is worth asking again soon. */
+export function unsettled(domain: Domain): boolean {
+  return (
+    domain.status !== "active" ||
+    domain.certificate.state === "issuing" ||
+    (domain.verification.required && (domain.verification.records ?? []).some((r) => !r.found))
+  );
+}
+
+export const domainQuery = (scope: Scope, domain: string) =>
+  queryOptions({
+    queryKey: domainKeys.one(scope, domain),
+    queryFn: async ({ signal }) =>
+      (
+        await body(
+          api.GET("/api/v1/infrastructure/domains/{domain}", {
+            params: { path: { domain }, query: scope.query },
+            signal,
+          }),
+        )
+      ).domain_config,
+    // Events bring changes at once; what resolvers answer changes without one.
+    refetchInterval: (query) => (query.state.data && unsettled(query.state.data) ? 5000 : false),
+  });
+
+export function useAddDomain(scope: Scope) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (input: { domain: string; origin?: string; cdn?: string }) =>
+      body(
+        api.POST("/api/v1/infrastructure/domains", {
+          params: { query: scope.query },
+          body: { ...input, auto_configure: true },
+        }),
+      ).then((answer) => answer as Schemas["DomainAdded"]),
+    onSuccess: (added) => {
+      client.setQueryData(domainKeys.one(scope, added.domain_config.domain), added.domain_config);
+      return client.invalidateQueries({ queryKey: ["domains"] });
+    },
+  });
+}
+
+export function useVerifyDomain(scope: Scope, domain: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (method: "dns" | "file") =>
+      body(
+        api.POST("/api/v1/infrastructure/domains/{domain}/verify", {
+          params: { path: { domain }, query: scope.query },
+          body: { method },
+        }),
+      ),
+    onSuccess: (answer) => {
+      client.setQueryData(domainKeys.one(scope, domain), answer.domain_config);
+      void client.invalidateQueries({ queryKey: domainKeys.list(scope) });
+    },
+  });
+}
+
+/** A new attempt at the certificate now, instead of at the next scheduled time. */
+export function useProvision(scope: Scope, domain: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      body(
+        api.POST("/api/v1/infrastructure/ssl/{domain}", {
+          params: { path: { domain }, query: scope.query },
+          body: {},
+        }),
+      ),
+    onSettled: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ["domains"] }),
+        client.invalidateQueries({ queryKey: ["certificates"] }),
+      ]),
+  });
+}
+
+export type DomainPatch = { redirect_https?: boolean; cdn?: string; hsts?: Schemas["HSTS"] };
+
+export function usePlanDomain(scope: Scope, domain: Domain) {
+  return useMutation({
+    mutationFn: (patch: DomainPatch) =>
+      body(
+        api.PATCH("/api/v1/infrastructure/domains/{domain}", {
+          params: {
+            path: { domain: domain.domain },
+            query: { ...scope.query, dry_run: true },
+            header: ifMatch(domain.revision),
+          },
+          body: patch,
+        }),
+      ).then((answer) => answer as Plan),
+  });
+}
+
+export function useUpdateDomain(scope: Scope, domain: Domain) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ patch, reason }: { patch: DomainPatch; reason: string }) =>
+      body(
+        api.PATCH("/api/v1/infrastructure/domains/{domain}", {
+          params: {
+            path: { domain: domain.domain },
+            query: { ...scope.query, ...(reason ? { reason } : {}) },
+            header: ifMatch(domain.revision),
+          },
+          body: patch,
+        }),
+      ).then((answer) => (answer as Schemas["DomainAnswer"]).domain_config),
+    onSuccess: (updated) => {
+      client.setQueryData(domainKeys.one(scope, updated.domain), updated);
+      void client.invalidateQueries({ queryKey: ["domains"] });
+    },
+  });
+}
+
+export function useRemoveDomain(scope: Scope) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (domain: Domain) =>
+      api.DELETE("/api/v1/infrastructure/domains/{domain}", {
+        params: { path: { domain: domain.domain }, query: scope.query, header: ifMatch(domain.revision) },
+      }),
+    onSuccess: (_answer, domain) => {
+      client.removeQueries({ queryKey: domainKeys.one(scope, domain.domain) });
+      return client.invalidateQueries({ queryKey: domainKeys.list(scope) });
+    },
+  });
+}
+
+export const cdnQuery = (scope: Scope, name: string) =>
+  queryOptions({
+    queryKey: ["cdn", scopeKey(scope), "one", name] as const,
+    queryFn: async ({ signal }) =>
+      (
+        await body(
+          api.GET("/api/v1/infrastructure/cdn/{name}", { params: { path: { name }, query: scope.query }, signal }),
+        )
+      ).cdn_deployment,
+  });
+
+export const cdnsQuery = (scope: Scope) =>
+  queryOptions({
+    queryKey: ["cdn", scopeKey(scope), "list"] as const,
+    queryFn: async ({ signal }) =>
+      (
+        await body(
+          api.GET("/api/v1/infrastructure/cdn", { params: { query: { ...scope.query, limit: pageSize } }, signal }),
+        )
+      ).cdn_deployments ?? [],
+  });
+
+export function usePlanCDN(scope: Scope, cdn: CDN) {
+  return useMutation({
+    mutationFn: (next: ReplaceCDN) =>
+      body(
+        api.PUT("/api/v1/infrastructure/cdn/{name}", {
+          params: {
+            path: { name: cdn.name },
+            query: { ...scope.query, dry_run: true },
+            header: ifMatch(cdn.revision),
+          },
+          body: next,
+        }),
+      ).then((answer) => answer as Plan),
+  });
+}
+
+export function useReplaceCDN(scope: Scope, cdn: CDN) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ next, reason }: { next: ReplaceCDN; reason: string }) =>
+      body(
+        api.PUT("/api/v1/infrastructure/cdn/{name}", {
+          params: {
+            path: { name: cdn.name },
+            query: { ...scope.query, ...(reason ? { reason } : {}) },
+            header: ifMatch(cdn.revision),
+          },
+          body: next,
+        }),
+      ).then((answer) => (answer as Schemas["CDNAnswer"]).cdn_deployment),
+    onSuccess: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ["cdn"] }),
+        client.invalidateQueries({ queryKey: ["domains"] }),
+      ]),
+  });
+}
+
+export function usePurge(scope: Scope) {
+  return useMutation({
+    mutationFn: (input: { domain: string; paths?: string[]; purge_all?: boolean }) =>
+      body(api.POST("/api/v1/infrastructure/cdn/purge", { params: { query: scope.query }, body: input })),
+  });
+}
+
+/** A purge that was not done when it was answered: asked for until it is, in case its events are missed. */
+export const purgeQuery = (scope: Scope, id: string, done: boolean) =>
+  queryOptions({
+    queryKey: ["purges", id] as const,
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/api/v1/infrastructure/cdn/purges/{id}", {
+          params: { path: { id }, query: { project_id: scope.query.project_id } },
+          signal,
+        }),
+      ),
+    enabled: !done,
+    refetchInterval: (query) => (query.state.data?.state === "acknowledged" ? false : 1500),
+  });

@@ -1,0 +1,46 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, body, ifMatch, type Schemas } from "@/api/client";
+
+export type Edge = Schemas["Edge"];
+
+/** Every edge of the platform; heartbeats move its numbers, so it is asked for again every few seconds. */
+export const edgesQuery = () =>
+  queryOptions({
+    queryKey: ["edges"] as const,
+    queryFn: async ({ signal }) => ({
+      edges: (await body(api.GET("/api/v1/infrastructure/edges", { signal }))).edges ?? [],
+    }),
+    refetchInterval: 5000,
+  });
+
+export function useJoinToken() {
+  return useMutation({
+    mutationFn: (input: { region?: string; ttl_seconds?: number }) =>
+      body(api.POST("/api/v1/infrastructure/edges/join-tokens", { body: input })),
+  });
+}
+
+export function useDrain() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ edge, draining }: { edge: Edge; draining: boolean }) =>
+      body(
+        api.POST("/api/v1/infrastructure/edges/{edge}/drain", {
+          params: { path: { edge: edge.id } },
+          body: { draining },
+        }),
+      ),
+    onSettled: () => client.invalidateQueries({ queryKey: ["edges"] }),
+  });
+}
+
+export function useRevokeEdge() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (edge: Edge) =>
+      api.DELETE("/api/v1/infrastructure/edges/{edge}", {
+        params: { path: { edge: edge.id }, header: ifMatch(edge.revision) },
+      }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["edges"] }),
+  });
+}

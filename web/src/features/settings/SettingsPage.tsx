@@ -1,0 +1,47 @@
+import { Tabs } from "@mantine/core";
+import { getRouteApi } from "@tanstack/react-router";
+import { type SettingsTab, settingsTabs } from "@/app/router";
+import { useScope } from "@/app/session";
+import { t } from "@/lib/strings";
+import { PageHeader } from "@/ui/Panel";
+import { AboutTab } from "./components/AboutTab";
+import { AccountTab } from "./components/AccountTab";
+import { MembersTab } from "./components/MembersTab";
+import { ProjectsTab } from "./components/ProjectsTab";
+import { TokensTab } from "./components/TokensTab";
+import { TrustTab } from "./components/TrustTab";
+
+const route = getRouteApi("/shell/settings");
+
+export function SettingsPage() {
+  const { tab = "account" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const scope = useScope();
+  const panels: Record<SettingsTab, React.ReactNode> = {
+    account: <AccountTab />,
+    tokens: <TokensTab scope={scope} />,
+    members: <MembersTab scope={scope} />,
+    projects: <ProjectsTab scope={scope} />,
+    trust: <TrustTab />,
+    about: <AboutTab />,
+  };
+  return (
+    <>
+      <PageHeader title={t.settings.title} />
+      <Tabs value={tab} onChange={(next) => void navigate({ search: { tab: next as SettingsTab } })}>
+        <Tabs.List mb="md">
+          {settingsTabs.map((name) => (
+            <Tabs.Tab key={name} value={name}>
+              {t.settings.tabs[name]}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        {settingsTabs.map((name) => (
+          <Tabs.Panel key={name} value={name}>
+            {panels[name]}
+          </Tabs.Panel>
+        ))}
+      </Tabs>
+    </>
+  );
+}

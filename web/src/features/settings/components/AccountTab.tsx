@@ -1,0 +1,146 @@
+import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useSession } from "@/app/session";
+import { emailProblem } from "@/features/auth/LoginForm";
+import { type User, useUpdateAccount } from "@/features/auth/queries";
+import { passwordProblem } from "@/features/auth/SetupForm";
+import { t } from "@/lib/strings";
+import { CopyText } from "@/ui/CommandLine";
+import { landErrors } from "@/ui/forms";
+import { Notice } from "@/ui/Notice";
+import { Fields, Panel } from "@/ui/Panel";
+import { TimeAgo } from "@/ui/Time";
+import { toast } from "@/ui/UndoToast";
+
+export function AccountTab() {
+  const { user } = useSession();
+  if (!user) return <Notice tone="info">{t.account.tokenSession}</Notice>;
+  return (
+    <div className="stack" style={{ maxWidth: 640 }}>
+      <Panel title={t.account.profile}>
+        <Profile key={user.revision} user={user} />
+      </Panel>
+      <Panel title={user.has_password ? t.account.changePassword : t.account.setPassword}>
+        <Password key={user.revision} user={user} />
+      </Panel>
+    </div>
+  );
+}
+
+function Profile({ user }: { user: User }) {
+  const update = useUpdateAccount(user.revision);
+  const form = useForm({
+    mode: "controlled",
+    initialValues: { email: user.email, name: user.name, current: "" },
+    validateInputOnBlur: true,
+    validate: { email: emailProblem },
+  });
+  const emailChanged = form.values.email.trim() !== user.email;
+  return (
+    <form
+      className="stack"
+      noValidate
+      onSubmit={form.onSubmit(({ email, name, current }) =>
+        update.mutate(
+          { email: email.trim(), name: name.trim(), ...(current ? { current_password: current } : {}) },
+          {
+            onSuccess: () => toast(t.account.saved),
+            onError: (error) => landErrors(form, error, { "/current_password": "current" }),
+          },
+        ),
+      )}
+    >
+      <TextInput label={t.account.email} type="email" autoComplete="username" {...form.getInputProps("email")} />
+      <TextInput label={t.account.name} autoComplete="name" {...form.getInputProps("name")} />
+      {emailChanged && user.has_password && (
+        <PasswordInput
+          label={t.account.current}
+          description={t.account.currentHint}
+          autoComplete="current-password"
+          {...form.getInputProps("current")}
+        />
+      )}
+      {update.error && (
+        <Notice tone="bad" alert>
+          {update.error.message}
+        </Notice>
+      )}
+      <div>
+        <Button type="submit" loading={update.isPending} disabled={!form.isDirty()}>
+          {t.account.save}
+        </Button>
+      </div>
+      <Fields
+        rows={[
+          [t.account.id, <CopyText key="id" value={user.id} />],
+          [t.account.created, <TimeAgo key="created" at={user.created_at} />],
+          [t.account.lastLogin, <TimeAgo key="login" at={user.last_login_at} />],
+        ]}
+      />
+    </form>
+  );
+}
+
+function Password({ user }: { user: User }) {
+  const update = useUpdateAccount(user.revision);
+  const form = useForm({
+    mode: "uncontrolled",
+    initialValues: { current: "", password: "", repeat: "" },
+    validateInputOnBlur: true,
+    validate: {
+      current: (value) => (user.has_password && value === "" ? t.login.required : null),
+      password: passwordProblem,
+      repeat: (value, all) => (value === all.password ? null : t.login.repeatWrong),
+    },
+  });
+  return (
+    <form
+      className="stack"
+      noValidate
+      onSubmit={form.onSubmit(({ current, password }) =>
+        update.mutate(
+          { password, ...(current ? { current_password: current } : {}) },
+          {
+            onSuccess: () => {
+              form.reset();
+              toast(t.account.passwordSaved);
+            },
+            onError: (error) => landErrors(form, error, { "/current_password": "current", "/password": "password" }),
+          },
+        ),
+      )}
+    >
+      {user.has_password && (
+        <PasswordInput
+          label={t.account.current}
+          autoComplete="current-password"
+          key={form.key("current")}
+          {...form.getInputProps("current")}
+        />
+      )}
+      <PasswordInput
+        label={t.login.newPassword}
+        description={t.login.passwordHint}
+        autoComplete="new-password"
+        key={form.key("password")}
+        {...form.getInputProps("password")}
+      />
+      <PasswordInput
+        label={t.login.repeat}
+        autoComplete="new-password"
+        key={form.key("repeat")}
+        {...form.getInputProps("repeat")}
+      />
+      {update.error && (
+        <Notice tone="bad" alert>
+          {update.error.message}
+        </Notice>
+      )}
+      <div>
+        <Button type="submit" loading={update.isPending}>
+          {user.has_password ? t.account.changePassword : t.account.setPassword}
+        </Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,13 @@
+/**
+ * Every word the dashboard shows, in one typed catalogue. Screens read
+ * `t.area.key`; a text with values in it is a function. A translation is
+ * another object of the type `Catalogue`.
+ */
+import { common } from "./strings/common";
+import { settings } from "./strings/settings";
+import { shell } from "./strings/shell";
+import { states } from "./strings/states";
+
+export const t = { ...common, ...shell, ...states, ...settings };
+
+export type Catalogue = typeof t;

@@ -1,0 +1,101 @@
+import { Button, Modal, TextInput } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+import { t } from "@/lib/strings";
+import { Notice } from "./Notice";
+
+/** Asks for the name of what is about to go, letter by letter, before it goes. */
+export function ConfirmByTyping({
+  opened,
+  onClose,
+  title,
+  name,
+  children,
+  confirmLabel,
+  onConfirm,
+  pending,
+  error,
+}: {
+  opened: boolean;
+  onClose: () => void;
+  title: string;
+  name: string;
+  children?: ReactNode;
+  confirmLabel: string;
+  onConfirm: () => void;
+  pending: boolean;
+  error?: Error | null;
+}) {
+  return (
+    <Modal opened={opened} onClose={onClose} title={title}>
+      <Body
+        name={name}
+        confirmLabel={confirmLabel}
+        onConfirm={onConfirm}
+        onClose={onClose}
+        pending={pending}
+        error={error ?? null}
+      >
+        {children}
+      </Body>
+    </Modal>
+  );
+}
+
+// Apart from the modal, so that what was typed is gone when it opens again.
+function Body({
+  name,
+  children,
+  confirmLabel,
+  onConfirm,
+  onClose,
+  pending,
+  error,
+}: {
+  name: string;
+  children: ReactNode;
+  confirmLabel: string;
+  onConfirm: () => void;
+  onClose: () => void;
+  pending: boolean;
+  error: Error | null;
+}) {
+  const [typed, setTyped] = useState("");
+  const matches = typed.trim() === name;
+  return (
+    <form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (matches && !pending) onConfirm();
+      }}
+    >
+      {children}
+      <TextInput
+        label={
+          <>
+            {t.confirm.type} <span className="mono">{name}</span>
+          </>
+        }
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        autoComplete="off"
+        autoCapitalize="off"
+        spellCheck={false}
+        data-autofocus
+      />
+      {error && (
+        <Notice tone="bad" alert>
+          {error.message}
+        </Notice>
+      )}
+      <div className="row" style={{ justifyContent: "flex-end" }}>
+        <Button variant="default" onClick={onClose} disabled={pending}>
+          {t.common.cancel}
+        </Button>
+        <Button type="submit" color="red" disabled={!matches} loading={pending}>
+          {confirmLabel}
+        </Button>
+      </div>
+    </form>
+  );
+}

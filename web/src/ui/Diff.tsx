@@ -1,0 +1,81 @@
+import type { components } from "@/api/schema";
+import { t } from "@/lib/strings";
+import type { Tone } from "./StatusBadge";
+import styles from "./ui.module.css";
+
+export type FieldChange = components["schemas"]["FieldChange"];
+
+/** One resource's part of a plan or a revision. */
+export type ResourceChange = {
+  op: string;
+  kind: string;
+  name: string;
+  diff: FieldChange[] | null;
+};
+
+const tones: Record<string, Tone> = { create: "ok", update: "info", delete: "bad" };
+
+/** A JSON value as text: scalars bare, the rest indented. Key order is the server's, so equal values look equal. */
+export function valueText(value: unknown): string {
+  if (value === undefined) return "";
+  if (typeof value === "string") return value === "" ? '""' : value;
+  return JSON.stringify(value, null, 2);
+}
+
+/** Pointer, before and after of every field that changes, grouped by resource. */
+export function Diff({ changes }: { changes: ResourceChange[] }) {
+  return (
+    <div>
+      {changes.map((change) => (
+        <section
+          key={`${change.kind}/${change.name}/${change.op}`}
+          className={styles["diff"]}
+          aria-label={t.diff.of(change.op, change.kind, change.name)}
+        >
+          <div className={styles["diffHead"]}>
+            <OpBadge op={change.op} />
+            <span className="soft">{t.kinds[change.kind] ?? change.kind}</span>
+            <span className="mono">{change.name}</span>
+          </div>
+          {(change.diff ?? []).length === 0 && <p className={`dim ${styles["diffPointer"]}`}>{t.diff.noFields}</p>}
+          {(change.diff ?? []).map((field) => (
+            <div key={field.pointer} className={styles["diffRow"]}>
+              <div className={`mono ${styles["diffPointer"]}`}>{field.pointer === "" ? "/" : field.pointer}</div>
+              <div className={styles["diffValues"]}>
+                {field.before !== undefined && (
+                  <div className={`mono ${styles["diffValue"]} ${styles["diffBefore"]}`}>
+                    <span className={styles["diffSign"]} role="img" aria-label={t.diff.before}>
+                      −
+                    </span>
+                    <span>{valueText(field.before)}</span>
+                  </div>
+                )}
+                {field.after !== undefined && (
+                  <div className={`mono ${styles["diffValue"]} ${styles["diffAfter"]}`}>
+                    <span className={styles["diffSign"]} role="img" aria-label={t.diff.after}>
+                      +
+                    </span>
+                    <span>{valueText(field.after)}</span>
+                  </div>
+                )}
+              </div>
+            </div>
+          ))}
+        </section>
+      ))}
+    </div>
+  );
+}
+
+export function OpBadge({ op }: { op: string }) {
+  const sign = { create: "+", update: "~", delete: "−" }[op] ?? "·";
+  const tone = tones[op] ?? "idle";
+  return (
+    <span className={`row tight ${styles[tone]}`} style={{ color: "var(--tone)", fontWeight: 500 }}>
+      <span className="mono" aria-hidden="true">
+        {sign}
+      </span>
+      {t.diff.ops[op] ?? op}
+    </span>
+  );
+}
