@@ -138,8 +138,9 @@ type UserStore interface {
 	// returns Conflict when the email is taken.
 	CreateUser(ctx context.Context, u User, grants []Grant, a Audit) error
 	// UpdateUser replaces email and name and, when passwordHash is not nil, the
-	// password; then all of the user's sessions but keep end. It returns Stale
-	// unless the stored revision is ifRevision (0: any).
+	// password; with keep, a session's hash, all other sessions of the user end
+	// with the old password. It returns Stale unless the stored revision is
+	// ifRevision (0: any), Conflict when the email is taken.
 	UpdateUser(ctx context.Context, u User, ifRevision int64, passwordHash *string, keep []byte, a Audit) (User, error)
 }
 
