@@ -120,7 +120,7 @@ func (a *app) printCertificate(c *client.Certificate) {
 
 type certsIssue struct {
 	domainArg
-	Type      string        `enum:"auto,lets_encrypt,local" default:"auto" help:"Who signs: ${enum}. auto: what the control plane is set to for this name."`
+	Type      string        `enum:"auto, lets_encrypt, local" default:"auto" help:"Who signs: ${enum}. auto: what the control plane is set to for this name."`
 	AutoRenew bool          `name:"auto-renew" negatable:"" default:"true" help:"Renew it without being asked. Default on."`
 	Timeout   time.Duration `default:"5m" placeholder:"TIME" help:"How long to wait at most. Default ${default}."`
 }

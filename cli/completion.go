@@ -13,7 +13,7 @@ import (
 )
 
 type completionCommand struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"Your shell: ${enum}."`
+	Shell string `arg:"" enum:"bash, zsh, fish" help:"Your shell: ${enum}."`
 }
 
 func (completionCommand) Help() string {

@@ -199,7 +199,7 @@ func (a *app) client() (*client.Client, error) {
 func (a *app) dial(c connection) (*client.Client, error) {
 	o := client.Options{
 		URL: c.URL, Token: c.Token, Project: c.Project, Environment: c.Environment,
-		UserAgent: "edgewright-cli/" + a.version(), Via: "cli",
+		UserAgent: "edgewright-cli/" + a.version(), Via: "cli", Retries: 3,
 	}
 	if c.RootPEM != "" {
 		o.RootCAs = x509.NewCertPool()

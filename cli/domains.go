@@ -306,7 +306,7 @@ func suffix(s string) string {
 
 type domainsVerify struct {
 	domainArg
-	Method string `enum:"dns,file,email" default:"dns" help:"How it is proven: ${enum}. Default ${default}."`
+	Method string `enum:"dns, file, email" default:"dns" help:"How it is proven: ${enum}. Default ${default}."`
 	waitFlags
 }
 

@@ -24,21 +24,23 @@ var helpOptions = kong.HelpOptions{
 }
 
 // unused names the global flags that mean nothing to a command, so that its
-// help does not list them.
+// help does not list them. A command that is not named uses all but --data.
 var unused = map[string][]string{
 	"up":                {"url", "token", "root-ca", "project", "environment", "output"},
 	"control":           {"url", "token", "root-ca", "project", "environment", "output"},
 	"edge":              {"url", "project", "environment", "output"},
+	"login":             {},
 	"logout":            {"data", "url", "token", "root-ca", "project", "environment", "output"},
-	"login":             {"environment", "project"},
-	"trust":             {"token", "project", "environment", "output"},
+	"trust":             {"data", "token", "project", "environment", "output"},
 	"backup":            {"project", "environment"},
-	"restore":           {"url", "token", "root-ca", "project", "environment"},
+	"restore":           {"url", "token", "root-ca", "project", "environment", "output"},
 	"rotate-master-key": {"url", "token", "root-ca", "project", "environment"},
 	"openapi":           {"data", "project", "environment", "output"},
 	"completion":        {"data", "url", "token", "root-ca", "project", "environment", "output"},
 	"version":           {"data", "url", "token", "root-ca", "project", "environment"},
-	"":                  {"data", "project", "environment"},
+	"edges":             {"data", "project", "environment"},
+	"tokens":            {"data", "environment"},
+	"audit":             {"data", "environment"},
 }
 
 // examples is the tail of a command's help.
@@ -55,9 +57,18 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		}
 		top = node.Name
 	}
+	hidden, ok := unused[top]
+	if !ok {
+		hidden = []string{"data"}
+	}
 	for _, flag := range ctx.Model.Flags {
-		if slices.Contains(unused[top], flag.Name) {
+		if slices.Contains(hidden, flag.Name) {
 			flag.Hidden = true
+		}
+	}
+	if node := ctx.Selected(); node != nil {
+		for _, child := range node.Children {
+			child.Group = &kong.Group{Key: "commands", Title: "Commands:"}
 		}
 	}
 	return kong.DefaultHelpPrinter(options, ctx)

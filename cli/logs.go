@@ -10,7 +10,7 @@ import (
 )
 
 type logsCommand struct {
-	Only  []string `placeholder:"TYPE,..." enum:"change,rollout,live,edge,purge,operation" help:"Only these: change, rollout, live, edge, purge, operation. Default: all but live."`
+	Only  []string `placeholder:"TYPE" enum:"change, rollout, live, edge, purge, operation" help:"Only these: ${enum}. Default: all but live."`
 	Count int      `short:"n" placeholder:"N" help:"End after this many. Default: go on until Ctrl-C."`
 }
 

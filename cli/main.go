@@ -32,7 +32,7 @@ type globals struct {
 	RootCA      string `name:"root-ca" env:"EDGEWRIGHT_ROOT_CA" group:"connection" placeholder:"FILE" help:"PEM file of the CA that signed the control plane's certificate."`
 	Project     string `env:"EDGEWRIGHT_PROJECT" group:"connection" placeholder:"PROJECT" help:"Project. Default: default."`
 	Environment string `env:"EDGEWRIGHT_ENVIRONMENT" group:"connection" short:"e" placeholder:"ENV" help:"Environment. Default: production."`
-	Output      string `env:"EDGEWRIGHT_OUTPUT" group:"connection" short:"o" enum:"table,json,yaml" default:"table" help:"Form of the answer: ${enum}."`
+	Output      string `env:"EDGEWRIGHT_OUTPUT" group:"connection" short:"o" enum:"table, json, yaml" default:"table" help:"Form of the answer: ${enum}."`
 }
 
 // grammar is the whole command line.
@@ -73,7 +73,7 @@ type grammar struct {
 	OpenAPI    openapiCommand    `cmd:"" name:"openapi" group:"other" help:"Print the OpenAPI document of the API."`
 	Completion completionCommand `cmd:"" group:"other" help:"Print a completion script for your shell."`
 	Version    versionCommand    `cmd:"" group:"other" help:"Print the version."`
-	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" help:"Print completions for the words given."`
+	Complete   completeCommand   `cmd:"" name:"__complete" group:"other" hidden:"" help:"Print completions for the words given."`
 }
 
 // app is what a command gets to work with.

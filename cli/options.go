@@ -59,17 +59,17 @@ type ListenOptions struct {
 
 // IssuerOptions say where certificates come from.
 type IssuerOptions struct {
-	Issuer        string   `env:"EDGEWRIGHT_ISSUER" enum:"auto,acme,local" default:"auto" help:"Who issues certificates: ${enum}. auto: ACME for public names, the local CA for all others."`
+	Issuer        string   `env:"EDGEWRIGHT_ISSUER" enum:"auto, acme, local" default:"auto" help:"Who issues certificates: ${enum}. auto: ACME for public names, the local CA for all others."`
 	ACMEDirectory string   `name:"acme-directory" env:"EDGEWRIGHT_ACME_DIRECTORY" placeholder:"URL" help:"Directory of the ACME CA. Default: Let's Encrypt."`
 	ACMERoot      string   `name:"acme-root" env:"EDGEWRIGHT_ACME_ROOT" placeholder:"FILE" help:"PEM file of the CA that signed the ACME server's own certificate, for a private CA."`
 	ACMEContact   string   `name:"acme-contact" env:"EDGEWRIGHT_ACME_CONTACT" placeholder:"EMAIL" help:"Address the CA may write to."`
-	Resolvers     []string `env:"EDGEWRIGHT_RESOLVERS" placeholder:"HOST:PORT,..." help:"DNS resolvers that domain verification asks. Default: the system's."`
+	Resolvers     []string `env:"EDGEWRIGHT_RESOLVERS" placeholder:"HOST:PORT" help:"DNS resolvers that domain verification asks. Default: the system's."`
 }
 
 // LogOptions shape the log on stderr.
 type LogOptions struct {
-	LogLevel  string `name:"log-level" env:"EDGEWRIGHT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
-	LogFormat string `name:"log-format" env:"EDGEWRIGHT_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log: ${enum}. auto: text on a terminal, else json."`
+	LogLevel  string `name:"log-level" env:"EDGEWRIGHT_LOG_LEVEL" enum:"debug, info, warn, error" default:"info" help:"Least level that is logged: ${enum}."`
+	LogFormat string `name:"log-format" env:"EDGEWRIGHT_LOG_FORMAT" enum:"auto, text, json" default:"auto" help:"Form of the log: ${enum}. auto: text on a terminal, else json."`
 }
 
 // UpOptions are the flags of "up".
@@ -81,7 +81,7 @@ type UpOptions struct {
 	ListenOptions
 	ListenDNS string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 	IssuerOptions
-	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"A,B,C" help:"One edge for each of these regions runs in this process. Default ${default}."`
+	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	CacheSize      Size     `name:"cache-size" env:"EDGEWRIGHT_CACHE_SIZE" default:"256MiB" placeholder:"SIZE" help:"Memory for cached responses, all edges of this process together. Default ${default}."`
 	Demo           bool     `env:"EDGEWRIGHT_DEMO" help:"Also serve a demo site at https://demo.localhost."`
@@ -112,7 +112,7 @@ type ControlOptions struct {
 	BusAdvertise string   `name:"bus-advertise" env:"EDGEWRIGHT_BUS_ADVERTISE" placeholder:"HOST:PORT" help:"How edges reach the bus. Default: the host of the public URL with the bus's port."`
 	NATSURL      string   `name:"nats-url" env:"EDGEWRIGHT_NATS_URL" placeholder:"URL" help:"Use this NATS cluster as the bus, in place of the embedded one."`
 	NATSCreds    string   `name:"nats-creds" env:"EDGEWRIGHT_NATS_CREDS" placeholder:"FILE" help:"Credentials for --nats-url."`
-	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR,..." help:"Private or loopback ranges in which origins may be. Default: none."`
+	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR" help:"Private or loopback ranges in which origins may be. Default: none."`
 
 	IssuerOptions
 	PlatformDomain string `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`

@@ -336,7 +336,11 @@ func (c *Client) unreachable(err error) error {
 		unknown x509.UnknownAuthorityError
 		record  tls.RecordHeaderError
 		op      *net.OpError
+		request *url.Error
 	)
+	if errors.As(err, &request) {
+		err = request.Err // without the method and URL around it, which say nothing to the user
+	}
 	switch {
 	case errors.As(err, &unknown):
 		return fault.New(fault.Unavailable,
