@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,8 +24,16 @@ import (
 // recorded is a fake server for what the real one cannot be asked for: faults.
 type recorded struct {
 	*httptest.Server
+	mu       sync.Mutex
 	requests []*http.Request
 	bodies   []string
+}
+
+// seen returns the requests so far and their bodies.
+func (r *recorded) seen() ([]*http.Request, []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.requests), slices.Clone(r.bodies)
 }
 
 func serve(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *recorded {
@@ -32,8 +41,11 @@ func serve(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Reque
 	rec := &recorded{}
 	rec.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		rec.mu.Lock()
 		rec.requests, rec.bodies = append(rec.requests, r), append(rec.bodies, string(body))
-		answer(len(rec.requests), w, r)
+		n := len(rec.requests)
+		rec.mu.Unlock()
+		answer(n, w, r)
 	}))
 	t.Cleanup(rec.Close)
 	return rec
@@ -96,9 +108,10 @@ func TestRequests(t *testing.T) {
 		if err := tt.do(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		r := rec.requests[i]
-		if r.Method != tt.method || r.RequestURI != tt.uri || rec.bodies[i] != tt.body {
-			t.Errorf("%s: %s %s %s", tt.name, r.Method, r.RequestURI, rec.bodies[i])
+		requests, bodies := rec.seen()
+		r := requests[i]
+		if r.Method != tt.method || r.RequestURI != tt.uri || bodies[i] != tt.body {
+			t.Errorf("%s: %s %s %s", tt.name, r.Method, r.RequestURI, bodies[i])
 		}
 		if got := r.Header.Get("If-Match"); got != tt.match {
 			t.Errorf("%s: If-Match %q, want %q", tt.name, got, tt.match)
@@ -128,8 +141,9 @@ func TestProblem(t *testing.T) {
 	if d := cmp.Diff(want, e); d != "" {
 		t.Error(d)
 	}
-	if !fault.Is(err, fault.Invalid) || len(*waits) != 0 || len(rec.requests) != 1 {
-		t.Errorf("code %s, waits %v, requests %d", fault.CodeOf(err), *waits, len(rec.requests))
+	requests, _ := rec.seen()
+	if !fault.Is(err, fault.Invalid) || len(*waits) != 0 || len(requests) != 1 {
+		t.Errorf("code %s, waits %v, requests %d", fault.CodeOf(err), *waits, len(requests))
 	}
 	var f *fault.Error
 	if !errors.As(err, &f) || len(f.Fields) != 1 {
@@ -203,12 +217,13 @@ func TestRepeats(t *testing.T) {
 			if fault.CodeOf(err) != tt.code {
 				t.Errorf("error %v", err)
 			}
-			if len(rec.requests) != tt.requests || !slices.Equal(*waits, tt.waits) {
-				t.Errorf("%d requests, waits %v; want %d, %v", len(rec.requests), *waits, tt.requests, tt.waits)
+			requests, bodies := rec.seen()
+			if len(requests) != tt.requests || !slices.Equal(*waits, tt.waits) {
+				t.Errorf("%d requests, waits %v; want %d, %v", len(requests), *waits, tt.requests, tt.waits)
 			}
-			key := rec.requests[0].Header.Get("Idempotency-Key")
-			for i, r := range rec.requests {
-				if r.Header.Get("Idempotency-Key") != key || rec.bodies[i] != rec.bodies[0] {
+			key := requests[0].Header.Get("Idempotency-Key")
+			for i, r := range requests {
+				if r.Header.Get("Idempotency-Key") != key || bodies[i] != bodies[0] {
 					t.Errorf("request %d differs from the first", i)
 				}
 			}
@@ -266,15 +281,15 @@ func TestPages(t *testing.T) {
 		}
 		got = append(got, d.Domain)
 	}
-	if !slices.Equal(got, []string{"a", "b", "c"}) || len(rec.requests) != 3 {
-		t.Errorf("%v in %d requests", got, len(rec.requests))
+	if requests, _ := rec.seen(); !slices.Equal(got, []string{"a", "b", "c"}) || len(requests) != 3 {
+		t.Errorf("%v in %d requests", got, len(requests))
 	}
 	// Leaving early asks for nothing more.
 	for range c.Domains(t.Context()) {
 		break
 	}
-	if len(rec.requests) != 4 {
-		t.Errorf("%d requests", len(rec.requests))
+	if requests, _ := rec.seen(); len(requests) != 4 {
+		t.Errorf("%d requests", len(requests))
 	}
 }
 
@@ -419,7 +434,8 @@ func TestQueries(t *testing.T) {
 		{"project_id": {"shop"}, "action": {"login"}, "actor": {"user usr_1"}, "limit": {"100"}},
 		{"project_id": {"shop"}, "environment": {"staging"}, "window": {"600"}, "step": {"60"}, "domain": {"a.example"}},
 	}
-	for i, r := range rec.requests {
+	requests, _ := rec.seen()
+	for i, r := range requests {
 		if d := cmp.Diff(want[i], r.URL.Query()); d != "" {
 			t.Error(d)
 		}

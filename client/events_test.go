@@ -95,7 +95,8 @@ func TestEventsGoOn(t *testing.T) {
 	if d := cmp.Diff([]int64{1, 2, 3}, seen); d != "" {
 		t.Error(d)
 	}
-	for i, r := range rec.requests {
+	requests, _ := rec.seen()
+	for i, r := range requests {
 		want := ""
 		if i > 0 {
 			want = fmt.Sprint(i)
@@ -120,8 +121,8 @@ func TestEventsGiveUp(t *testing.T) {
 	for _, err := range c.Events(t.Context()) {
 		last = err
 	}
-	if !fault.Is(last, fault.Unavailable) || len(rec.requests) != 5 {
-		t.Errorf("%v after %d requests", last, len(rec.requests))
+	if requests, _ := rec.seen(); !fault.Is(last, fault.Unavailable) || len(requests) != 5 {
+		t.Errorf("%v after %d requests", last, len(requests))
 	}
 }
 
