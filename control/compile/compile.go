@@ -24,9 +24,15 @@ package compile
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // Output is one document that changes: what it shall say, not yet numbered or
@@ -40,10 +46,131 @@ type Output struct {
 
 // Bundles reads chains and keys; *certificates.Service is one.
 type Bundles interface {
-	Bundle(ctx context.Context, id, generation string) (certificates.Bundle, error)
+	Bundle(ctx context.Context, id string, generation string) (certificates.Bundle, error)
 }
 
 // Kinds are the kinds whose events a Compiler wants.
 func Kinds() []resource.Kind {
-	return []resource.Kind{"domain", "claim", "cdn", "certificate"}
+	return []resource.Kind{domains.Kind, domains.KindClaim, cdn.Kind, certificates.Kind}
+}
+
+// Compiler tells which documents change with each event. It is used from one
+// goroutine, but Problems may be read from any.
+type Compiler struct {
+	bundles  Bundles
+	platform edgeconfig.Platform
+	key      GroupKey
+	mirror   *mirror
+	problems *problems
+
+	// waiting are certificates whose bundle could not be read; they are tried
+	// again with the next event.
+	waiting map[string]bool
+}
+
+// New returns a Compiler that has seen nothing.
+func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
+	return &Compiler{bundles: bundles, platform: platform, mirror: newMirror(), problems: newProblems(), waiting: map[string]bool{}}
+}
+
+// SetGroupKey seals with a key from now on and returns the documents that
+// change with it: all certificates, and the settings of the platform, which
+// belong to no resource. It is called before the first event.
+func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
+	c.key = GroupKey{group, key}
+	outputs := []Output{output(edgeconfig.KindPlatform+"/settings", c.platform)}
+	for _, id := range slices.Sorted(maps.Keys(c.mirror.certificates)) {
+		outputs = append(outputs, c.certificate(id)...)
+	}
+	return outputs
+}
+
+// Apply takes an event into the mirror and returns the documents that change.
+// A document is returned whenever something it is made of may have changed; its
+// body may be as before.
+func (c *Compiler) Apply(event resource.Event) []Output {
+	affected, err := c.mirror.apply(event)
+	if err != nil {
+		c.problems.set(event.Resource.ID, fmt.Errorf("it cannot be read: %w", err))
+		return nil
+	}
+	for id := range c.waiting {
+		affected.certificates = append(affected.certificates, id)
+	}
+	var outputs []Output
+	for _, id := range sortedUnique(affected.sites) {
+		outputs = append(outputs, c.site(id)...)
+	}
+	for _, id := range sortedUnique(affected.certificates) {
+		outputs = append(outputs, c.certificate(id)...)
+	}
+	return outputs
+}
+
+// Problems tells, by resource ID, what could not be compiled and why.
+func (c *Compiler) Problems() map[string]string { return c.problems.all() }
+
+// site compiles one domain: gone without the domain or its claim, unchanged
+// when it cannot be compiled.
+func (c *Compiler) site(id string) []Output {
+	key := edgeconfig.KindSite + "/" + id
+	d, ok := c.mirror.domains[id]
+	if !ok || !c.mirror.holds(d) {
+		c.problems.clear(id)
+		return []Output{{Key: key, Scope: edgeconfig.ScopeAll, Deleted: true}}
+	}
+	conf, ok := c.mirror.cdnOf(d)
+	if !ok {
+		c.problems.set(id, fmt.Errorf("there is no CDN configuration named %s: create it, or name another in the domain", d.Spec.CDN))
+		return nil
+	}
+	s, err := Site(d, conf)
+	if err != nil {
+		c.problems.set(id, err)
+		return nil
+	}
+	c.problems.clear(id)
+	return []Output{output(key, s)}
+}
+
+// certificate compiles one certificate: gone without the resource, a bundle, or
+// a claimed name.
+func (c *Compiler) certificate(id string) []Output {
+	key := edgeconfig.KindCertificate + "/" + id
+	delete(c.waiting, id)
+	crt, ok := c.mirror.certificates[id]
+	var names []string
+	if ok {
+		names = c.mirror.claimedNames(crt)
+	}
+	if len(names) == 0 || crt.Status.Generation == "" {
+		c.problems.clear(id)
+		return []Output{{Key: key, Scope: edgeconfig.ScopeAll, Deleted: true}}
+	}
+	bundle, err := c.bundles.Bundle(context.Background(), id, crt.Status.Generation)
+	if err != nil {
+		c.waiting[id] = true
+		c.problems.set(id, fmt.Errorf("its chain and key cannot be read: %w", err))
+		return nil
+	}
+	out, err := Certificate(crt, bundle, names, c.key)
+	if err != nil {
+		c.problems.set(id, err)
+		return nil
+	}
+	c.problems.clear(id)
+	return []Output{output(key, out)}
+}
+
+func output(key string, body any) Output {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic("compile: documents hold only what JSON can hold: " + err.Error())
+	}
+	return Output{Key: key, Scope: edgeconfig.ScopeAll, Body: b}
+}
+
+func sortedUnique(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

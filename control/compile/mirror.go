@@ -1,0 +1,226 @@
+package compile
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/resource"
+)
+
+// mirror is what the compiler has seen, by ID, with the indexes that lead from
+// a change to what is made of it.
+type mirror struct {
+	domains      map[string]domains.Domain
+	cdns         map[place]cdn.CDN
+	claims       map[string]domains.ClaimSpec // by name
+	certificates map[string]certificates.Certificate
+
+	domainsByCDN  map[place]set  // domains that name a configuration
+	claimsBelow   map[string]set // names claimed one label below a name
+	certsByName   map[string]set // certificates whose leaf has a name, wildcards as written
+	cdnPlaceByID  map[string]place
+	claimNameByID map[string]string
+}
+
+// place is where a name is looked up: names are unique within it.
+type place struct{ project, environment, name string }
+
+type set map[string]struct{}
+
+// affected are the IDs of domains and certificates whose documents may change.
+type affected struct{ sites, certificates []string }
+
+func newMirror() *mirror {
+	return &mirror{
+		domains: map[string]domains.Domain{}, cdns: map[place]cdn.CDN{}, claims: map[string]domains.ClaimSpec{}, certificates: map[string]certificates.Certificate{},
+		domainsByCDN: map[place]set{}, claimsBelow: map[string]set{}, certsByName: map[string]set{},
+		cdnPlaceByID: map[string]place{}, claimNameByID: map[string]string{},
+	}
+}
+
+func (m *mirror) apply(e resource.Event) (affected, error) {
+	gone := e.Type == resource.Deleted
+	switch e.Resource.Kind {
+	case domains.Kind:
+		return m.applyDomain(e.Resource, gone)
+	case cdn.Kind:
+		return m.applyCDN(e.Resource, gone)
+	case domains.KindClaim:
+		return m.applyClaim(e.Resource, gone)
+	case certificates.Kind:
+		return m.applyCertificate(e.Resource, gone)
+	}
+	return affected{}, nil
+}
+
+func (m *mirror) applyDomain(r resource.Resource, gone bool) (affected, error) {
+	out := affected{sites: []string{r.ID}}
+	if old, ok := m.domains[r.ID]; ok {
+		remove(m.domainsByCDN, cdnPlace(old), r.ID)
+		delete(m.domains, r.ID)
+	}
+	if gone {
+		return out, nil
+	}
+	d, err := domains.Decode(r)
+	if err != nil {
+		return affected{}, err
+	}
+	d.Status = domains.Status{} // large, and no part of the document
+	m.domains[r.ID] = d
+	add(m.domainsByCDN, cdnPlace(d), r.ID)
+	return out, nil
+}
+
+func (m *mirror) applyCDN(r resource.Resource, gone bool) (affected, error) {
+	var out affected
+	if old, ok := m.cdnPlaceByID[r.ID]; ok {
+		out.sites = append(out.sites, m.domainsByCDN[old].list()...)
+		delete(m.cdns, old)
+		delete(m.cdnPlaceByID, r.ID)
+	}
+	if gone {
+		return out, nil
+	}
+	c, err := cdn.Decode(r)
+	if err != nil {
+		return affected{}, err
+	}
+	at := place{r.Project, r.Environment, r.Name}
+	m.cdns[at], m.cdnPlaceByID[r.ID] = c, at
+	out.sites = append(out.sites, m.domainsByCDN[at].list()...)
+	return out, nil
+}
+
+func (m *mirror) applyClaim(r resource.Resource, gone bool) (affected, error) {
+	var out affected
+	touch := func(name string) {
+		out.sites = append(out.sites, m.claims[name].DomainID)
+		out.certificates = append(out.certificates, m.certsByName[name].list()...)
+		out.certificates = append(out.certificates, m.certsByName["*."+parent(name)].list()...)
+	}
+	if name, ok := m.claimNameByID[r.ID]; ok {
+		touch(name)
+		delete(m.claims, name)
+		delete(m.claimNameByID, r.ID)
+		remove(m.claimsBelow, parent(name), name)
+	}
+	if gone {
+		return out, nil
+	}
+	claim, err := domains.DecodeClaim(r)
+	if err != nil {
+		return affected{}, err
+	}
+	m.claims[r.Name], m.claimNameByID[r.ID] = claim.Spec, r.Name
+	add(m.claimsBelow, parent(r.Name), r.Name)
+	touch(r.Name)
+	return out, nil
+}
+
+func (m *mirror) applyCertificate(r resource.Resource, gone bool) (affected, error) {
+	out := affected{certificates: []string{r.ID}}
+	if old, ok := m.certificates[r.ID]; ok {
+		for _, name := range old.Status.Names {
+			remove(m.certsByName, name, r.ID)
+		}
+		delete(m.certificates, r.ID)
+	}
+	if gone {
+		return out, nil
+	}
+	c, err := certificates.Decode(r)
+	if err != nil {
+		return affected{}, err
+	}
+	// Of the status, only what the document is made of.
+	s := c.Status
+	c.Status = certificates.Status{Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter}
+	m.certificates[r.ID] = c
+	for _, name := range c.Status.Names {
+		add(m.certsByName, name, r.ID)
+	}
+	return out, nil
+}
+
+// holds reports whether a domain has the claim on its name.
+func (m *mirror) holds(d domains.Domain) bool {
+	claim, ok := m.claims[d.Spec.Domain]
+	return ok && claim.DomainID == d.ID
+}
+
+func (m *mirror) cdnOf(d domains.Domain) (cdn.CDN, bool) {
+	c, ok := m.cdns[cdnPlace(d)]
+	return c, ok
+}
+
+func cdnPlace(d domains.Domain) place { return place{d.Project, d.Environment, d.Spec.CDN} }
+
+// claimedNames are the names that a certificate is valid for and that its own
+// project and environment have claimed, in order.
+func (m *mirror) claimedNames(c certificates.Certificate) []string {
+	own := func(name string) bool {
+		claim, ok := m.claims[name]
+		return ok && claim.Project == c.Project && claim.Environment == c.Environment
+	}
+	var names []string
+	for _, name := range c.Status.Names {
+		if own(name) {
+			names = append(names, name)
+		}
+		if len(name) > 2 && name[:2] == "*." {
+			for below := range m.claimsBelow[parent(name)] {
+				if below != name && own(below) {
+					names = append(names, below)
+				}
+			}
+		}
+	}
+	return sortedUnique(names)
+}
+
+func (s set) list() []string { return slices.Collect(maps.Keys(s)) }
+
+func add[K comparable](index map[K]set, key K, id string) {
+	if index[key] == nil {
+		index[key] = set{}
+	}
+	index[key][id] = struct{}{}
+}
+
+func remove[K comparable](index map[K]set, key K, id string) {
+	delete(index[key], id)
+	if len(index[key]) == 0 {
+		delete(index, key)
+	}
+}
+
+// problems is what could not be compiled, by resource ID.
+type problems struct {
+	mu sync.Mutex
+	by map[string]string
+}
+
+func newProblems() *problems { return &problems{by: map[string]string{}} }
+
+func (p *problems) set(id string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.by[id] = err.Error()
+}
+
+func (p *problems) clear(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.by, id)
+}
+
+func (p *problems) all() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.by)
+}
