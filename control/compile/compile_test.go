@@ -228,6 +228,11 @@ func TestIncrementalIsFull(t *testing.T) {
 				}
 			}
 		}
+		// What is named is there: without it, the last document stays by design.
+		for _, name := range []string{"main", "other"} {
+			live["cdn_"+name] = conf("cdn_"+name, name, "http://o.example.net")
+			take(documents, c.Apply(live["cdn_"+name]))
+		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			n := rapid.IntRange(0, len(names)-1).Draw(t, "name")
 			var e resource.Event
