@@ -49,18 +49,17 @@ func TestULIDs(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms) }
 	for _, c := range []struct {
 		name  string
-		state ulids
+		state *ulids
 		now   int64
 		want  string
 	}{
-		{"same millisecond counts up", ulids{time: 1, high: 0, low: 31}, 1, "0000000001" + "0000000000000010"},
-		{"clock back keeps the time", ulids{time: 32, high: 0, low: 0}, 5, "0000000010" + "0000000000000001"},
-		{"low bits carry into high", ulids{time: 1, high: 0, low: ^uint64(0)}, 1, "0000000001" + "000g000000000000"},
-		{"all bits set borrow time", ulids{time: 1, high: ^uint16(0), low: ^uint64(0)}, 1, "0000000002" + "0000000000000000"},
+		{"same millisecond counts up", &ulids{time: 1, high: 0, low: 31}, 1, "0000000001" + "0000000000000010"},
+		{"clock back keeps the time", &ulids{time: 32, high: 0, low: 0}, 5, "0000000010" + "0000000000000001"},
+		{"low bits carry into high", &ulids{time: 1, high: 0, low: ^uint64(0)}, 1, "0000000001" + "000g000000000000"},
+		{"all bits set borrow time", &ulids{time: 1, high: ^uint16(0), low: ^uint64(0)}, 1, "0000000002" + "0000000000000000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			state := c.state
-			if got := (&state).next(at(c.now)); got != c.want {
+			if got := c.state.next(at(c.now)); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

@@ -42,6 +42,9 @@ func away(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, net.ErrClosed) {
 		return true
 	}
+	if err.Error() == "sql: database is closed" { // database/sql does not export it
+		return true
+	}
 	var local *sqlite.Error
 	if errors.As(err, &local) {
 		switch local.Code() & 0xff {
