@@ -142,7 +142,8 @@ type Heartbeat struct {
 	Draining  bool      `json:"draining,omitempty"`
 	PurgeSeq  int64     `json:"purge_seq"`
 	Digest    string    `json:"digest"`   // RootDigest of the documents with ScopeAll it has applied
-	Rejected  int       `json:"rejected"` // documents of which it keeps an older version; Digest is "" then
+	Own       string    `json:"own"`      // RootDigest of the documents with its own scope
+	Rejected  int       `json:"rejected"` // documents of which it keeps an older version; Digest and Own are "" then
 	Sites     int       `json:"sites"`
 	Live      Counters  `json:"live"` // of the last second, all sites
 }
@@ -213,8 +214,9 @@ type PurgesRequest struct {
 // Purges answers PurgesRequest. With Gap, older ones are no longer known and
 // the edge must drop everything it holds.
 type Purges struct {
-	Purges []Purge `json:"purges"`
+	Purges []Purge `json:"purges"` // as many as fit one reply, in order
 	Gap    bool    `json:"gap,omitempty"`
+	Last   int64   `json:"last"` // the last number there is
 }
 
 // Counters of some time span.
@@ -306,11 +308,18 @@ type JoinRequest struct {
 	Simulated  bool   `json:"simulated,omitempty"`
 }
 
+// BusServerName is the name in the certificate of a control plane's own bus,
+// whatever address it is dialled by: its root signs nothing else.
+const BusServerName = "bus.edgewright.internal"
+
 // JoinReply gives an edge its identity.
 type JoinReply struct {
-	Edge       string   `json:"edge"`       // "edge_..."
-	BusURL     string   `json:"bus_url"`    // tls://host:port
-	BusRootPEM string   `json:"bus_root"`   // CA of the bus's TLS
-	BusJWT     string   `json:"bus_jwt"`    // user credentials bound to BusKey, own subjects only
-	TrustKeys  [][]byte `json:"trust_keys"` // Ed25519 public keys that sign documents
+	Edge          string   `json:"edge"`   // "edge_..."
+	Region        string   `json:"region"` // the token's, when it names one
+	Name          string   `json:"name"`
+	BusURL        string   `json:"bus_url"`         // tls://host:port; an empty host is that of the API
+	BusRootPEM    string   `json:"bus_root"`        // CA of the bus's TLS; "": the system's roots
+	BusServerName string   `json:"bus_server_name"` // name to verify; "": the host dialled
+	BusJWT        string   `json:"bus_jwt"`         // user credentials bound to BusKey, own subjects only
+	TrustKeys     [][]byte `json:"trust_keys"`      // Ed25519 public keys that sign documents
 }

@@ -31,6 +31,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -93,7 +95,9 @@ type BusOptions struct {
 	Listen    string   // "host:port" of the TLS listener for edges on other machines; "" for none, port 0 picks one
 	Advertise string   // "host:port" that edges dial; "": as bound
 	Names     []string // further DNS names and IP addresses for the bus's certificate
-	External  string   // URLs of an external NATS cluster ("nats://a:4222,nats://b:4222") instead of the embedded server
+	External  string   // URLs of an external NATS cluster ("tls://a:4222,tls://b:4222") instead of the embedded server; see BusConfig
+	// ExternalRootPEM verifies the external cluster's TLS; "": the system's roots.
+	ExternalRootPEM string
 }
 
 // DocumentStore is the record of everything published. control/store
@@ -109,8 +113,8 @@ type DocumentStore interface {
 	// SaveDocuments writes all of docs or nothing. prev is the number the
 	// writer believes to be the last (DocumentSeq); next becomes the last. It
 	// returns fault.Stale when another writer was there. causes maps keys to
-	// store revisions.
-	SaveDocuments(ctx context.Context, prev, next int64, docs []edgeconfig.Document, causes map[string]int64) error
+	// store revisions. With watched not 0 it is kept as by SetWatchedSeq.
+	SaveDocuments(ctx context.Context, prev, next, watched int64, docs []edgeconfig.Document, causes map[string]int64) error
 	// DocumentSeq is the last number given to a document, 0 at first.
 	DocumentSeq(ctx context.Context) (int64, error)
 	// WatchedSeq and SetWatchedSeq keep the store sequence number up to which
@@ -149,108 +153,227 @@ type TokenStore interface {
 // fault.Unavailable before Start.
 type Fleet struct {
 	options Options
-}
+	log     *slog.Logger
+	now     func() time.Time
 
-// New loads the fleet's keys from the Vault, or makes them on the first start.
-func New(ctx context.Context, o Options) (*Fleet, error) {
-	return &Fleet{options: o}, nil
+	keyChange  sync.Mutex // held while the keys are changed
+	keysInUse  atomic.Pointer[keyset]
+	busInUse   atomic.Pointer[bus]
+	lead       atomic.Pointer[lead]
+	registry   *registry
+	tracker    *tracker
+	hub        *hub
+	purges     *purges
+	live       *liveTraffic
+	challenges challengeSlots
+
+	manifestNow chan struct{} // asks for a manifest out of turn
+	stop        context.CancelFunc
+	running     sync.WaitGroup
 }
 
 var errNotStarted = fault.New(fault.Unavailable, "the fleet's bus is not running")
 
-// Start brings the bus up and listens to the edges. It returns at once.
-func (f *Fleet) Start(ctx context.Context) error { return errNotStarted }
+// New loads the fleet's keys from the Vault, or makes them on the first start.
+func New(ctx context.Context, o Options) (*Fleet, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.ManifestEvery <= 0 {
+		o.ManifestEvery = 5 * time.Second
+	}
+	if o.AwayAfter <= 0 {
+		o.AwayAfter = 35 * time.Second
+	}
+	keys, err := loadKeys(ctx, o.Vault, o.Now())
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{
+		options: o, log: o.Logger, now: o.Now,
+		registry:    newRegistry(o.Now, o.AwayAfter),
+		tracker:     newTracker(o.Now),
+		purges:      newPurges(o.Now),
+		live:        newLiveTraffic(),
+		manifestNow: make(chan struct{}, 1),
+	}
+	f.keysInUse.Store(keys)
+	f.hub = &hub{subs: map[*subscriber]struct{}{}, watched: f.askManifest}
+	return f, nil
+}
 
-// Lead publishes: it turns store events into documents, sends the manifest and
-// answers edges, until ctx ends (it then returns ctx's error) or something that
-// cannot be mended here goes wrong. Only the holder of the lease may call it.
-func (f *Fleet) Lead(ctx context.Context) error { return errNotStarted }
+// Start brings the bus up and listens to the edges. It returns when edges may
+// connect. ctx bounds the start only.
+func (f *Fleet) Start(ctx context.Context) error {
+	if f.bus() != nil {
+		return fault.New(fault.Conflict, "the fleet runs already")
+	}
+	if err := f.loadEdges(ctx); err != nil {
+		return err
+	}
+	b, err := startBus(f.options.Bus, f.keys(), f.log, f.now)
+	if err != nil {
+		return err
+	}
+	if err := f.listen(b); err != nil {
+		b.close()
+		return err
+	}
+	f.busInUse.Store(b)
+	background, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.running.Go(func() { f.watchEdges(background) })
+	f.running.Go(func() { f.reportRollouts(background) })
+	f.running.Go(func() { f.reportLive(background) })
+	return nil
+}
 
-// Close stops the bus and every goroutine of the fleet.
-func (f *Fleet) Close() error { return nil }
+// Close stops the bus and every goroutine of the fleet. Lead must have returned.
+func (f *Fleet) Close() error {
+	if f.stop != nil {
+		f.stop()
+	}
+	if b := f.busInUse.Swap(nil); b != nil {
+		b.close()
+	}
+	f.running.Wait()
+	f.hub.close()
+	return nil
+}
 
 // InProcess connects edges that live in this process without a socket; nil when
-// the bus is external.
-func (f *Fleet) InProcess() nats.InProcessConnProvider { return nil }
+// the bus is external or not running.
+func (f *Fleet) InProcess() nats.InProcessConnProvider {
+	if b := f.bus(); b != nil && b.server != nil {
+		return b.server
+	}
+	return nil
+}
 
 // BusAddr is the bound address of the TLS listener, "" when there is none.
-func (f *Fleet) BusAddr() string { return "" }
-
-// JoinToken is a fresh one-time token. Token is shown once.
-type JoinToken struct {
-	Token     string    `json:"token"`
-	Region    string    `json:"region,omitempty"`
-	ExpiresAt time.Time `json:"expires_at"`
+func (f *Fleet) BusAddr() string {
+	if b := f.bus(); b != nil {
+		return b.addr()
+	}
+	return ""
 }
-
-// NewJoinToken makes a one-time token for one edge, for region when not "".
-func (f *Fleet) NewJoinToken(ctx context.Context, region string, ttl time.Duration) (JoinToken, error) {
-	return JoinToken{}, errNotStarted
-}
-
-// Join spends a token and makes the edge. Errors: Unauthenticated (unknown,
-// used or expired token), Invalid.
-func (f *Fleet) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error) {
-	return edgeconfig.JoinReply{}, errNotStarted
-}
-
-// JoinLocal joins an edge of this process: as Join, without a token.
-func (f *Fleet) JoinLocal(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error) {
-	return edgeconfig.JoinReply{}, errNotStarted
-}
-
-// Edges lists all edges with their live state, in order of ID.
-func (f *Fleet) Edges(ctx context.Context) ([]Edge, error) { return nil, errNotStarted }
-
-// Edge returns one edge, by ID or name.
-func (f *Fleet) Edge(ctx context.Context, idOrName string) (Edge, error) {
-	return Edge{}, errNotStarted
-}
-
-// Drain asks an edge to send its clients elsewhere, or takes it back.
-func (f *Fleet) Drain(ctx context.Context, idOrName string, draining bool, cause resource.Cause) (Edge, error) {
-	return Edge{}, errNotStarted
-}
-
-// Revoke removes an edge for good: its connection is closed, its credentials
-// are void, and the group key is rotated so that it cannot read later
-// certificates.
-func (f *Fleet) Revoke(ctx context.Context, idOrName string, cause resource.Cause) error {
-	return errNotStarted
-}
-
-// Purge numbers, signs, records and publishes a purge and waits until all
-// connected edges have acknowledged it or ctx ends, which is no error: the
-// state names who is missing.
-func (f *Fleet) Purge(ctx context.Context, r PurgeRequest) (PurgeState, error) {
-	return PurgeState{}, errNotStarted
-}
-
-// PurgeState tells how far a purge has come.
-func (f *Fleet) PurgeState(ctx context.Context, id string) (PurgeState, error) {
-	return PurgeState{}, errNotStarted
-}
-
-// Present publishes an ACME challenge and waits until all connected edges serve
-// it. Error: Unavailable when some do not within ctx, naming them.
-func (f *Fleet) Present(ctx context.Context, c edgeconfig.Challenge) error { return errNotStarted }
-
-// Remove takes a challenge back. It does not wait.
-func (f *Fleet) Remove(ctx context.Context, c edgeconfig.Challenge) error { return errNotStarted }
-
-// Rollout tells how far a store revision has come on the edges.
-func (f *Fleet) Rollout(revision int64) Rollout { return Rollout{Revision: revision} }
-
-// DocumentState tells how far the current version of one document has come.
-func (f *Fleet) DocumentState(key string) Rollout { return Rollout{} }
 
 // GroupKey is the key that certificates are sealed with, and its name.
-func (f *Fleet) GroupKey() (group string, key [32]byte) { return "", key }
+func (f *Fleet) GroupKey() (group string, key [32]byte) {
+	g := f.keys().group()
+	return g.Name, g.Key
+}
 
 // Subscribe returns events until cancel is called. A subscriber that does not
-// keep up loses older rollout and live events, never the order. live asks the
-// edges for one-second numbers while the subscription lasts.
+// keep up loses the oldest events, never the order. live asks the edges for
+// short rollups while the subscription lasts; live events go to such
+// subscribers only.
 func (f *Fleet) Subscribe(live bool) (events <-chan Event, cancel func()) {
-	ch := make(chan Event)
-	return ch, func() {}
+	return f.hub.subscribe(live)
+}
+
+// Held lists removals that are held back, per kind of document.
+func (f *Fleet) Held() []Held {
+	var held []Held
+	if l := f.lead.Load(); l != nil {
+		for _, kind := range []string{edgeconfig.KindSite, edgeconfig.KindCertificate} {
+			if h := l.publisher.heldOf(kind); len(h.Keys) > 0 {
+				held = append(held, h)
+			}
+		}
+	}
+	return held
+}
+
+// ReleaseHeld carries out the removals that are held back of a kind and returns
+// how many they are.
+func (f *Fleet) ReleaseHeld(ctx context.Context, kind string) (int, error) {
+	l := f.lead.Load()
+	if l == nil {
+		return 0, errNotLeading
+	}
+	return l.publisher.release(ctx, kind)
+}
+
+var errNotLeading = fault.New(fault.Unavailable, "this control plane does not publish at the moment: another one does, or it is just starting")
+
+func (f *Fleet) bus() *bus     { return f.busInUse.Load() }
+func (f *Fleet) keys() *keyset { return f.keysInUse.Load() }
+
+func (f *Fleet) reloadKeys(ctx context.Context) error {
+	f.keyChange.Lock()
+	defer f.keyChange.Unlock()
+	keys, err := loadKeys(ctx, f.options.Vault, f.now())
+	if err == nil {
+		f.keysInUse.Store(keys)
+	}
+	return err
+}
+
+// changeKeys lets change work on a fresh copy of the keys and keeps it when
+// change returns true.
+func (f *Fleet) changeKeys(ctx context.Context, change func(*keyset) bool) error {
+	f.keyChange.Lock()
+	defer f.keyChange.Unlock()
+	keys, err := loadKeys(ctx, f.options.Vault, f.now())
+	if err != nil {
+		return err
+	}
+	keys = keys.clone()
+	if change(keys) {
+		if err := keys.save(ctx, f.options.Vault); err != nil {
+			return err
+		}
+	}
+	f.keysInUse.Store(keys)
+	return nil
+}
+
+// AddSigningKey begins a rotation of the key that signs documents: edges learn
+// to trust a new key. When all of them have, PromoteSigningKey makes it sign.
+func (f *Fleet) AddSigningKey(ctx context.Context) error {
+	if err := f.changeKeys(ctx, func(k *keyset) bool { k.addSigningKey(f.now()); return true }); err != nil {
+		return err
+	}
+	return f.republishOwn(ctx)
+}
+
+// PromoteSigningKey makes the newest trusted key sign and forgets the others.
+// Error: Conflict when there is no other key, or when an edge has not yet
+// learnt of it.
+func (f *Fleet) PromoteSigningKey(ctx context.Context) error {
+	if len(f.keys().Signing) < 2 {
+		return fault.New(fault.Conflict, "there is no new signing key: add one first and let all edges learn of it")
+	}
+	for _, e := range f.registry.list() {
+		state := f.DocumentState(edgeconfig.KindEdge + "/" + e.ID)
+		if state.Pending+state.Rejected > 0 {
+			return fault.New(fault.Conflict, "edge %s has not learnt the new signing key yet: wait until it has, or revoke it", e.Name)
+		}
+	}
+	if err := f.changeKeys(ctx, func(k *keyset) bool { k.Signing = k.Signing[len(k.Signing)-1:]; return true }); err != nil {
+		return err
+	}
+	return f.republishOwn(ctx)
+}
+
+// republishOwn publishes each edge's own documents after the keys have changed.
+func (f *Fleet) republishOwn(ctx context.Context) error {
+	l := f.lead.Load()
+	if l == nil {
+		return errNotLeading
+	}
+	for _, e := range f.registry.list() {
+		settings, err := f.edgeSettings(e.ID, e.Spec)
+		if err != nil {
+			return err
+		}
+		if err := l.publisher.enqueue(ctx, 0, settings); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -41,6 +41,8 @@ type Edge struct {
 	HTTPS     string              `json:"https,omitempty"`
 	Sites     int                 `json:"sites"`
 	PurgeSeq  int64               `json:"purge_seq"`
+	Draining  bool                `json:"draining"` // it says that it drains; Spec says whether it shall
+	Rejected  int                 `json:"rejected"` // documents it refuses
 	Live      edgeconfig.Counters `json:"live"`
 }
 
