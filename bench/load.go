@@ -17,8 +17,10 @@ type load struct {
 	clients  int
 }
 
-var succeeded = regexp.MustCompile(`(?m)^requests: .* (\d+) succeeded, (\d+) failed`)
-var statuses = regexp.MustCompile(`(?m)^status codes: (\d+) 2xx`)
+var (
+	succeeded = regexp.MustCompile(`(?m)^requests: .* (\d+) succeeded, (\d+) failed`)
+	statuses  = regexp.MustCompile(`(?m)^status codes: (\d+) 2xx`)
+)
 
 // run sends the load from core 1 and fails unless every request was answered
 // with 2xx.
