@@ -52,7 +52,7 @@ const (
 
 // Spec is a certificate as wanted.
 type Spec struct {
-	Domains   []string `json:"domains"` // A-labels, wildcards; IP addresses for the local CA
+	Domains   []string `json:"domains"` // A-labels and wildcards; the first is the resource's name
 	Type      CertType `json:"type"`
 	AutoRenew bool     `json:"auto_renew"` // default true
 	KeyType   KeyType  `json:"key_type,omitempty"`
@@ -104,6 +104,7 @@ type Status struct {
 	// Generation names the bundle in use in the Vault: "3" the third issued, "u2"
 	// the second uploaded, "" when there is none.
 	Generation  string     `json:"generation,omitempty"`
+	Issued      int        `json:"issued,omitempty"` // how many were issued
 	Issuer      string     `json:"issuer,omitempty"` // common name of who signed
 	IssuedType  CertType   `json:"issued_type,omitempty"`
 	NotBefore   *time.Time `json:"not_before,omitempty"`
@@ -119,6 +120,7 @@ type Status struct {
 	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
 	RenewAt     *time.Time  `json:"renew_at,omitempty"`
 	RenewBy     string      `json:"renew_by,omitempty"`    // "ari" or "lifetime"
+	Window      *Window     `json:"window,omitempty"`      // the one RenewAt was chosen from
 	AdviceAt    *time.Time  `json:"advice_at,omitempty"`   // when ARI is asked again
 	Request     int         `json:"request,omitempty"`     // the Spec.Request that was answered
 	Interrupted int         `json:"interrupted,omitempty"` // attempts that a restart cut off, since the last result

@@ -1,0 +1,517 @@
+package certificates
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/edgewright/edgewright/control/reconcile"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// kindClaim is the room next door: who holds the claim on a name may have a
+// certificate for it.
+const kindClaim resource.Kind = "claim"
+
+const (
+	attemptTimeout = 3 * time.Minute // of one issuance
+	lookAgain      = 12 * time.Hour  // at the latest, whatever is planned
+	adviceRetry    = time.Hour       // when a CA's renewal advice could not be had
+	maxFailedAt    = 5
+	// manualRetries is how often within an hour a user may have an attempt at
+	// once. Let's Encrypt allows five failed validations a name, account and hour.
+	manualRetries = 4
+)
+
+// Reconciler issues and renews certificates. Only the holder of the lease may
+// run it.
+type Reconciler struct {
+	service *Service
+	issuers map[CertType]Issuer
+	log     *slog.Logger
+	// random returns a number in [0, 1): where in a window a renewal falls.
+	random func() float64
+}
+
+// NewReconciler returns the reconciler. issuers has TypeLocal and TypeACME, as
+// far as the platform has them.
+func NewReconciler(s *Service, issuers map[CertType]Issuer, log *slog.Logger) *Reconciler {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Reconciler{service: s, issuers: issuers, log: log, random: rand.Float64}
+}
+
+// Kinds implements reconcile.Reconciler.
+func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind, kindClaim} }
+
+// Reconcile moves one certificate to what its spec wants, or those that wait for
+// a claim.
+func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Duration, error) {
+	if ref.Kind == kindClaim {
+		return 0, r.claimed(ctx, ref.ID)
+	}
+	c, err := r.load(ctx, ref.ID)
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return r.certificate(ctx, c)
+}
+
+// claimed looks at the certificate of a name whose claim has changed hands. The
+// claim itself tells project and environment; when it is gone, the hourly look
+// finds it.
+func (r *Reconciler) claimed(ctx context.Context, id string) error {
+	claim, err := r.service.Store.Get(ctx, kindClaim, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	decoded, err := resource.Decode[struct {
+		Project     string `json:"project_id"`
+		Environment string `json:"environment"`
+	}, struct{}](claim)
+	if err != nil {
+		return err
+	}
+	found, err := r.service.find(ctx, decoded.Spec.Project, decoded.Spec.Environment, claim.Name)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := decode(found)
+	if err != nil || c.Status.State != StateNone {
+		return err
+	}
+	// Only a touch of the status, so that the certificate's own ref, which is
+	// never worked on twice at a time, does the rest.
+	_, err = r.write(ctx, c.ID, func(c *Certificate) { c.Status.Observed = 0 })
+	return err
+}
+
+func (r *Reconciler) load(ctx context.Context, id string) (Certificate, error) {
+	stored, err := r.service.Store.Get(ctx, Kind, id)
+	if err != nil {
+		return Certificate{}, err
+	}
+	return decode(stored)
+}
+
+// certificate is the whole decision, in the order of the package's phases.
+func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Duration, error) {
+	if missing, err := r.unowned(ctx, c); err != nil {
+		return 0, err
+	} else if missing != "" {
+		_, err := r.write(ctx, c.ID, func(c *Certificate) {
+			c.Status.State, c.Status.Step, c.Status.StartedAt, c.Status.NextAttempt = StateNone, "", nil, nil
+			r.ready(c, resource.False, "DomainNotVerified", fmt.Sprintf("%s is not verified in this project and environment: verify it, and the certificate follows", missing))
+		})
+		return time.Hour, err
+	}
+	if c.Spec.Type == TypeCustom {
+		return r.custom(ctx, c)
+	}
+	now := r.service.Now()
+	why := r.due(c, now)
+	if why == "" {
+		return r.keep(ctx, c, now)
+	}
+	if at := r.allowedAt(c, now); at.After(now) {
+		_, err := r.write(ctx, c.ID, func(c *Certificate) { r.settle(c, now); c.Status.NextAttempt = &at })
+		return wait(now, at), err
+	}
+	issuer := r.issuers[c.Spec.Type]
+	if issuer == nil {
+		return r.failed(ctx, c, now, &IssueError{Away: true, Problem: Problem{
+			Reason: "NoIssuer", Message: fmt.Sprintf("this platform issues no %s certificates", c.Spec.Type), Fix: "let the operator start it with --issuer auto, or upload a certificate",
+		}})
+	}
+	return r.issue(ctx, c, issuer, now, why)
+}
+
+// unowned returns the first name that the project may not have a certificate
+// for.
+func (r *Reconciler) unowned(ctx context.Context, c Certificate) (string, error) {
+	for _, name := range c.Spec.Domains {
+		owned, err := r.service.Ownership.Verified(ctx, c.Project, c.Environment, name)
+		if err != nil {
+			return "", err
+		}
+		if !owned {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// due says why a certificate has to be issued, or "".
+func (r *Reconciler) due(c Certificate, now time.Time) string {
+	st := c.Status
+	switch {
+	case st.Generation == "" || st.NotAfter == nil:
+		return "first"
+	case st.IssuedType != c.Spec.Type:
+		return "issuer changed"
+	case c.Spec.Request > st.Request:
+		return "asked for"
+	case st.KeyType != "" && c.Spec.KeyType != "" && st.KeyType != string(c.Spec.KeyType):
+		return "key type changed"
+	case st.Failures > 0:
+		return "again" // what was wanted then is still wanted
+	}
+	for _, name := range c.Spec.Domains {
+		if !Covers(st.Names, name) {
+			return "names changed"
+		}
+	}
+	if c.Spec.AutoRenew && st.RenewAt != nil && !now.Before(*st.RenewAt) {
+		return "renewal"
+	}
+	return ""
+}
+
+// allowedAt returns when the next attempt may be made, now or earlier when it
+// may at once. It reads only the status, so that a restart changes nothing.
+func (r *Reconciler) allowedAt(c Certificate, now time.Time) time.Time {
+	st := c.Status
+	if c.Spec.Request > st.Request && r.failedWithin(st, now, time.Hour) < manualRetries && !heldByCA(st) {
+		return now // the user has changed something and waits
+	}
+	if st.NextAttempt != nil {
+		return *st.NextAttempt
+	}
+	// An attempt that a restart cut off may have cost the CA an order: the first
+	// is made again at once, then as after failures.
+	if st.Interrupted > 1 && st.StartedAt != nil {
+		return st.StartedAt.Add(backoff(st.Interrupted - 1))
+	}
+	return now
+}
+
+// heldByCA reports that the CA itself said when to come back.
+func heldByCA(st Status) bool { return st.LastError != nil && st.LastError.Reason == ReasonRateLimited }
+
+func (r *Reconciler) failedWithin(st Status, now time.Time, span time.Duration) int {
+	n := 0
+	for _, at := range st.FailedAt {
+		if now.Sub(at) < span {
+			n++
+		}
+	}
+	return n
+}
+
+// backoff is the wait after so many failures in a row.
+func backoff(failures int) time.Duration {
+	switch {
+	case failures <= 1:
+		return time.Minute
+	case failures == 2:
+		return 10 * time.Minute
+	case failures == 3:
+		return 100 * time.Minute
+	default:
+		return 24 * time.Hour
+	}
+}
+
+// issue makes one attempt.
+func (r *Reconciler) issue(ctx context.Context, c Certificate, issuer Issuer, now time.Time, why string) (time.Duration, error) {
+	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+		started := now.UTC()
+		c.Status.StartedAt, c.Status.Step, c.Status.NextAttempt = &started, StepOrder, nil
+		c.Status.Interrupted++
+		r.settle(c, now)
+	})
+	if err != nil {
+		return 0, err
+	}
+	key, err := newKey(c.Spec.KeyType)
+	if err != nil {
+		return 0, err
+	}
+	r.log.Info("issuing", "certificate", c.ID, "domain", c.Name, "why", why, "type", c.Spec.Type)
+	order := Order{ID: c.ID, Names: c.Spec.Domains, Key: key, Progress: func(step string) { r.progress(ctx, c.ID, step) }}
+	if c.Status.IssuedType == c.Spec.Type && c.Status.Generation != "" {
+		if leaf, err := r.leaf(ctx, c); err == nil {
+			order.Replaces = leaf
+		}
+	}
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	chainPEM, err := r.contain(attempt, issuer, order)
+	if ctx.Err() != nil {
+		return 0, ctx.Err() // stopped, or no longer the leader: the next one begins anew
+	}
+	if err == nil {
+		var done time.Duration
+		if done, err = r.store(ctx, c, key, chainPEM, r.service.Now()); err == nil {
+			return done, nil
+		}
+	}
+	var issueErr *IssueError
+	if !errors.As(err, &issueErr) {
+		issueErr = r.explain(attempt, err)
+	}
+	return r.failed(ctx, c, r.service.Now(), issueErr)
+}
+
+// contain keeps an issuer's panic from being mistaken for no attempt at all.
+func (r *Reconciler) contain(ctx context.Context, issuer Issuer, o Order) (chainPEM string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the issuer panicked: %v", p)
+		}
+	}()
+	return issuer.Issue(ctx, o)
+}
+
+// explain makes a problem of an error that is none.
+func (r *Reconciler) explain(attempt context.Context, err error) *IssueError {
+	switch {
+	case attempt.Err() != nil:
+		return &IssueError{Err: err, Problem: Problem{Reason: "Timeout", Message: fmt.Sprintf("the CA did not finish within %s", attemptTimeout), Fix: "nothing needs to be done: it is tried again", Detail: err.Error()}}
+	case fault.Is(err, fault.Internal):
+		return &IssueError{Err: err, Problem: Problem{Reason: "Internal", Message: "issuing failed on our side", Fix: "it is tried again; if it stays so, tell the operator", Detail: err.Error()}}
+	default:
+		return &IssueError{Err: err, Away: fault.Is(err, fault.Unavailable), Problem: Problem{Reason: "Unavailable", Message: err.Error(), Fix: "it is tried again"}}
+	}
+}
+
+// progress notes a step. It is for people only, so its failure is none.
+func (r *Reconciler) progress(ctx context.Context, id, step string) {
+	if _, err := r.write(ctx, id, func(c *Certificate) { c.Status.Step = step }); err != nil && ctx.Err() == nil {
+		r.log.Warn("a step could not be noted", "certificate", id, "step", step, "error", err)
+	}
+}
+
+// store checks what came, seals it and puts it into the status.
+func (r *Reconciler) store(ctx context.Context, c Certificate, key signer, chainPEM string, now time.Time) (time.Duration, error) {
+	chain, err := checkIssued(c.Spec, key, chainPEM, now)
+	if err != nil {
+		return 0, err
+	}
+	r.progress(ctx, c.ID, StepStore)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return 0, err
+	}
+	number := nextNumber(c.Status)
+	generation := strconv.Itoa(number)
+	if err := r.service.putBundle(ctx, c.ID, generation, Bundle{ChainPEM: encodeChain(chain), KeyDER: der}); err != nil {
+		return 0, err
+	}
+	leaf := chain[0]
+	c, err = r.write(ctx, c.ID, func(c *Certificate) {
+		st := &c.Status
+		st.Generation, st.Issued, st.IssuedType = generation, number, c.Spec.Type
+		st.take(leaf)
+		st.KeyType = string(c.Spec.KeyType)
+		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
+		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
+		st.Request = c.Spec.Request
+		at := r.renewalTime(leaf)
+		st.RenewAt, st.RenewBy = &at, "lifetime"
+		r.settle(c, now)
+	})
+	if err != nil {
+		return 0, err
+	}
+	r.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
+	// The one before stays for edges that have not heard yet; what is older goes.
+	if number > 2 {
+		if err := r.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
+			r.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
+		}
+	}
+	return r.keep(ctx, c, now)
+}
+
+func nextNumber(st Status) int { return st.Issued + 1 }
+
+// renewalTime is at two thirds of the lifetime, less up to a twentieth of it, so
+// that certificates issued together are not renewed together.
+func (r *Reconciler) renewalTime(leaf *x509.Certificate) time.Time {
+	life := leaf.NotAfter.Sub(leaf.NotBefore)
+	at := leaf.NotBefore.Add(life * 2 / 3)
+	return at.Add(-time.Duration(r.random() * float64(life/20))).UTC().Truncate(time.Second)
+}
+
+// failed notes a failure and when the next attempt is.
+func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, problem *IssueError) (time.Duration, error) {
+	var next time.Time
+	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+		st := &c.Status
+		st.Failures++
+		st.Interrupted = 0
+		delay := backoff(st.Failures)
+		if problem.Away {
+			delay = min(delay, 100*time.Minute)
+		}
+		delay = max(delay, problem.RetryAfter)
+		next = now.Add(delay).UTC().Truncate(time.Second)
+		if !problem.Away {
+			st.FailedAt = append(st.FailedAt, now.UTC().Truncate(time.Second))
+			st.FailedAt = st.FailedAt[max(0, len(st.FailedAt)-maxFailedAt):]
+		}
+		p := problem.Problem
+		st.LastError, st.NextAttempt, st.Step, st.StartedAt = &p, &next, "", nil
+		st.Request = c.Spec.Request
+		r.settle(c, now)
+	})
+	if err != nil {
+		return 0, err
+	}
+	r.log.Warn("issuing failed", "certificate", c.ID, "domain", c.Name, "reason", problem.Reason, "error", problem, "cause", problem.Err, "next_attempt", next)
+	return wait(now, next), nil
+}
+
+// keep looks after a certificate that is as wanted: advice on renewal, state.
+func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (time.Duration, error) {
+	advice := r.advise(ctx, c, now)
+	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+		advice(&c.Status)
+		c.Status.Step, c.Status.StartedAt, c.Status.Interrupted = "", nil, 0
+		c.Status.Request = c.Spec.Request
+		r.settle(c, now)
+	})
+	if err != nil {
+		return 0, err
+	}
+	next := now.Add(lookAgain)
+	for _, at := range []*time.Time{c.Status.RenewAt, c.Status.AdviceAt, c.Status.NotAfter} {
+		if at == c.Status.RenewAt && !c.Spec.AutoRenew {
+			continue
+		}
+		if at != nil && at.After(now) && at.Before(next) {
+			next = *at
+		}
+	}
+	return wait(now, next), nil
+}
+
+// advise asks the issuer, when it is time, when to renew.
+func (r *Reconciler) advise(ctx context.Context, c Certificate, now time.Time) func(*Status) {
+	nothing := func(*Status) {}
+	advisor, ok := r.issuers[c.Spec.Type].(RenewalAdvisor)
+	if !ok || !c.Spec.AutoRenew || c.Status.AdviceAt != nil && now.Before(*c.Status.AdviceAt) {
+		return nothing
+	}
+	leaf, err := r.leaf(ctx, c)
+	if err != nil {
+		return nothing
+	}
+	asking, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	window, again, ok, err := advisor.RenewalWindow(asking, leaf)
+	switch {
+	case err != nil:
+		r.log.Warn("the CA's renewal advice could not be had", "certificate", c.ID, "error", err)
+		again = adviceRetry
+	case !ok:
+		again = 24 * time.Hour
+	}
+	at := now.Add(min(max(again, time.Minute), 24*time.Hour)).UTC().Truncate(time.Second)
+	return func(st *Status) {
+		st.AdviceAt = &at
+		if err != nil || !ok || !window.End.After(window.Start) || st.NotAfter == nil || window.Start.After(*st.NotAfter) {
+			return
+		}
+		if st.Window != nil && st.Window.Start.Equal(window.Start) && st.Window.End.Equal(window.End) {
+			return // the time chosen from it stays
+		}
+		chosen := window.Start.Add(time.Duration(r.random() * float64(window.End.Sub(window.Start)))).UTC().Truncate(time.Second)
+		st.Window, st.RenewAt, st.RenewBy = &window, &chosen, "ari"
+	}
+}
+
+// leaf reads the certificate in use.
+func (r *Reconciler) leaf(ctx context.Context, c Certificate) (*x509.Certificate, error) {
+	b, err := r.service.Bundle(ctx, c.ID, c.Status.Generation)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parseChain(b.ChainPEM)
+	if err != nil {
+		return nil, err
+	}
+	return chain[0], nil
+}
+
+// custom watches an uploaded certificate.
+func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, error) {
+	generation := uploadGeneration(c.Spec.Upload)
+	b, err := r.service.Bundle(ctx, c.ID, generation)
+	if fault.Is(err, fault.NotFound) {
+		_, err := r.write(ctx, c.ID, func(c *Certificate) {
+			c.Status = Status{State: StateFailed, LastError: &Problem{Reason: "NotUploaded", Message: "its chain and key are not here", Fix: "upload them again"}}
+			c.Status.Observed = c.Revision
+			r.ready(c, resource.False, "NotUploaded", "its chain and key are not here: upload them again")
+		})
+		return 0, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	chain, err := parseChain(b.ChainPEM)
+	if err != nil {
+		return 0, err
+	}
+	now := r.service.Now()
+	c, err = r.write(ctx, c.ID, func(c *Certificate) {
+		st := &c.Status
+		issued := st.Issued
+		*st = Status{Conditions: st.Conditions, Generation: generation, Issued: issued, IssuedType: TypeCustom, Request: c.Spec.Request}
+		st.take(chain[0])
+		r.settle(c, now)
+	})
+	if err != nil {
+		return 0, err
+	}
+	next := now.Add(lookAgain)
+	if c.Status.NotAfter.After(now) && c.Status.NotAfter.Before(next) {
+		next = *c.Status.NotAfter
+	}
+	return wait(now, next), nil
+}
+
+// wait is the time from now to at, at least a second.
+func wait(now, at time.Time) time.Duration { return max(at.Sub(now), time.Second) }
+
+// write changes a certificate's status: the change is applied to the latest one,
+// and again when somebody else wrote in between.
+func (r *Reconciler) write(ctx context.Context, id string, change func(*Certificate)) (Certificate, error) {
+	const attempts = 8
+	for attempt := 1; ; attempt++ {
+		stored, err := r.service.Store.Get(ctx, Kind, id)
+		if err != nil {
+			return Certificate{}, err
+		}
+		c, err := decode(stored)
+		if err != nil {
+			return Certificate{}, err
+		}
+		change(&c)
+		written, err := r.service.Store.PutStatus(ctx, Kind, id, mustJSON(c.Status), stored.Seq)
+		if err == nil {
+			c.Meta = written.Meta
+			return c, nil
+		}
+		if attempt == attempts || !fault.Is(err, fault.Stale) {
+			return Certificate{}, err
+		}
+	}
+}
