@@ -52,6 +52,10 @@ func (c *loginCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	// Who may see one project only means that one.
+	if conn.Project == "" && len(session.Projects) == 1 {
+		conn.Project = projectLabel(session.Projects[0])
+	}
 	path, err := configPath()
 	if err != nil {
 		return err

@@ -87,9 +87,7 @@ func yamlValue(dec *json.Decoder) (*yaml.Node, error) {
 				if err != nil {
 					return nil, err
 				}
-				k := new(yaml.Node)
-				k.SetString(key.(string))
-				node.Content = append(node.Content, k)
+				node.Content = append(node.Content, yamlString(key.(string)))
 			}
 			value, err := yamlValue(dec)
 			if err != nil {
@@ -103,9 +101,7 @@ func yamlValue(dec *json.Decoder) (*yaml.Node, error) {
 		_, err := dec.Token() // the closing delimiter
 		return node, err
 	case string:
-		node := new(yaml.Node)
-		node.SetString(t)
-		return node, nil
+		return yamlString(t), nil
 	case json.Number:
 		tag := "!!int"
 		if strings.ContainsAny(t.String(), ".eE") {
@@ -116,6 +112,15 @@ func yamlValue(dec *json.Decoder) (*yaml.Node, error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(t)}, nil
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
+}
+
+// yamlString quotes what YAML 1.1 would read as something else than a text.
+func yamlString(s string) *yaml.Node {
+	node := new(yaml.Node)
+	if err := node.Encode(s); err != nil {
+		node.SetString(s) // not possible for a string
+	}
+	return node
 }
 
 // problem is an error with -o json or yaml.
