@@ -23,6 +23,7 @@ type View struct {
 	Path      string // percent-normalised (RFC 3986 section 6.2.2), dot segments removed, begins with "/"
 	Query     string // raw, without "?"
 	Header    Headers
+	HasBody   bool   // content follows, whatever the method: Content-Length above 0, or a transfer coding
 	ClientIP  string // textual address of the peer (or of a trusted PROXY header)
 	Proto     string // "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"
 }
