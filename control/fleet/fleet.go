@@ -37,6 +37,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
@@ -44,15 +45,10 @@ import (
 
 // Output is one document as compiled: what it shall say, not yet numbered or
 // signed.
-type Output struct {
-	Key     string
-	Scope   string // edgeconfig.ScopeAll or an edge's ID; "" means ScopeAll
-	Body    json.RawMessage
-	Deleted bool
-}
+type Output = compile.Output
 
-// Compiler tells which documents change with an event. control/compile
-// implements it. It is called from one goroutine.
+// Compiler tells which documents change with an event; *compile.Compiler is
+// one. It is called from one goroutine.
 type Compiler interface {
 	Apply(event resource.Event) []Output
 }

@@ -216,13 +216,21 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 }
 
 // fromOutputs makes changes of what a compiler says. removed is the ID of the
-// resource whose deletion it says it of: the document named after it is meant
-// to go.
+// resource whose deletion it says it of, "" for other events. Who deletes a
+// resource means its document to go, and one document of each kind that it
+// carried (the site and the certificate of a claim); a deletion that takes more
+// with it has not been asked for all of that.
 func fromOutputs(outputs []Output, cause int64, accepted time.Time, removed string) []change {
 	changes := make([]change, len(outputs))
+	carried := map[string]bool{}
 	for i, o := range outputs {
-		name := (&edgeconfig.Document{Key: o.Key}).Name()
-		changes[i] = change{Output: o, cause: cause, accepted: accepted, asked: o.Deleted && removed != "" && name == removed}
+		changes[i] = change{Output: o, cause: cause, accepted: accepted}
+		if removed == "" || !o.Deleted {
+			continue
+		}
+		kind, name := kindOf(o.Key), (&edgeconfig.Document{Key: o.Key}).Name()
+		changes[i].asked = name == removed || !carried[kind]
+		carried[kind] = true
 	}
 	return changes
 }

@@ -1,0 +1,284 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/edgeconfig"
+)
+
+// This file implements traffic.Store.
+
+var _ traffic.Store = (*DB)(nil)
+
+// cacheOutcomes are the outcomes with a column of their own; others count as
+// none.
+var cacheOutcomes = []string{"hit", "miss", "stale", "revalidated", "bypass", "none"}
+
+// trafficColumns are the counted columns, in the order of trafficValues.
+var trafficColumns = func() []string {
+	columns := []string{"requests", "bytes", "origin_bytes"}
+	for class := 1; class <= 5; class++ {
+		columns = append(columns, "status_"+strconv.Itoa(class))
+	}
+	for _, outcome := range cacheOutcomes {
+		columns = append(columns, "cache_"+outcome)
+	}
+	columns = append(columns, "origin_errors", "handshakes", "handshake_errors")
+	for n := range len(edgeconfig.HistogramBounds) + 1 {
+		columns = append(columns, "latency_"+strconv.Itoa(n))
+	}
+	return columns
+}()
+
+func trafficValues(c *edgeconfig.Counters) []int64 {
+	values := []int64{c.Requests, c.Bytes, c.OriginBytes}
+	values = append(values, c.Status[1:]...)
+	counted, all := int64(0), int64(0)
+	for _, n := range c.Cache {
+		all += n
+	}
+	for _, outcome := range cacheOutcomes[:len(cacheOutcomes)-1] {
+		values = append(values, c.Cache[outcome])
+		counted += c.Cache[outcome]
+	}
+	values = append(values, all-counted, c.OriginErrors, c.Handshakes, c.HandshakeErr)
+	return append(values, c.LatencyMS[:]...)
+}
+
+func trafficCounters(values []int64) edgeconfig.Counters {
+	c := edgeconfig.Counters{Requests: values[0], Bytes: values[1], OriginBytes: values[2], Cache: map[string]int64{}}
+	values = values[3:]
+	copy(c.Status[1:], values[:5])
+	values = values[5:]
+	for i, outcome := range cacheOutcomes {
+		if values[i] > 0 {
+			c.Cache[outcome] = values[i]
+		}
+	}
+	values = values[len(cacheOutcomes):]
+	c.OriginErrors, c.Handshakes, c.HandshakeErr = values[0], values[1], values[2]
+	copy(c.LatencyMS[:], values[3:])
+	return c
+}
+
+// The texts of the statements, which never change.
+var (
+	addMinute = addTraffic("traffic_minutes")
+	addHour   = addTraffic("traffic_hours")
+	sumValues = "CAST(SUM(" + strings.Join(trafficColumns, ") AS BIGINT), CAST(SUM(") + ") AS BIGINT)" // PostgreSQL sums into numeric
+)
+
+func addTraffic(table string) string {
+	marks, adds := make([]string, len(trafficColumns)), make([]string, len(trafficColumns))
+	for i, column := range trafficColumns {
+		marks[i] = "$" + strconv.Itoa(i+4)
+		adds[i] = column + " = " + table + "." + column + " + excluded." + column
+	}
+	return `INSERT INTO ` + table + ` (start, site, edge, ` + strings.Join(trafficColumns, ", ") + `)
+		VALUES ($1, $2, $3, ` + strings.Join(marks, ", ") + `)
+		ON CONFLICT (start, site, edge) DO UPDATE SET ` + strings.Join(adds, ", ")
+}
+
+// sitesAtOnce bounds the sites of one transaction, so that a rollup of many
+// sites lets other writers in.
+const sitesAtOnce = 250
+
+// AddRollup adds r's counters to its minute and its hour, once per r.ID. A
+// rollup of many sites is added in parts, each once.
+func (db *DB) AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time) error {
+	sites := make([]string, 0, len(r.Sites))
+	for site := range r.Sites {
+		sites = append(sites, site)
+	}
+	slices.Sort(sites) // equal parts when it is repeated
+	minute, hour := r.Start.UTC().Truncate(time.Minute).Unix(), r.Start.UTC().Truncate(time.Hour).Unix()
+	for part := 0; len(sites) > 0; part++ {
+		some := sites[:min(len(sites), sitesAtOnce)]
+		sites = sites[len(some):]
+		err := db.write(ctx, func(ctx context.Context, tx *Tx) error {
+			n, err := tx.exec(ctx, `INSERT INTO traffic_seen (id, at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`,
+				r.ID+"#"+strconv.Itoa(part), now.Unix())
+			if err != nil || n == 0 {
+				return err
+			}
+			args := make([]any, 3+len(trafficColumns))
+			for _, site := range some {
+				c := r.Sites[site]
+				args[1], args[2] = site, r.Edge
+				for i, v := range trafficValues(&c) {
+					args[3+i] = v
+				}
+				args[0] = minute
+				if _, err := tx.exec(ctx, addMinute, args...); err != nil {
+					return err
+				}
+				args[0] = hour
+				if _, err := tx.exec(ctx, addHour, args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SumTraffic calls fn for each step that has traffic, in order of time.
+func (db *DB) SumTraffic(ctx context.Context, s traffic.Sum, fn func(start time.Time, c edgeconfig.Counters) error) error {
+	step := int64(s.Step / time.Second)
+	sums := map[int64]*edgeconfig.Counters{}
+	err := db.sumTraffic(ctx, s, "(start - $1) / "+strconv.FormatInt(step, 10), func(group any, c edgeconfig.Counters) {
+		n, _ := group.(int64)
+		if sum := sums[n]; sum != nil {
+			sum.Add(c)
+		} else {
+			sums[n] = &c
+		}
+	})
+	if err != nil {
+		return err
+	}
+	order := make([]int64, 0, len(sums))
+	for n := range sums {
+		order = append(order, n)
+	}
+	slices.Sort(order)
+	for _, n := range order {
+		if err := fn(s.From.Add(time.Duration(n)*s.Step), *sums[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SumTrafficBy calls fn for each site or edge that has traffic.
+func (db *DB) SumTrafficBy(ctx context.Context, s traffic.Sum, by traffic.Dimension, fn func(name string, c edgeconfig.Counters) error) error {
+	column := "site"
+	if by == traffic.ByEdge {
+		column = "edge"
+	}
+	sums := map[string]*edgeconfig.Counters{}
+	err := db.sumTraffic(ctx, s, column, func(group any, c edgeconfig.Counters) {
+		name, _ := group.(string)
+		if sum := sums[name]; sum != nil {
+			sum.Add(c)
+		} else {
+			sums[name] = &c
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for name, c := range sums {
+		if err := fn(name, *c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sumTraffic sums by an expression. Long lists of sites or edges are asked for
+// in parts, so fn may be called for one group more than once.
+func (db *DB) sumTraffic(ctx context.Context, s traffic.Sum, by string, fn func(group any, c edgeconfig.Counters)) error {
+	table := "traffic_minutes"
+	if s.Hours {
+		table = "traffic_hours"
+	}
+	for _, sites := range inParts(s.Sites) {
+		for _, edges := range inParts(s.Edges) {
+			args := []any{s.From.Unix(), s.Until.Unix()}
+			where := ` WHERE start >= $1 AND start < $2`
+			for _, list := range []struct {
+				column string
+				values []string
+			}{{"site", sites}, {"edge", edges}} {
+				if list.values == nil {
+					continue
+				}
+				var marks []string
+				for _, v := range padded(list.values) {
+					args = append(args, v)
+					marks = append(marks, "$"+strconv.Itoa(len(args)))
+				}
+				where += ` AND ` + list.column + ` IN (` + strings.Join(marks, ", ") + `)`
+			}
+			if err := db.sumPart(ctx, `SELECT `+by+` AS part, `+sumValues+` FROM `+table+where+` GROUP BY part`, args, fn); err != nil {
+				return wrap("reading traffic", err)
+			}
+		}
+	}
+	return nil
+}
+
+// sumPart reads one grouped sum. Steps come from a bounded set, but not a small
+// one, so the text is not kept as a prepared statement.
+func (db *DB) sumPart(ctx context.Context, query string, args []any, fn func(group any, c edgeconfig.Counters)) error {
+	rows, err := db.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	values := make([]int64, len(trafficColumns))
+	into := make([]any, 1+len(values))
+	var group any
+	into[0] = &group
+	for i := range values {
+		into[1+i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		fn(group, trafficCounters(values))
+	}
+	return rows.Err()
+}
+
+// inParts cuts a list into parts that fit one statement; nil (all) stays one
+// nil part.
+func inParts(list []string) [][]string {
+	if list == nil {
+		return [][]string{nil}
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Collect(slices.Chunk(slices.Compact(list), keysAtOnce[len(keysAtOnce)-1]))
+}
+
+// padded fills a list up to one of the sizes in which keys are looked up.
+func padded(list []string) []string {
+	size := keysAtOnce[slices.IndexFunc(keysAtOnce, func(n int) bool { return n >= len(list) })]
+	for len(list) < size {
+		list = append(list[:len(list):len(list)], list[len(list)-1])
+	}
+	return list
+}
+
+// PruneTraffic drops minutes, hours and remembered IDs before these times.
+func (db *DB) PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) error {
+	for _, old := range []struct {
+		statement string
+		before    time.Time
+	}{
+		{`DELETE FROM traffic_minutes WHERE start < $1`, minutes},
+		{`DELETE FROM traffic_hours WHERE start < $1`, hours},
+		{`DELETE FROM traffic_seen WHERE at < $1`, seen},
+	} {
+		err := db.write(ctx, func(ctx context.Context, tx *Tx) error {
+			_, err := tx.exec(ctx, old.statement, old.before.Unix())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
