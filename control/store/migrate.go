@@ -48,8 +48,8 @@ func migrator(db *sql.DB, d *dialect) (*goose.Provider, error) {
 
 // migrate brings the schema up to this binary's. It refuses a database that a
 // newer binary has migrated.
-func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
-	provider, err := migrator(db, d)
+func (db *DB) migrate(ctx context.Context) error {
+	provider, err := migrator(db.writers, db.dialect)
 	if err != nil {
 		return fault.New(fault.Internal, "the migrations cannot be read: %w", err)
 	}
@@ -73,8 +73,8 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
 }
 
 // appliedMigrations returns the versions in the order they were applied.
-func appliedMigrations(ctx context.Context, db *sql.DB) ([]int64, error) {
-	rows, err := db.QueryContext(ctx, `SELECT version_id FROM `+migrationTable+` WHERE version_id > 0 ORDER BY id`)
+func appliedMigrations(ctx context.Context, q querier) ([]int64, error) {
+	rows, err := q.query(ctx, `SELECT version_id FROM `+migrationTable+` WHERE version_id > 0 ORDER BY id`)
 	if err != nil {
 		return nil, wrap("reading the database's version", err)
 	}

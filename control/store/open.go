@@ -190,7 +190,7 @@ func (db *DB) start(ctx context.Context, remote *pgx.ConnConfig, poll time.Durat
 	if err := db.writers.PingContext(ctx); err != nil {
 		return wrap("opening the database", err)
 	}
-	if err := migrate(ctx, db.writers, db.dialect); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		return err
 	}
 	head, err := db.readSeq(ctx)

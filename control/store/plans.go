@@ -14,6 +14,9 @@ import (
 // planAge is how long a plan is kept. What it did stays in the history.
 const planAge = 30 * 24 * time.Hour
 
+// maxPlan bounds a stored plan, in bytes.
+const maxPlan = 32 << 20
+
 // PutPlan stores a new plan.
 func (db *DB) PutPlan(ctx context.Context, p resource.Plan) error {
 	if err := checkText("/id", p.ID, true); err != nil {
@@ -22,6 +25,9 @@ func (db *DB) PutPlan(ctx context.Context, p resource.Plan) error {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return fault.New(fault.Invalid, "the plan cannot be stored: %w", err)
+	}
+	if len(body) > maxPlan {
+		return fault.New(fault.TooLarge, "the plan has %d bytes, at most %d are kept: apply it in parts", len(body), maxPlan)
 	}
 	return db.write(ctx, func(ctx context.Context, tx *Tx) error {
 		if _, err := tx.exec(ctx, `DELETE FROM plans WHERE created_at < $1`, micros(tx.db.now().Add(-planAge))); err != nil {

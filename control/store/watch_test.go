@@ -68,7 +68,7 @@ func (w *watcher) expect(t *testing.T, typ resource.EventType, id string) resour
 	return e
 }
 
-func putStatus(t *testing.T, db *store.DB, r resource.Resource, status string) resource.Resource {
+func putStatus(t testing.TB, db *store.DB, r resource.Resource, status string) resource.Resource {
 	t.Helper()
 	r, err := db.PutStatus(context.Background(), r.Kind, r.ID, json.RawMessage(status), 0)
 	if err != nil {
