@@ -251,6 +251,13 @@ func (a *app) names(what string) []candidate {
 			}
 			found = append(found, candidate{e.Name, e.Region + " " + e.State})
 		}
+	case "projects":
+		for p, err := range c.Projects(ctx) {
+			if err != nil {
+				return found
+			}
+			found = append(found, candidate{p.Name, p.Title})
+		}
 	case "tokens":
 		list, err := client.Collect(c.Tokens(ctx))
 		if err != nil {

@@ -40,6 +40,9 @@ var unused = map[string][]string{
 	"version":           {"data", "url", "token", "root-ca", "project", "environment"},
 	"edges":             {"data", "project", "environment"},
 	"tokens":            {"data", "environment"},
+	"projects":          {"data", "project", "environment"},
+	"environments":      {"data", "environment"},
+	"members":           {"data", "environment"},
 	"audit":             {"data", "environment"},
 }
 

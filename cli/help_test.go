@@ -178,4 +178,3 @@ func TestAbsentServers(t *testing.T) {
 		}
 	}
 }
-

@@ -30,7 +30,7 @@ type globals struct {
 	URL         string `env:"EDGEWRIGHT_URL" group:"connection" placeholder:"URL" help:"Control plane to talk to."`
 	Token       string `env:"EDGEWRIGHT_TOKEN" group:"connection" placeholder:"TOKEN" help:"API token; for edge, the one-time join token."`
 	RootCA      string `name:"root-ca" env:"EDGEWRIGHT_ROOT_CA" group:"connection" placeholder:"FILE" help:"PEM file of the CA that signed the control plane's certificate."`
-	Project     string `env:"EDGEWRIGHT_PROJECT" group:"connection" placeholder:"PROJECT" help:"Project. Default: default."`
+	Project     string `env:"EDGEWRIGHT_PROJECT" complete:"projects" group:"connection" placeholder:"PROJECT" help:"Project. Default: default."`
 	Environment string `env:"EDGEWRIGHT_ENVIRONMENT" group:"connection" short:"e" placeholder:"ENV" help:"Environment. Default: production."`
 	Output      string `env:"EDGEWRIGHT_OUTPUT" group:"connection" short:"o" enum:"table, json, yaml" default:"table" help:"Form of the answer: ${enum}."`
 }
@@ -61,10 +61,14 @@ type grammar struct {
 	Revert   revertCommand   `cmd:"" group:"declare" help:"Undo one change."`
 	Rollback rollbackCommand `cmd:"" group:"declare" help:"Go back to how everything was."`
 
-	Edges  edgesCommand  `cmd:"" group:"operate" help:"Edge nodes: list, join, drain, revoke."`
-	Tokens tokensCommand `cmd:"" group:"operate" help:"API tokens: create, list, revoke."`
-	Audit  auditCommand  `cmd:"" group:"operate" help:"Show who did what."`
-	Logs   logsCommand   `cmd:"" group:"operate" help:"Follow changes, roll-outs and traffic as they happen."`
+	Edges        edgesCommand        `cmd:"" group:"operate" help:"Edge nodes: list, join, drain, revoke."`
+	Tokens       tokensCommand       `cmd:"" group:"operate" help:"API tokens: create, list, revoke."`
+	Projects     projectsCommand     `cmd:"" group:"operate" help:"Projects: list, create, delete."`
+	Environments environmentsCommand `cmd:"" group:"operate" help:"Environments of a project: list, create, delete."`
+	Members      membersCommand      `cmd:"" group:"operate" help:"Members of a project: list, invite, remove."`
+
+	Audit auditCommand `cmd:"" group:"operate" help:"Show who did what."`
+	Logs  logsCommand  `cmd:"" group:"operate" help:"Follow changes, roll-outs and traffic as they happen."`
 
 	Backup          backupCommand          `cmd:"" group:"operate" help:"Write a backup, while everything runs."`
 	Restore         restoreCommand         `cmd:"" group:"operate" help:"Read a backup into an empty data directory."`

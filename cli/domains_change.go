@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/edgewright/edgewright/client"
+	"github.com/edgewright/edgewright/fault"
+)
+
+type domainsSet struct {
+	domainArg
+	CDN           string  `name:"cdn" placeholder:"NAME" help:"CDN configuration to use."`
+	RedirectHTTPS *toggle `name:"redirect-https" placeholder:"on|off" help:"Redirect http to https."`
+	Auto          *toggle `name:"auto-configure" placeholder:"on|off" help:"Issue and renew certificates without being asked."`
+	HSTS          *int    `name:"hsts" placeholder:"SECONDS" help:"Max-age of Strict-Transport-Security; 0 takes the header away."`
+	HSTSSubs      bool    `name:"hsts-subdomains" help:"Extend Strict-Transport-Security to subdomains."`
+	dryFlag
+	waitFlags
+}
+
+func (domainsSet) Help() string {
+	return examples(
+		"edgewright domains set shop.example.com --cdn static --wait",
+		"edgewright domains set shop.example.com --redirect-https off",
+		"edgewright domains set shop.example.com --hsts 31536000 --dry-run")
+}
+
+func (c *domainsSet) Run(a *app) error {
+	patch := client.DomainPatch{AutoConfigure: c.Auto.ptr(), RedirectHTTPS: c.RedirectHTTPS.ptr()}
+	if c.CDN != "" {
+		patch.CDN = &c.CDN
+	}
+	if c.HSTS != nil {
+		patch.HSTS = &client.HSTS{MaxAge: *c.HSTS, IncludeSubdomains: c.HSTSSubs}
+	} else if c.HSTSSubs {
+		return fault.New(fault.Invalid, "--hsts-subdomains needs --hsts SECONDS")
+	}
+	if patch == (client.DomainPatch{}) {
+		return fault.New(fault.Invalid, "nothing to change was named; see \"edgewright domains set --help\"")
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	d, err := cl.Domain(a.ctx, c.Domain)
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		plan, err := cl.PlanUpdateDomain(a.ctx, c.Domain, d.Revision, patch)
+		if err != nil {
+			return err
+		}
+		return a.showDryRun(plan)
+	}
+	before := d.Revision
+	if d, err = cl.UpdateDomain(a.ctx, c.Domain, before, patch); err != nil {
+		return err
+	}
+	if err := a.show(d, func() {
+		if d.Revision == before {
+			fmt.Fprintf(a.out, "%s is like that already.\n", a.ink.bold(clean(d.Display)))
+			return
+		}
+		fmt.Fprintf(a.out, "Changed %s (revision %d).\n", a.ink.bold(clean(d.Display)), d.Revision)
+	}); err != nil || !c.Wait || d.Revision == before {
+		return err
+	}
+	return a.awaitRollout(cl, d.Revision, c.Timeout)
+}
+
+type domainsRemove struct {
+	Domains []string `arg:"" name:"domain" complete:"domains" help:"The domains."`
+	dryFlag
+	yesFlag
+}
+
+func (domainsRemove) Help() string {
+	return "The domain is no longer served, and must be verified again if it comes back. Undo a mistake with \"edgewright revert\".\n\n" + examples(
+		"edgewright domains rm old.example.com",
+		"edgewright domains rm a.example.com b.example.com --yes")
+}
+
+func (c *domainsRemove) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var found []*client.Domain
+	all := &client.Plan{Project: cl.Project(), Environment: cl.Environment()}
+	for _, name := range c.Domains {
+		d, err := cl.Domain(a.ctx, name)
+		if err != nil {
+			return err
+		}
+		found = append(found, d)
+		if c.DryRun {
+			plan, err := cl.PlanRemoveDomain(a.ctx, name, d.Revision)
+			if err != nil {
+				return err
+			}
+			all.Actions = append(all.Actions, plan.Actions...)
+			all.Warnings = append(all.Warnings, plan.Warnings...)
+		}
+	}
+	if c.DryRun {
+		return a.showDryRun(all)
+	}
+	if err := a.confirm(c.Yes, "Stop serving %s?", strings.Join(c.Domains, ", ")); err != nil {
+		return err
+	}
+	for _, d := range found {
+		if err := cl.RemoveDomain(a.ctx, d.Domain, d.Revision); err != nil {
+			return err
+		}
+		a.hint("Removed %s.", clean(d.Display))
+	}
+	return nil
+}
+
+// toggle is a flag that is on, off, or not given (nil).
+type toggle bool
+
+// UnmarshalText reads a toggle.
+func (t *toggle) UnmarshalText(text []byte) error {
+	switch strings.ToLower(string(text)) {
+	case "on", "true", "yes", "1":
+		*t = true
+	case "off", "false", "no", "0":
+		*t = false
+	default:
+		return fault.New(fault.Invalid, "%q is neither on nor off", text)
+	}
+	return nil
+}
+
+func (t *toggle) ptr() *bool {
+	if t == nil {
+		return nil
+	}
+	b := bool(*t)
+	return &b
+}
+
+func onOff(v bool, on, off string) string {
+	if v {
+		return on
+	}
+	return off
+}
