@@ -82,7 +82,7 @@ export function Shortcuts() {
               <td style={{ textAlign: "end" }}>
                 {keys.map((key, i) => (
                   <span key={key}>
-                    {i > 0 && <span className="dim small"> {keys[0] === "g" ? t.shortcuts.then : "+"} </span>}
+                    {i > 0 && <span className="dim small"> {keys[0] === "g" ? t.shortcuts.and : "+"} </span>}
                     <kbd className={styles["kbd"]}>{key}</kbd>
                   </span>
                 ))}

@@ -62,8 +62,7 @@ export type Range = (typeof ranges)[number];
 const overview = createRoute({
   getParentRoute: () => shell,
   path: "/",
-  validateSearch: (raw: Raw) =>
-    only({ range: oneOf(raw["range"], ranges), view: oneOf(raw["view"], ["table"]), rev: number(raw["rev"]) }),
+  validateSearch: (raw: Raw) => only({ range: oneOf(raw["range"], ranges), view: oneOf(raw["view"], ["table"]) }),
   component: lazyRouteComponent(() => import("@/features/overview/OverviewPage"), "OverviewPage"),
 });
 

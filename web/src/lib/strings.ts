@@ -3,11 +3,24 @@
  * `t.area.key`; a text with values in it is a function. A translation is
  * another object of the type `Catalogue`.
  */
+import { activity } from "./strings/activity";
 import { common } from "./strings/common";
+import { domains } from "./strings/domains";
+import { fleet } from "./strings/fleet";
+import { overview } from "./strings/overview";
 import { settings } from "./strings/settings";
 import { shell } from "./strings/shell";
 import { states } from "./strings/states";
 
-export const t = { ...common, ...shell, ...states, ...settings };
+export const t = {
+  ...common,
+  ...shell,
+  ...states,
+  ...overview,
+  ...domains,
+  ...fleet,
+  ...activity,
+  ...settings,
+};
 
 export type Catalogue = typeof t;

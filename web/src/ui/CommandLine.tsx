@@ -10,9 +10,7 @@ export function CommandLine({ command, label, prompt = true }: { command: string
           $
         </span>
       )}
-      <code tabIndex={0} aria-label={label}>
-        {command}
-      </code>
+      <pre tabIndex={0}>{command}</pre>
       <CopyButton value={command} label={label} size={26} />
     </div>
   );

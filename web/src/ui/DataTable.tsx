@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-table";
 import { Fragment, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { t } from "@/lib/strings";
+import { ScrollX } from "./ScrollX";
 import styles from "./ui.module.css";
 
 export type Column<Row extends object> = {
@@ -89,7 +90,7 @@ export function DataTable<Row extends object>({
   const headers = table.getHeaderGroups()[0]?.headers ?? [];
 
   return (
-    <section className={styles["scroll"]} tabIndex={0} aria-label={label}>
+    <ScrollX label={label}>
       <table className={styles["table"]} aria-label={label} aria-rowcount={sorted.length + 1}>
         <thead>
           <tr>
@@ -156,7 +157,7 @@ export function DataTable<Row extends object>({
       <span role="status" className="srOnly">
         {t.table.rows(sorted.length)}
       </span>
-    </section>
+    </ScrollX>
   );
 }
 

@@ -171,11 +171,10 @@ function Chart({ title, x, lines, height }: { title: string; x: number[]; lines:
 function Twin({ title, x, lines, height }: { title: string; x: number[]; lines: Line[]; height: number }) {
   const rows = x.map((at, i) => ({ at, i })).reverse();
   return (
-    <section
+    <div
       className={`grow ${styles["scroll"]}`}
       style={{ height: height + 24, overflowY: "auto", marginTop: 30 }}
       tabIndex={0}
-      aria-label={title}
     >
       <table className={styles["table"]} aria-label={title}>
         <thead>
@@ -204,6 +203,6 @@ function Twin({ title, x, lines, height }: { title: string; x: number[]; lines: 
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

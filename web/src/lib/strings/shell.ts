@@ -60,7 +60,7 @@ export const shell = {
     go: "Go to",
     escape: "Close what is open",
     add: "Add a domain",
-    then: "then",
+    and: "then",
   },
   login: {
     title: "Sign in",

@@ -1,0 +1,116 @@
+import { Button, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { ApiError } from "@/api/client";
+import { type DomainTab, domainTabs } from "@/app/router";
+import { type Scope, useScope } from "@/app/session";
+import { domainStatus } from "@/lib/status";
+import { t } from "@/lib/strings";
+import { EmptyState } from "@/ui/EmptyState";
+import { Icon } from "@/ui/icons";
+import { PageState, SkeletonRows } from "@/ui/PageState";
+import { PageHeader } from "@/ui/Panel";
+import { StatusBadge } from "@/ui/StatusBadge";
+import { CacheTab } from "./components/CacheTab";
+import { CertificateTab } from "./components/CertificateTab";
+import { OriginTab } from "./components/OriginTab";
+import { OverviewTab } from "./components/OverviewTab";
+import { RecordsTab } from "./components/Records";
+import { SettingsTab } from "./components/SettingsTab";
+import { Steps } from "./components/Steps";
+import { type Domain, domainQuery } from "./queries";
+
+const route = getRouteApi("/shell/domains/$domain");
+
+export function DomainPage() {
+  const scope = useScope();
+  const { domain } = route.useParams();
+  const query = useQuery(domainQuery(scope, domain));
+  if (query.error instanceof ApiError && query.error.code === "not_found") {
+    return (
+      <EmptyState
+        icon="globe"
+        level={2}
+        title={t.domains.notFound}
+        action={
+          <Button variant="default" renderRoot={(props) => <Link {...props} to="/domains" />}>
+            {t.domains.all}
+          </Button>
+        }
+      >
+        {t.domains.notFoundText}
+      </EmptyState>
+    );
+  }
+  return (
+    <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
+      {(data) => <Detail scope={scope} domain={data} />}
+    </PageState>
+  );
+}
+
+function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const { tab = "overview", range = "live" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const { tone, label } = domainStatus(domain.status);
+  const panels: Record<DomainTab, () => ReactNode> = {
+    overview: () => (
+      <OverviewTab
+        scope={scope}
+        domain={domain}
+        range={range}
+        onRange={(next) => void navigate({ search: (old) => ({ ...old, range: next }), replace: true })}
+      />
+    ),
+    dns: () => <RecordsTab scope={scope} domain={domain} />,
+    certificate: () => <CertificateTab scope={scope} domain={domain} />,
+    origin: () => <OriginTab scope={scope} domain={domain} />,
+    cache: () => <CacheTab scope={scope} domain={domain} />,
+    settings: () => <SettingsTab scope={scope} domain={domain} />,
+  };
+  return (
+    <>
+      <PageHeader
+        title={domain.display || domain.domain}
+        badge={
+          <StatusBadge tone={tone} pill>
+            {label}
+          </StatusBadge>
+        }
+        actions={
+          <Button
+            variant="default"
+            component="a"
+            href={domain.url}
+            target="_blank"
+            rel="noreferrer"
+            aria-label={t.domains.open(domain.display || domain.domain)}
+            rightSection={<Icon name="external" size={13} />}
+          >
+            {t.domain.visit}
+          </Button>
+        }
+      />
+      <Steps domain={domain} />
+      <Tabs
+        mt="md"
+        value={tab}
+        onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: (next ?? "overview") as DomainTab }) })}
+      >
+        <Tabs.List mb="md">
+          {domainTabs.map((name) => (
+            <Tabs.Tab key={name} value={name}>
+              {t.domain.tabs[name]}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        {domainTabs.map((name) => (
+          <Tabs.Panel key={name} value={name}>
+            {name === tab && panels[name]()}
+          </Tabs.Panel>
+        ))}
+      </Tabs>
+    </>
+  );
+}

@@ -1,0 +1,204 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import type { Schemas } from "@/api/client";
+import { useLive } from "@/api/events";
+import { useActorNames } from "@/app/actors";
+import type { Range } from "@/app/router";
+import type { Scope } from "@/app/session";
+import { revisionsQuery } from "@/features/activity/queries";
+import { trafficQuery, windows } from "@/features/overview/queries";
+import { date, duration } from "@/lib/format";
+import { conditionTone } from "@/lib/status";
+import { t } from "@/lib/strings";
+import { liveRates, windowRates } from "@/lib/traffic";
+import { CopyText } from "@/ui/CommandLine";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { PageState, SkeletonBlock, SkeletonRows } from "@/ui/PageState";
+import { Fields, Panel } from "@/ui/Panel";
+import { ChangeText, LiveRollout } from "@/ui/RevisionCells";
+import { Rollout } from "@/ui/Rollout";
+import { StatusBadge } from "@/ui/StatusBadge";
+import { TimeAgo } from "@/ui/Time";
+import { RangeSwitch, TrafficChart } from "@/ui/TrafficChart";
+import styles from "../domains.module.css";
+import type { Domain } from "../queries";
+
+type Condition = Schemas["Condition"];
+type Revision = Schemas["Revision"];
+
+export function OverviewTab({
+  scope,
+  domain,
+  range,
+  onRange,
+}: {
+  scope: Scope;
+  domain: Domain;
+  range: Range;
+  onRange: (range: Range) => void;
+}) {
+  return (
+    <div className="stack">
+      <TrafficPanel scope={scope} domain={domain} range={range} onRange={onRange} />
+      <div className={styles["mainAside"]}>
+        <div className="stack">
+          <Conditions conditions={domain.conditions} />
+          <Changes scope={scope} domain={domain} />
+        </div>
+        <Summary domain={domain} />
+      </div>
+    </div>
+  );
+}
+
+function TrafficPanel({
+  scope,
+  domain,
+  range,
+  onRange,
+}: {
+  scope: Scope;
+  domain: Domain;
+  range: Range;
+  onRange: (range: Range) => void;
+}) {
+  const live = useLive();
+  const traffic = useQuery({
+    ...trafficQuery(scope, range === "live" ? "1h" : range, domain.domain),
+    enabled: range !== "live",
+  });
+  const rates = useMemo(
+    () => (range === "live" ? liveRates(live, domain.id) : traffic.data ? windowRates(traffic.data) : null),
+    [range, live, traffic.data, domain.id],
+  );
+  return (
+    <Panel
+      title={t.overview.traffic}
+      window={`${t.overview.windows[range]}, ${t.overview.step(duration(range === "live" ? 1 : windows[range].step))}`}
+      actions={<RangeSwitch value={range} onChange={onRange} />}
+    >
+      {rates && rates.x.length > 0 ? <TrafficChart rates={rates} height={160} /> : <SkeletonBlock height={184} />}
+    </Panel>
+  );
+}
+
+function Summary({ domain }: { domain: Domain }) {
+  return (
+    <Panel title={t.domain.summary}>
+      <Fields
+        rows={[
+          [
+            t.domain.url,
+            <a key="url" href={domain.url} target="_blank" rel="noreferrer">
+              {domain.url}
+            </a>,
+          ],
+          [t.domain.origin, domain.origin ? <CopyText key="origin" value={domain.origin} /> : "–"],
+          [
+            t.domain.cdn,
+            <span key="cdn" className="mono">
+              {domain.cdn}
+            </span>,
+          ],
+          [t.domain.redirect, domain.redirect_https ? t.domain.redirectOn : t.domain.redirectOff],
+          [t.domain.hsts, domain.hsts?.max_age ? duration(domain.hsts.max_age) : t.domain.hstsOff],
+          [t.domain.rollout, <Rollout key="rollout" rollout={domain.rollout} />],
+          [t.domain.created, date(domain.created_at)],
+          [t.domain.changed, <TimeAgo key="changed" at={domain.updated_at} />],
+          [
+            t.domain.revision,
+            <span key="revision" className="tnum">
+              {domain.revision}
+            </span>,
+          ],
+          [t.domain.id, <CopyText key="id" value={domain.id} />],
+        ]}
+      />
+    </Panel>
+  );
+}
+
+const conditionColumns: Column<Condition>[] = [
+  {
+    id: "type",
+    header: t.domain.conditionColumns.condition,
+    width: 110,
+    cell: (c) => <span style={{ fontWeight: 500 }}>{c.type}</span>,
+  },
+  {
+    id: "status",
+    header: t.domain.conditionColumns.status,
+    width: 100,
+    cell: (c) => (
+      <StatusBadge tone={conditionTone(c.status)}>{t.domain.conditionStatus[c.status] ?? c.status}</StatusBadge>
+    ),
+  },
+  {
+    id: "message",
+    header: t.domain.conditionColumns.message,
+    cell: (c) => c.message || <span className="dim">{c.reason}</span>,
+  },
+  {
+    id: "since",
+    header: t.domain.conditionColumns.since,
+    align: "right",
+    hideBelow: "sm",
+    cell: (c) => <TimeAgo at={c.since} />,
+  },
+];
+
+function Conditions({ conditions }: { conditions: Condition[] }) {
+  if (conditions.length === 0) return null;
+  return (
+    <Panel title={t.domain.conditions} flush>
+      <DataTable label={t.domain.conditions} columns={conditionColumns} rows={conditions} rowKey={(c) => c.type} />
+    </Panel>
+  );
+}
+
+function Changes({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const revisions = useInfiniteQuery(revisionsQuery(scope, { kind: "domain", id: domain.id }, 5));
+  const actorName = useActorNames(scope);
+  const columns: Column<Revision>[] = [
+    {
+      id: "change",
+      header: t.activity.columns.change,
+      cell: (r) => (
+        <Link to="/activity" search={{ rev: r.revision }} style={{ color: "inherit" }}>
+          <ChangeText revision={r} />
+        </Link>
+      ),
+    },
+    { id: "rollout", header: t.activity.columns.rollout, hideBelow: "sm", cell: (r) => <LiveRollout revision={r} /> },
+    {
+      id: "actor",
+      header: t.activity.columns.actor,
+      hideBelow: "md",
+      cell: (r) => <span className="soft">{actorName(r.cause.actor)}</span>,
+    },
+    { id: "when", header: t.activity.columns.when, align: "right", cell: (r) => <TimeAgo at={r.at} /> },
+  ];
+  return (
+    <Panel
+      title={t.domain.lastChanges}
+      flush
+      actions={
+        <Link to="/activity" search={{ kind: "domain", id: domain.id }}>
+          {t.domain.allChanges}
+        </Link>
+      }
+    >
+      <PageState query={revisions} skeleton={<SkeletonRows rows={3} />}>
+        {({ pages }) => (
+          <DataTable
+            label={t.domain.lastChanges}
+            columns={columns}
+            rows={pages[0]?.revisions ?? []}
+            rowKey={(r) => String(r.revision)}
+          />
+        )}
+      </PageState>
+    </Panel>
+  );
+}

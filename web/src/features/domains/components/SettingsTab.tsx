@@ -1,0 +1,156 @@
+import { Button, Checkbox, Select, Switch } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { may, type Scope } from "@/app/session";
+import { useUndoLast } from "@/features/activity/queries";
+import { t } from "@/lib/strings";
+import { ChangeFlow } from "@/ui/ChangeFlow";
+import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
+import { Notice } from "@/ui/Notice";
+import { Panel } from "@/ui/Panel";
+import { undoToast } from "@/ui/UndoToast";
+import { cdnsQuery, type Domain, type DomainPatch, usePlanDomain, useRemoveDomain, useUpdateDomain } from "../queries";
+import { Applied } from "./Applied";
+
+export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const plan = usePlanDomain(scope, domain);
+  const update = useUpdateDomain(scope, domain);
+  return (
+    <div className="stack" style={{ maxWidth: 720 }}>
+      <Panel title={t.domainSettings.https}>
+        <ChangeFlow<DomainPatch>
+          environment={scope.environment}
+          plan={(patch) => plan.mutateAsync(patch)}
+          apply={async (patch, reason) => (await update.mutateAsync({ patch, reason })).revision}
+          done={(revision) => <Applied scope={scope} revision={revision} />}
+          form={({ review, planning, error, draft }) => (
+            <Form scope={scope} domain={domain} draft={draft} onReview={review} planning={planning} error={error} />
+          )}
+        />
+      </Panel>
+      <Remove scope={scope} domain={domain} />
+    </div>
+  );
+}
+
+function Form({
+  scope,
+  domain,
+  draft,
+  onReview,
+  planning,
+  error,
+}: {
+  scope: Scope;
+  domain: Domain;
+  draft: DomainPatch | null;
+  onReview: (patch: DomainPatch) => void;
+  planning: boolean;
+  error: Error | null;
+}) {
+  const cdns = useQuery(cdnsQuery(scope));
+  const hsts = draft?.hsts ?? domain.hsts;
+  const form = useForm({
+    mode: "controlled",
+    initialValues: {
+      redirect: draft?.redirect_https ?? domain.redirect_https,
+      age: String(hsts?.max_age ?? 0),
+      subdomains: hsts?.include_subdomains ?? false,
+      cdn: draft?.cdn ?? domain.cdn,
+    },
+  });
+  const ages = { ...t.domainSettings.ages };
+  if (!(form.values.age in ages)) ages[form.values.age] = t.domainSettings.otherAge(Number(form.values.age));
+  const names = [...new Set([domain.cdn, ...(cdns.data ?? []).map((c) => c.name)])];
+  return (
+    <form
+      className="stack"
+      onSubmit={form.onSubmit((values) =>
+        onReview({
+          redirect_https: values.redirect,
+          cdn: values.cdn,
+          hsts: {
+            ...(domain.hsts?.preload ? { preload: true } : {}),
+            ...(values.subdomains ? { include_subdomains: true } : {}),
+            max_age: Number(values.age),
+          },
+        }),
+      )}
+    >
+      <Switch
+        label={t.domainSettings.redirect}
+        description={t.domainSettings.redirectHint}
+        {...form.getInputProps("redirect", { type: "checkbox" })}
+      />
+      <Select
+        label={t.domainSettings.hsts}
+        description={t.domainSettings.hstsHint}
+        data={Object.entries(ages)
+          .sort(([a], [b]) => Number(a) - Number(b))
+          .map(([value, label]) => ({ value, label }))}
+        {...form.getInputProps("age")}
+      />
+      {form.values.age !== "0" && (
+        <Checkbox
+          size="xs"
+          label={t.domainSettings.subdomains}
+          {...form.getInputProps("subdomains", { type: "checkbox" })}
+        />
+      )}
+      <Select
+        label={t.domainSettings.cdn}
+        description={t.domainSettings.cdnHint}
+        data={names}
+        {...form.getInputProps("cdn")}
+      />
+      {error && (
+        <Notice tone="bad" alert>
+          {error.message}
+        </Notice>
+      )}
+      <div>
+        <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
+          {t.domainSettings.review}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Remove({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const [asking, setAsking] = useState(false);
+  const remove = useRemoveDomain(scope);
+  const undo = useUndoLast(scope);
+  const navigate = useNavigate();
+  return (
+    <Panel title={t.domainSettings.danger}>
+      <div className="row between wrap">
+        <p className="soft grow">{t.domainSettings.dangerText}</p>
+        <Button color="red" variant="outline" onClick={() => setAsking(true)} disabled={!may(scope, "developer")}>
+          {t.domainSettings.remove}
+        </Button>
+      </div>
+      <ConfirmByTyping
+        opened={asking}
+        onClose={() => setAsking(false)}
+        title={t.domainSettings.removeTitle(domain.domain)}
+        name={domain.domain}
+        confirmLabel={t.domainSettings.remove}
+        pending={remove.isPending}
+        error={remove.error}
+        onConfirm={() =>
+          remove.mutate(domain, {
+            onSuccess: () => {
+              void navigate({ to: "/domains" });
+              undoToast(t.domainSettings.removed(domain.domain), () => undo("domain", domain.id));
+            },
+          })
+        }
+      >
+        <p>{t.domainSettings.removeText}</p>
+      </ConfirmByTyping>
+    </Panel>
+  );
+}

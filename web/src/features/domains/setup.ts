@@ -1,0 +1,89 @@
+import type { Schemas } from "@/api/client";
+import { certificateState } from "@/lib/status";
+import { t } from "@/lib/strings";
+import type { Tone } from "@/ui/StatusBadge";
+import type { Domain } from "./queries";
+
+/** One of the things that must be true before a domain is served, and how far it is. */
+export type Step = {
+  key: "ownership" | "dns" | "tls" | "serving";
+  name: string;
+  tone: Tone;
+  text: string;
+  message?: string;
+};
+
+export function conditionOf(domain: Domain, type: string): Schemas["Condition"] | undefined {
+  return domain.conditions.find((c) => c.type === type);
+}
+
+/** Ownership, DNS, TLS and edges, each judged for itself, in the order in which they depend on each other. */
+export function setupSteps(domain: Domain): Step[] {
+  const owned = domain.verification.status !== "pending";
+  const ownership = conditionOf(domain, "Ownership");
+  const dns = conditionOf(domain, "DNS");
+  const serving = conditionOf(domain, "Serving");
+  const certificate = domain.certificate;
+  const shown = certificateState(certificate.state);
+
+  const steps: Step[] = [
+    {
+      key: "ownership",
+      name: t.steps.ownership,
+      tone: owned ? "ok" : "warn",
+      text:
+        domain.verification.status === "not_required"
+          ? t.steps.notRequired
+          : owned
+            ? t.steps.verifiedBy(domain.verification.method ?? "dns")
+            : t.states.verification.pending,
+      ...(!owned && ownership?.message ? { message: ownership.message } : {}),
+    },
+    {
+      key: "dns",
+      name: t.steps.dns,
+      tone: dns?.status === "true" ? "ok" : dns?.status === "false" ? "warn" : "idle",
+      text: dns?.status === "true" ? t.steps.leads : dns?.status === "false" ? t.steps.leadsNot : t.steps.notChecked,
+      ...(dns?.status !== "true" && dns?.message ? { message: dns.message } : {}),
+    },
+    {
+      key: "tls",
+      name: t.steps.tls,
+      tone: shown.tone,
+      text:
+        certificate.state === "issuing"
+          ? (t.steps.certificateSteps[certificate.step ?? ""] ?? shown.label)
+          : certificate.state === "none"
+            ? owned
+              ? t.certificate.none
+              : t.steps.waitingOwnership
+            : certificate.state === "valid" && certificate.days_left !== undefined
+              ? `${shown.label}, ${t.domains.daysLeft(certificate.days_left)}`
+              : shown.label,
+      ...(certificate.reason ? { message: certificate.reason } : {}),
+    },
+    {
+      key: "serving",
+      name: t.steps.serving,
+      tone: serving?.status === "true" ? "ok" : !owned ? "idle" : "info",
+      text: serving?.status === "true" ? t.steps.serves : !owned ? t.steps.waitingOwnership : t.steps.servesNot,
+      ...(serving?.status === "false" && owned && serving.message ? { message: serving.message } : {}),
+    },
+  ];
+  return steps;
+}
+
+/** Which of the list's status filters a domain falls under. */
+export function statusGroup(domain: Domain): "active" | "waiting" | "attention" {
+  if (domain.status === "error" || ["failed", "expired", "expiring"].includes(domain.certificate.state))
+    return "attention";
+  return domain.status === "active" ? "active" : "waiting";
+}
+
+/** Whether a domain fits the text of the list's filter. */
+export function matches(domain: Domain, text: string): boolean {
+  const wanted = text.trim().toLowerCase();
+  return [domain.domain, domain.display, domain.origin, domain.cdn, domain.certificate.issuer ?? ""].some((v) =>
+    v.toLowerCase().includes(wanted),
+  );
+}

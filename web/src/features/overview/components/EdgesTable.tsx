@@ -1,0 +1,82 @@
+import { Link } from "@tanstack/react-router";
+import type { Schemas } from "@/api/client";
+import { decimal } from "@/lib/format";
+import { edgeState } from "@/lib/status";
+import { t } from "@/lib/strings";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { StatusBadge } from "@/ui/StatusBadge";
+import { TimeAgo } from "@/ui/Time";
+
+type Edge = Schemas["Edge"];
+
+const shown = 8;
+
+const columns: Column<Edge>[] = [
+  {
+    id: "edge",
+    header: t.edges.columns.edge,
+    cell: (e) => (
+      <span className="row">
+        <Link to="/edges" search={{ q: e.name }} style={{ fontWeight: 500 }}>
+          {e.name}
+        </Link>
+        <span className="dim nowrap">{e.region}</span>
+      </span>
+    ),
+  },
+  {
+    id: "kind",
+    header: t.edges.columns.kind,
+    hideBelow: "lg",
+    cell: (e) => (
+      <span className="soft" title={e.simulated ? t.edges.simulatedHint : t.edges.realHint}>
+        {e.simulated ? t.edges.simulated : t.edges.real}
+      </span>
+    ),
+  },
+  {
+    id: "state",
+    header: t.edges.columns.state,
+    cell: (e) => {
+      const { tone, label } = edgeState(e.state);
+      return <StatusBadge tone={tone}>{label}</StatusBadge>;
+    },
+  },
+  {
+    id: "sync",
+    header: t.edges.columns.sync,
+    hideBelow: "sm",
+    cell: (e) => (
+      <StatusBadge tone={e.in_sync ? "ok" : e.state === "offline" ? "idle" : "info"}>
+        {e.in_sync ? t.edges.synced : e.state === "offline" ? t.edges.unknownSync : t.edges.catching}
+      </StatusBadge>
+    ),
+  },
+  {
+    id: "rate",
+    header: t.edges.columns.rate,
+    align: "right",
+    cell: (e) => (
+      <span className="nowrap">
+        {e.requests_per_second === undefined ? "–" : t.domains.rate(decimal(e.requests_per_second))}
+      </span>
+    ),
+  },
+  {
+    id: "heartbeat",
+    header: t.edges.columns.heartbeat,
+    align: "right",
+    hideBelow: "sm",
+    cell: (e) => <TimeAgo at={e.last_heartbeat} />,
+  },
+];
+
+const trouble: Record<string, number> = { offline: 0, draining: 1 };
+
+/** The edges at a glance: those in trouble first. */
+export function EdgesTable({ edges }: { edges: Edge[] }) {
+  const rows = [...edges]
+    .sort((a, b) => (trouble[a.state] ?? 2) - (trouble[b.state] ?? 2) || a.name.localeCompare(b.name))
+    .slice(0, shown);
+  return <DataTable label={t.overview.edges} columns={columns} rows={rows} rowKey={(e) => e.id} />;
+}

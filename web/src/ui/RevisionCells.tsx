@@ -1,0 +1,23 @@
+import { useRollout } from "@/api/events";
+import { type Revision, summarize } from "@/lib/revisions";
+import { t } from "@/lib/strings";
+import { Rollout } from "./Rollout";
+
+/** What a revision did, in a line, with its reason. */
+export function ChangeText({ revision }: { revision: Revision }) {
+  const { text, more } = summarize(revision);
+  return (
+    <span>
+      {text}
+      {more > 0 && <span className="dim"> {t.activity.and(more)}</span>}
+      {revision.cause.reason && <span className="dim"> · {revision.cause.reason}</span>}
+    </span>
+  );
+}
+
+/** A revision's roll-out, as it goes on. */
+export function LiveRollout({ revision }: { revision: Revision }) {
+  const rollout = useRollout(revision.revision, revision.rollout);
+  if (!rollout || (rollout.documents ?? 0) === 0) return <span className="dim">{t.activity.noRollout}</span>;
+  return <Rollout rollout={rollout} />;
+}
