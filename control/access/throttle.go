@@ -106,3 +106,10 @@ func (t *throttle) shrink(now time.Time) {
 		delete(t.by, soonest)
 	}
 }
+
+// CheckAddress returns RateLimited while an address is held up, for other
+// one-time secrets than this room's.
+func (s *Service) CheckAddress(address string) error { return s.throttle.check("address " + address) }
+
+// FailAddress counts a wrong secret against an address.
+func (s *Service) FailAddress(address string) { s.throttle.fail("address "+address, freeByAddress) }

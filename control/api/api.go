@@ -17,10 +17,12 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,6 +30,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
 )
@@ -37,11 +41,15 @@ const infrastructure = "/api/v1/infrastructure"
 
 // Options are what the API serves.
 type Options struct {
-	Store    resource.Store
-	Plans    resource.PlanStore
-	Types    resource.Types
-	Access   *access.Service
-	Projects *projects.Service
+	DB           Database
+	Types        resource.Types // all kinds
+	Access       *access.Service
+	Projects     *projects.Service
+	Domains      *domains.Service
+	CDN          *cdn.Service
+	Certificates Certificates
+	Fleet        Fleet
+	Traffic      TrafficSource
 
 	Version        string
 	PlatformDomain string
@@ -49,9 +57,13 @@ type Options struct {
 	// when a proxy stands before it; "": as requests say.
 	PublicURL string
 
-	Dashboard http.Handler                    // mounted at /; nil: none
-	Ready     func(ctx context.Context) error // for /readyz; nil: always ready
-	Metrics   prometheus.Gatherer             // for /metrics; nil: none
+	// HTTPSPort is where sites are served, for their URLs; nil: 443.
+	HTTPSPort func() int
+
+	RootPEM   func(ctx context.Context) ([]byte, error) // the local CA's root; nil: none
+	Dashboard http.Handler                              // mounted at /; nil: none
+	Ready     func(ctx context.Context) error           // for /readyz; nil: always ready
+	Metrics   *prometheus.Registry                      // for /metrics, and for the API's own numbers; nil: none
 
 	Logger *slog.Logger     // nil: discard
 	Now    func() time.Time // nil: time.Now
@@ -59,12 +71,22 @@ type Options struct {
 
 // Server is the API. It is an http.Handler.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	now      func() time.Time
-	access   *access.Service
-	projects *projects.Service
-	store    resource.Store
+	options      Options
+	log          *slog.Logger
+	now          func() time.Time
+	access       *access.Service
+	projects     *projects.Service
+	domains      *domains.Service
+	cdn          *cdn.Service
+	certificates Certificates
+	fleet        Fleet
+	traffic      TrafficSource
+	store        resource.Store
+	db           Database
+	hub          *hub
+	metrics      *metrics
+
+	issueWait, purgeWait, heartbeat time.Duration // shorter in tests
 
 	mux     *http.ServeMux
 	huma    huma.API
@@ -80,11 +102,14 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{
-		options: o, log: o.Logger, now: o.Now, access: o.Access, projects: o.Projects, store: o.Store,
-		mux: http.NewServeMux(),
+		options: o, log: o.Logger, now: o.Now, access: o.Access, projects: o.Projects, domains: o.Domains, cdn: o.CDN,
+		certificates: o.Certificates, fleet: o.Fleet, traffic: o.Traffic, store: o.DB, db: o.DB,
+		mux: http.NewServeMux(), metrics: newMetrics(o.Metrics),
+		issueWait: issueWait, purgeWait: purgeWait, heartbeat: heartbeatEvery,
 	}
+	s.hub = newHub(s)
 	s.huma = humago.New(s.mux, config(o.Version))
-	s.huma.UseMiddleware(s.authenticate)
+	s.huma.UseMiddleware(s.authenticate, s.idempotent)
 	s.addOperations()
 	finish(s.huma.OpenAPI())
 	s.addPages()
@@ -106,6 +131,38 @@ func (s *Server) addOperations() {
 	s.addPlans()
 	s.addEvents()
 	s.addPlatform()
+}
+
+// Run does what goes on between requests: it feeds the event streams and
+// forgets what has expired. It returns when ctx ends, and with it end all event
+// streams, which http.Server.Shutdown would otherwise wait for.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tidy(ctx) })
+	err := s.hub.run(ctx)
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// tidyEvery is how often expired sessions, links, tokens and replays go.
+const tidyEvery = 10 * time.Minute
+
+func (s *Server) tidy(ctx context.Context) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		err := errors.Join(s.access.DeleteExpired(ctx), s.db.DeleteOldReplays(ctx, s.now()))
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "what has expired could not be deleted", slog.Any("error", err))
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // ServeHTTP serves a request.

@@ -26,6 +26,7 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	info := requestFrom(r.Context())
 	o := opOf(ctx.Operation())
+	info.operation = o.id
 	err := s.identify(r, info)
 	if fault.Is(err, fault.Unauthenticated) && o.level == public {
 		err = nil // an old cookie must not be in the way of a new login

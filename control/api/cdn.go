@@ -1,10 +1,14 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // CDN is a CDN configuration: where content comes from and how it is cached.
@@ -141,4 +145,141 @@ func (s *Server) addCDN() {
 		method: http.MethodDelete, path: path + "/{name}", id: "cdn-delete", tag: tag, summary: "Delete a CDN configuration that no domain uses",
 		level: onProject, resource: access.CDN, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.deleteCDN)
+}
+
+// shownUsers bounds how many domains a configuration's answer names.
+const shownUsers = 100
+
+func (v *viewer) cdn(ctx context.Context, c cdn.CDN) (CDN, error) {
+	users, err := v.usersOf(ctx, c)
+	if err != nil {
+		return CDN{}, err
+	}
+	out := CDN{
+		ID: c.ID, Name: c.Name, Project: c.Project, Environment: c.Environment, Revision: c.Revision, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		Origins: []Origin{}, CacheRules: []CacheRule{}, MaxBodyBytes: c.Spec.MaxBodyBytes, Domains: []string{}, Rollout: v.s.sitesRollout(users),
+		Timeouts: Timeouts{ConnectMS: c.Spec.Timeouts.ConnectMS, ResponseMS: c.Spec.Timeouts.ResponseMS, IdleMS: c.Spec.Timeouts.IdleMS},
+	}
+	for _, site := range users[:min(len(users), shownUsers)] {
+		out.Domains = append(out.Domains, site.name)
+	}
+	for _, o := range c.Spec.Origins {
+		out.Origins = append(out.Origins, Origin{
+			Name: o.Name, URL: o.URL, HostHeader: o.HostHeader, ServerName: o.ServerName, HTTP2: o.HTTP2, SkipVerify: o.SkipVerify, RootCAPEM: o.RootCAPEM,
+		})
+	}
+	for _, r := range c.Spec.CacheRules {
+		out.CacheRules = append(out.CacheRules, CacheRule{
+			Pattern: r.Pattern, TTL: r.TTL, Action: string(r.Action), BrowserTTL: r.BrowserTTL,
+			CacheKey: &CacheKey{
+				Query:   &QueryKey{Mode: r.CacheKey.Query.Mode, Names: r.CacheKey.Query.Names},
+				Headers: r.CacheKey.Headers, Cookies: r.CacheKey.Cookies,
+			},
+		})
+	}
+	return out, nil
+}
+
+// usersOf lists the domains that use a configuration.
+func (v *viewer) usersOf(ctx context.Context, c cdn.CDN) ([]site, error) {
+	if v.users == nil {
+		users := map[string][]site{}
+		err := v.s.eachSite(ctx, c.Project, c.Environment, func(one site) { users[one.cdn] = append(users[one.cdn], one) })
+		if err != nil {
+			return nil, err
+		}
+		v.users = users
+	}
+	return v.users[c.Name], nil
+}
+
+// sitesRollout is the furthest behind of the sites' roll-outs, which carry the
+// configuration they use.
+func (s *Server) sitesRollout(sites []site) Rollout {
+	var worst Rollout
+	documents := 0
+	for i, one := range sites {
+		r := s.documentRollout(edgeconfig.KindSite + "/" + one.id)
+		documents += r.Documents
+		if i == 0 || r.Rejected > worst.Rejected || r.Rejected == worst.Rejected && r.Verified < worst.Verified {
+			worst = r
+		}
+	}
+	worst.Documents = documents
+	return worst
+}
+
+func (s *Server) cdnAnswer(ctx context.Context, c cdn.CDN, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.viewer().cdn(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{ETag: etag(c.Revision), Body: CDNAnswer{out}}, nil
+}
+
+func (s *Server) listCDN(ctx context.Context, c *call, in *listDomainsInput) (*answer, error) {
+	list, next, err := s.cdn.List(ctx, c.project, c.environment, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	out := CDNList{CDNs: []CDN{}, NextCursor: next}
+	view := s.viewer()
+	for _, one := range list {
+		shown, err := view.cdn(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		out.CDNs = append(out.CDNs, shown)
+	}
+	return &answer{Body: out}, nil
+}
+
+func (s *Server) configureCDN(ctx context.Context, c *call, in *configureCDNInput) (*answer, error) {
+	spec, err := raw(in.Body.ReplaceCDN)
+	if err != nil {
+		return nil, err
+	}
+	if c.dryRun {
+		return planAnswer(s.cdn.PlanConfigure(ctx, c.project, c.environment, in.Body.Name, spec, 0))
+	}
+	made, err := s.cdn.Configure(ctx, c.project, c.environment, in.Body.Name, spec, 0, c.cause)
+	a, err := s.cdnAnswer(ctx, made, err)
+	if err == nil {
+		a.Location = infrastructure + "/cdn/" + url.PathEscape(made.Name)
+	}
+	return a, err
+}
+
+func (s *Server) getCDN(ctx context.Context, c *call, in *cdnPath) (*answer, error) {
+	found, err := s.cdn.Get(ctx, c.project, c.environment, in.Name)
+	return s.cdnAnswer(ctx, found, err)
+}
+
+func (s *Server) replaceCDN(ctx context.Context, c *call, in *replaceCDNInput) (*answer, error) {
+	spec, err := raw(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	if c.ifRevision == 0 { // "*": it must be there, in whatever revision
+		found, err := s.cdn.Get(ctx, c.project, c.environment, in.Name)
+		if err != nil {
+			return nil, err
+		}
+		c.ifRevision = found.Revision
+	}
+	if c.dryRun {
+		return planAnswer(s.cdn.PlanConfigure(ctx, c.project, c.environment, in.Name, spec, c.ifRevision))
+	}
+	made, err := s.cdn.Configure(ctx, c.project, c.environment, in.Name, spec, c.ifRevision, c.cause)
+	return s.cdnAnswer(ctx, made, err)
+}
+
+func (s *Server) deleteCDN(ctx context.Context, c *call, in *deleteCDNInput) (*answer, error) {
+	if c.dryRun {
+		return planAnswer(s.cdn.PlanDelete(ctx, c.project, c.environment, in.Name, c.ifRevision))
+	}
+	return &answer{}, s.cdn.Delete(ctx, c.project, c.environment, in.Name, c.ifRevision, c.cause)
 }

@@ -1,10 +1,17 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Certificate is a certificate and the state of its issuance. Its key is never
@@ -43,6 +50,7 @@ type Certificate struct {
 type Provision struct {
 	Type      string `json:"type,omitempty" doc:"lets_encrypt, local, custom or auto. Default: auto" maxLength:"20"`
 	AutoRenew *bool  `json:"auto_renew,omitempty" doc:"Default: true"`
+	Renew     bool   `json:"renew,omitempty" doc:"Get a new certificate although the present one is not due"`
 	ChainPEM  string `json:"chain_pem,omitempty" doc:"For custom: the chain, leaf first" maxLength:"131072"`
 	KeyPEM    string `json:"key_pem,omitempty" doc:"For custom: the leaf's private key. It is stored encrypted and never shown" maxLength:"32768"`
 }
@@ -92,4 +100,165 @@ func (s *Server) addCertificates() {
 		method: http.MethodDelete, path: path + "/{domain}", id: "certificates-remove", tag: tag, summary: "Remove a domain's certificate",
 		level: onProject, resource: access.Certificates, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeCertificate)
+}
+
+// issueWait is how long a request waits for a certificate.
+const issueWait = time.Minute
+
+func (s *Server) certificateAnswer(c certificates.Certificate, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer{ETag: etag(c.Revision), Body: CertificateAnswer{s.certificateOf(c)}}, nil
+}
+
+func (s *Server) listCertificates(ctx context.Context, c *call, in *listDomainsInput) (*answer, error) {
+	list, next, err := s.certificates.List(ctx, c.project, c.environment, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	out := CertificateList{Certificates: []Certificate{}, NextCursor: next}
+	for _, one := range list {
+		out.Certificates = append(out.Certificates, s.certificateOf(one))
+	}
+	return &answer{Body: out}, nil
+}
+
+func (s *Server) getCertificate(ctx context.Context, c *call, in *domainPath) (*answer, error) {
+	return s.certificateAnswer(s.certificates.Get(ctx, c.project, c.environment, in.Domain))
+}
+
+func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomainInput) (*answer, error) {
+	if c.dryRun {
+		return planAnswer(s.certificates.PlanDelete(ctx, c.project, c.environment, in.Domain, c.ifRevision))
+	}
+	return &answer{}, s.certificates.Delete(ctx, c.project, c.environment, in.Domain, c.ifRevision, c.cause)
+}
+
+func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*answer, error) {
+	request := certificates.ProvisionRequest{
+		Project: c.project, Environment: c.environment, Domain: in.Domain, Type: certificates.CertType(in.Body.Type), AutoRenew: orTrue(in.Body.AutoRenew),
+	}
+	if c.dryRun {
+		return planAnswer(s.certificates.PlanProvision(ctx, request))
+	}
+	wait, cancel := context.WithTimeout(ctx, s.issueWait)
+	defer cancel()
+	var made certificates.Certificate
+	var err error
+	if in.Body.Renew {
+		made, err = s.certificates.Renew(wait, c.project, c.environment, in.Domain, c.cause)
+	} else {
+		made, err = s.certificates.Provision(wait, request, c.cause)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := Provisioned{Certificate: s.certificateOf(made), ExpiresAt: made.Status.NotAfter}
+	done := operationState(made, made.Revision)
+	if done == operationSucceeded {
+		return &answer{ETag: etag(made.Revision), Body: out}, nil
+	}
+	operation, err := s.startIssue(ctx, made)
+	if err != nil {
+		return nil, err
+	}
+	out.Operation = &operation
+	return &answer{Status: http.StatusAccepted, ETag: etag(made.Revision), Location: infrastructure + "/operations/" + operation.ID, Body: out}, nil
+}
+
+// The states of an operation.
+const (
+	operationRunning   = "running"
+	operationSucceeded = "succeeded"
+	operationFailed    = "failed"
+)
+
+// kindIssue is the kind of operation that waits for a certificate.
+const kindIssue = "certificate.issue"
+
+// issueDetail tells which issuance an operation is about.
+type issueDetail struct {
+	Revision int64 `json:"revision"` // of the certificate's spec
+}
+
+func (s *Server) startIssue(ctx context.Context, c certificates.Certificate) (Operation, error) {
+	detail, err := json.Marshal(issueDetail{c.Revision})
+	if err != nil {
+		return Operation{}, err
+	}
+	o := store.Operation{
+		ID: resource.NewID("op"), Kind: kindIssue, Project: c.Project, Environment: c.Environment,
+		TargetKind: string(certificates.Kind), TargetID: c.ID, Detail: detail, CreatedAt: s.now().UTC(),
+	}
+	if err := s.db.PutOperation(ctx, o); err != nil {
+		return Operation{}, err
+	}
+	return s.issueOperation(o, c), nil
+}
+
+// operationState tells how far an issuance asked for by a revision has come. A
+// failed one is tried again by itself and may yet succeed.
+func operationState(c certificates.Certificate, revision int64) string {
+	if c.Status.Observed < revision || c.Status.Step != "" {
+		return operationRunning
+	}
+	switch c.Status.State {
+	case certificates.StateValid, certificates.StateExpiring, certificates.StateExternal:
+		return operationSucceeded
+	case certificates.StateFailed, certificates.StateExpired:
+		return operationFailed
+	}
+	return operationRunning
+}
+
+func (s *Server) issueOperation(o store.Operation, c certificates.Certificate) Operation {
+	var detail issueDetail
+	_ = json.Unmarshal(o.Detail, &detail) // ours; without it revision 0 counts as answered
+	out := Operation{
+		ID: o.ID, Kind: o.Kind, State: operationState(c, detail.Revision), Step: c.Status.Step, Message: certificates.Describe(c),
+		Resource: string(certificates.Kind) + " " + c.ID, StartedAt: o.CreatedAt,
+	}
+	if out.State == operationSucceeded {
+		out.FinishedAt = c.Status.NotBefore
+		if ready, ok := resource.ConditionOf(c.Status.Conditions, certificates.Ready); ok {
+			out.FinishedAt = timeOrNil(ready.Since)
+		}
+	}
+	return out
+}
+
+func (s *Server) getOperation(ctx context.Context, c *call, in *operationPath) (*answer, error) {
+	o, err := s.db.Operation(ctx, in.ID)
+	if err == nil && o.Project != c.project || fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "there is no such operation in this project").About("operation " + in.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.operation(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{Body: OperationAnswer{out}}, nil
+}
+
+// operation reads from its target how far an operation has come.
+func (s *Server) operation(ctx context.Context, o store.Operation) (Operation, error) {
+	gone := Operation{
+		ID: o.ID, Kind: o.Kind, State: operationFailed, Message: "what it worked on was deleted", Resource: strings.TrimSpace(o.TargetKind + " " + o.TargetID),
+		StartedAt: o.CreatedAt,
+	}
+	r, err := s.store.Get(ctx, resource.Kind(o.TargetKind), o.TargetID)
+	if fault.Is(err, fault.NotFound) || err == nil && r.Kind != certificates.Kind {
+		return gone, nil
+	}
+	if err != nil {
+		return gone, err
+	}
+	c, err := certificates.Decode(r)
+	if err != nil {
+		return gone, fault.New(fault.Internal, "a stored certificate cannot be read: %w", err).About("certificate " + r.Name)
+	}
+	return s.issueOperation(o, c), nil
 }

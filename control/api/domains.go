@@ -1,10 +1,13 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/domains"
 )
 
 // Domain is a name that is served, and everything known of how.
@@ -208,4 +211,131 @@ func (s *Server) addDomains() {
 		level: onProject, resource: access.Domains, verb: access.Write, audit: "domain.verify",
 		answers: []answerDoc{{http.StatusOK, Verified{}, ""}},
 	}, s.verifyDomain)
+}
+
+func (s *Server) domainAnswer(ctx context.Context, d domains.Domain, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.viewer().domain(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{ETag: etag(d.Revision), Body: DomainAnswer{out}}, nil
+}
+
+func (s *Server) listDomains(ctx context.Context, c *call, in *listDomainsInput) (*answer, error) {
+	list, next, err := s.domains.List(ctx, c.project, c.environment, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	out := DomainList{Domains: []Domain{}, NextCursor: next}
+	view := s.viewer()
+	for _, d := range list {
+		shown, err := view.domain(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		out.Domains = append(out.Domains, shown)
+	}
+	return &answer{Body: out}, nil
+}
+
+func (s *Server) addDomain(ctx context.Context, c *call, in *addDomainInput) (*answer, error) {
+	b := in.Body
+	if b.Origin != "" && !c.principal.Can(c.project, access.CDN, access.Write) {
+		return nil, s.refuse(c.principal, op{resource: access.CDN, verb: access.Write})
+	}
+	spec, err := raw(domainSpec{AutoConfigure: orTrue(b.AutoConfigure), CDN: b.CDN, RedirectHTTPS: orTrue(b.RedirectHTTPS), HSTS: b.HSTS.wanted()})
+	if err != nil {
+		return nil, err
+	}
+	request := domains.AddRequest{Project: c.project, Environment: c.environment, Domain: b.Domain, Spec: spec, OriginURL: b.Origin}
+	if c.dryRun {
+		return planAnswer(s.domains.PlanAdd(ctx, request))
+	}
+	d, err := s.domains.Add(ctx, request, c.cause)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.viewer().domain(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		ETag: etag(d.Revision), Location: infrastructure + "/domains/" + url.PathEscape(d.Name),
+		Body: DomainAdded{Domain: out, VerificationRequired: !d.Status.Verified},
+	}, nil
+}
+
+// domainSpec is the part of domains.Spec that requests carry.
+type domainSpec struct {
+	AutoConfigure bool   `json:"auto_configure"`
+	CDN           string `json:"cdn,omitempty"`
+	RedirectHTTPS bool   `json:"redirect_https"`
+	HSTS          *HSTS  `json:"hsts,omitempty"`
+}
+
+func orTrue(b *bool) bool { return b == nil || *b }
+
+// wanted is nil for a header that is not wanted.
+func (h *HSTS) wanted() *HSTS {
+	if h == nil || h.MaxAge == 0 {
+		return nil
+	}
+	return h
+}
+
+func (s *Server) getDomain(ctx context.Context, c *call, in *domainPath) (*answer, error) {
+	d, err := s.domains.Get(ctx, c.project, c.environment, in.Domain)
+	return s.domainAnswer(ctx, d, err)
+}
+
+func (s *Server) updateDomain(ctx context.Context, c *call, in *patchDomainInput) (*answer, error) {
+	fields := map[string]any{}
+	if v := in.Body.AutoConfigure; v != nil {
+		fields["auto_configure"] = *v
+	}
+	if v := in.Body.CDN; v != nil {
+		fields["cdn"] = *v
+	}
+	if v := in.Body.RedirectHTTPS; v != nil {
+		fields["redirect_https"] = *v
+	}
+	if v := in.Body.HSTS; v != nil {
+		fields["hsts"] = v.wanted()
+	}
+	patch, err := raw(fields)
+	if err != nil {
+		return nil, err
+	}
+	if c.dryRun {
+		return planAnswer(s.domains.PlanUpdate(ctx, c.project, c.environment, in.Domain, patch, c.ifRevision))
+	}
+	d, err := s.domains.Update(ctx, c.project, c.environment, in.Domain, patch, c.ifRevision, c.cause)
+	return s.domainAnswer(ctx, d, err)
+}
+
+func (s *Server) removeDomain(ctx context.Context, c *call, in *deleteDomainInput) (*answer, error) {
+	if c.dryRun {
+		return planAnswer(s.domains.PlanRemove(ctx, c.project, c.environment, in.Domain, c.ifRevision))
+	}
+	return &answer{}, s.domains.Remove(ctx, c.project, c.environment, in.Domain, c.ifRevision, c.cause)
+}
+
+func (s *Server) verifyDomain(ctx context.Context, c *call, in *verifyDomainInput) (*answer, error) {
+	result, err := s.domains.Verify(ctx, c.project, c.environment, in.Domain, in.Body.Method)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.viewer().domain(ctx, result.Domain)
+	if err != nil {
+		return nil, err
+	}
+	c.target = "domain " + result.Domain.ID
+	c.detail = map[string]any{"method": in.Body.Method, "verified": result.Verified}
+	return &answer{
+		ETag: etag(result.Domain.Revision),
+		Body: Verified{Verified: result.Verified, Records: recordsOf(result.Records), File: fileOf(result.File), Domain: out},
+	}, nil
 }

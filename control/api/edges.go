@@ -1,11 +1,15 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Edge is one edge node.
@@ -108,4 +112,102 @@ func (s *Server) addEdges() {
 		doc:   "For edges, not for people. The token in the body is the credential.",
 		level: public, noKey: true, audit: "edge.join", answers: []answerDoc{{http.StatusOK, edgeconfig.JoinReply{}, ""}},
 	}, s.joinEdge)
+}
+
+// edgeOf shows an edge. What tells of all tenants together is for who has a
+// role on the platform.
+func edgeOf(e fleet.Edge, platform bool) Edge {
+	out := Edge{
+		ID: e.ID, Name: e.Name, Region: e.Spec.Region, State: "offline", Draining: e.Spec.Draining, Simulated: e.Spec.Simulated, Version: e.Version,
+		StartedAt: timeOrNil(e.StartedAt), LastHeartbeat: timeOrNil(e.LastSeen), InSync: e.InSync, Revision: e.Revision, CreatedAt: e.CreatedAt,
+	}
+	switch {
+	case e.Connected && e.Spec.Draining:
+		out.State = "draining"
+	case e.Connected:
+		out.State = "online"
+	}
+	if platform {
+		out.HTTP, out.HTTPS, out.Sites, out.RequestsPerS = e.HTTP, e.HTTPS, e.Sites, float64(e.Live.Requests)
+	}
+	return out
+}
+
+func (s *Server) listEdges(ctx context.Context, c *call, in *InPage) (*answer, error) {
+	list, err := s.fleet.Edges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := EdgeList{Edges: []Edge{}}
+	for _, e := range list { // in order of ID
+		if e.ID <= in.Cursor {
+			continue
+		}
+		if len(out.Edges) == in.Limit {
+			out.NextCursor = out.Edges[in.Limit-1].ID
+			break
+		}
+		out.Edges = append(out.Edges, edgeOf(e, c.principal.Sees(access.Platform)))
+	}
+	return &answer{Body: out}, nil
+}
+
+func (s *Server) edgeAnswer(c *call, e fleet.Edge, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer{ETag: etag(e.Revision), Body: EdgeAnswer{edgeOf(e, c.principal.Sees(access.Platform))}}, nil
+}
+
+func (s *Server) getEdge(ctx context.Context, c *call, in *edgePath) (*answer, error) {
+	e, err := s.fleet.Edge(ctx, in.Edge)
+	return s.edgeAnswer(c, e, err)
+}
+
+func (s *Server) revokeEdge(ctx context.Context, c *call, in *deleteEdgeInput) (*answer, error) {
+	e, err := s.fleet.Edge(ctx, in.Edge)
+	if err != nil {
+		return nil, err
+	}
+	if c.ifRevision != 0 && e.Revision != c.ifRevision {
+		return nil, fault.New(fault.Stale, "the edge was changed since you read it (revision %d, you have %d); read it again", e.Revision, c.ifRevision).About("edge " + e.Name)
+	}
+	return &answer{}, s.fleet.Revoke(ctx, e.ID, c.cause)
+}
+
+func (s *Server) drainEdge(ctx context.Context, c *call, in *drainInput) (*answer, error) {
+	e, err := s.fleet.Drain(ctx, in.Edge, in.Body.Draining, c.cause)
+	return s.edgeAnswer(c, e, err)
+}
+
+func (s *Server) newJoinToken(ctx context.Context, c *call, in *joinTokenInput) (*answer, error) {
+	ttl := time.Duration(cmp.Or(in.Body.TTLSeconds, 3600)) * time.Second
+	t, err := s.fleet.NewJoinToken(ctx, in.Body.Region, ttl)
+	if err != nil {
+		return nil, err
+	}
+	region := cmp.Or(t.Region, "REGION")
+	c.target = "join token"
+	c.detail = map[string]any{"region": t.Region, "expires_at": t.ExpiresAt}
+	return &answer{Body: JoinToken{
+		Token: t.Token, Region: t.Region, ExpiresAt: t.ExpiresAt,
+		Command: "edgewright edge --join " + s.baseURL(requestFrom(ctx)) + " --token " + t.Token + " --region " + region,
+	}}, nil
+}
+
+func (s *Server) joinEdge(ctx context.Context, c *call, in *joinInput) (*answer, error) {
+	address := requestFrom(ctx).address
+	if err := s.access.CheckAddress(address); err != nil {
+		return nil, err
+	}
+	reply, err := s.fleet.Join(ctx, in.Body)
+	if fault.Is(err, fault.Unauthenticated) {
+		s.access.FailAddress(address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.target = "edge " + reply.Edge
+	c.detail = map[string]any{"region": in.Body.Region, "address": address}
+	return &answer{Body: reply}, nil
 }

@@ -29,6 +29,7 @@ type request struct {
 	principal  *access.Principal
 	ifRevision int64
 	cookies    []*http.Cookie // to be set with the answer
+	operation  string         // operation ID, once the route is known
 }
 
 type requestKey struct{}
@@ -54,6 +55,7 @@ func (s *Server) chain(next http.Handler) http.Handler {
 			if p := recover(); p != nil {
 				s.panicked(rec, r, p)
 			}
+			s.metrics.count(info.operation, rec.status, s.now().Sub(start))
 			s.log.DebugContext(r.Context(), "request", slog.String("request_id", info.id), slog.String("method", r.Method),
 				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Duration("took", s.now().Sub(start)))
 		}()

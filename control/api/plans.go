@@ -1,10 +1,14 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Declared is one resource as a file declares it.
@@ -79,4 +83,100 @@ func (s *Server) addPlans() {
 		method: http.MethodGet, path: infrastructure + "/export", id: "export", tag: tag, summary: "Everything an environment holds, as it would be declared",
 		level: onProject, resource: access.Plans, verb: access.Read, answers: []answerDoc{{http.StatusOK, Export{}, ""}},
 	}, s.export)
+}
+
+// plannable is the part of the table of types that plans are for.
+func (s *Server) plannable() resource.Types {
+	var types resource.Types
+	for _, t := range s.options.Types {
+		if t.Scope == resource.ScopeEnvironment {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+func (s *Server) createPlan(ctx context.Context, c *call, in *newPlanInput) (*answer, error) {
+	want := resource.Desired{Project: c.project, Environment: c.environment, Prune: in.Body.Prune, Resources: []resource.Declared{}}
+	for _, d := range in.Body.Resources {
+		want.Resources = append(want.Resources, resource.Declared{Kind: resource.Kind(d.Kind), Name: d.Name, Spec: d.Spec})
+	}
+	p, err := resource.PlanApply(ctx, s.store, s.plannable(), want)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayCarryOut(c, p); err != nil {
+		return nil, err
+	}
+	if err := s.db.PutPlan(ctx, p); err != nil {
+		return nil, err
+	}
+	c.target = "plan " + p.ID
+	c.detail = map[string]any{"environment": c.environment, "actions": len(p.Actions)}
+	return &answer{Location: infrastructure + "/plans/" + p.ID, Body: planOf(p)}, nil
+}
+
+// plan returns a stored plan of the call's project.
+func (s *Server) plan(ctx context.Context, c *call, id string) (resource.Plan, error) {
+	p, err := s.db.Plan(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && p.Project != c.project {
+		return p, fault.New(fault.NotFound, "there is no such plan in this project; make it again").About("plan " + id)
+	}
+	return p, err
+}
+
+func (s *Server) getPlan(ctx context.Context, c *call, in *planPath) (*answer, error) {
+	p, err := s.plan(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{Body: planOf(p)}, nil
+}
+
+func (s *Server) applyPlan(ctx context.Context, c *call, in *applyInput) (*answer, error) {
+	p, err := s.plan(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p.AppliedRevision != 0 {
+		return nil, fault.New(fault.Conflict, "the plan was applied already, as revision %d; make a new one", p.AppliedRevision).About("plan " + p.ID)
+	}
+	if err := s.mayCarryOut(c, p); err != nil {
+		return nil, err
+	}
+	if in.Body != nil {
+		c.cause.Reason = cmp.Or(c.cause.Reason, in.Body.Reason)
+	}
+	if p.Empty() {
+		return &answer{Body: Applied{}}, nil
+	}
+	c.cause.Via = "plan"
+	done, err := s.store.Commit(ctx, p.Commit(c.cause))
+	if err != nil {
+		return nil, err
+	}
+	return &answer{Body: Applied{Revision: done.Revision}}, nil
+}
+
+func (s *Server) export(ctx context.Context, c *call, _ *InProject) (*answer, error) {
+	out := Export{Project: c.project, Environment: c.environment, Resources: []Declared{}}
+	for _, t := range s.plannable() {
+		q := resource.Query{Kind: t.Kind, Project: c.project, Environment: c.environment, Limit: 1000}
+		for {
+			page, err := s.store.List(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range page.Items {
+				// What the platform derives by itself is not declared.
+				if t.Derived == nil || !t.Derived(r.Spec) {
+					out.Resources = append(out.Resources, Declared{Kind: string(r.Kind), Name: r.Name, Spec: r.Spec})
+				}
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+	}
+	return &answer{Body: out}, nil
 }

@@ -1,11 +1,20 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // AuditRecord is one line of the audit log. Hash covers the line and the hash
@@ -43,6 +52,8 @@ type TrafficTotals struct {
 	Errors       int64            `json:"errors" doc:"Responses of 500 and above"`
 	OriginErrors int64            `json:"origin_errors"`
 	Status       map[string]int64 `json:"status" doc:"Requests by class, as 2xx"`
+	Cache        map[string]int64 `json:"cache" doc:"Requests by outcome: hit, miss, stale, revalidated, bypass, none"`
+	Handshakes   int64            `json:"handshakes" doc:"TLS handshakes"`
 	P50MS        float64          `json:"p50_ms"`
 	P95MS        float64          `json:"p95_ms"`
 	P99MS        float64          `json:"p99_ms"`
@@ -103,4 +114,104 @@ func (s *Server) addPlatform() {
 		method: http.MethodGet, path: "/api/v1/trust/root.pem", id: "trust-root", tag: "Platform", summary: "Root certificate of the local CA",
 		level: public, contentType: "application/x-pem-file", answers: []answerDoc{{http.StatusOK, "", ""}},
 	}, s.trustRoot)
+}
+
+func (s *Server) listAudit(ctx context.Context, c *call, in *listAuditInput) (*answer, error) {
+	q := store.AuditQuery{Project: c.project, Actor: in.Actor, Action: in.Action, Limit: in.Limit, Cursor: in.Cursor}
+	if c.project == access.Platform {
+		q.Project = ""
+	}
+	list, next, err := s.db.AuditLog(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := AuditList{Records: []AuditRecord{}, NextCursor: next}
+	for _, e := range list {
+		out.Records = append(out.Records, AuditRecord{
+			Seq: e.Seq, At: e.At, Actor: e.Actor, Action: e.Action, Target: e.Target, Project: e.Project, Detail: e.Detail,
+			RequestID: e.RequestID, Hash: e.Hash,
+		})
+	}
+	return &answer{Body: out}, nil
+}
+
+// noSite is the ID of no site. An empty list would select all.
+const noSite = "-"
+
+func (s *Server) getTraffic(ctx context.Context, c *call, in *trafficInput) (*answer, error) {
+	q := traffic.Query{Window: time.Duration(in.Window) * time.Second, Step: time.Duration(in.Step) * time.Second}
+	switch {
+	case in.Domain != "":
+		if c.project == access.Platform || c.environment == "" {
+			return nil, fault.InvalidField("query:domain", "a domain is asked for without its project and environment", "name both")
+		}
+		d, err := s.domains.Get(ctx, c.project, c.environment, in.Domain)
+		if err != nil {
+			return nil, err
+		}
+		q.Sites = []string{d.ID}
+	case c.project != access.Platform:
+		if err := s.eachSite(ctx, c.project, c.environment, func(one site) { q.Sites = append(q.Sites, one.id) }); err != nil {
+			return nil, err
+		}
+		if len(q.Sites) == 0 {
+			q.Sites = []string{noSite}
+		}
+	}
+	series, err := s.traffic.Query(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := Traffic{Window: series.Window, Step: series.Step, Series: []TrafficPoint{}, Totals: totalsOf(series.Totals)}
+	for _, p := range series.Points {
+		out.Series = append(out.Series, TrafficPoint{At: p.At, TrafficTotals: totalsOf(p.Totals)})
+	}
+	return &answer{Body: out}, nil
+}
+
+func totalsOf(t traffic.Totals) TrafficTotals {
+	return TrafficTotals{
+		Requests: t.Requests, Hits: t.Hits, Bytes: t.Bytes, OriginBytes: t.OriginBytes, Errors: t.Errors, OriginErrors: t.OriginErrors,
+		Status: orEmpty(t.Status), Cache: orEmpty(t.Cache), Handshakes: t.Handshakes, P50MS: t.P50MS, P95MS: t.P95MS, P99MS: t.P99MS,
+	}
+}
+
+func orEmpty(m map[string]int64) map[string]int64 {
+	if m == nil {
+		return map[string]int64{}
+	}
+	return m
+}
+
+// backup streams. What fails after the first byte cuts the connection, so that
+// half a backup does not look like a whole one.
+func (s *Server) backup(_ context.Context, c *call, _ *empty) (func(huma.Context), error) {
+	c.target = "platform"
+	return func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+			s.log.DebugContext(hc.Context(), "no write deadline to take off", slog.Any("error", err))
+		}
+		hc.SetHeader("Content-Type", "application/octet-stream")
+		hc.SetHeader("Content-Disposition", `attachment; filename="edgewright-`+s.now().UTC().Format("20060102T150405Z")+`.backup"`)
+		if err := s.db.Backup(hc.Context(), w); err != nil {
+			s.log.ErrorContext(hc.Context(), "a backup was cut short", slog.String("request_id", requestFrom(hc.Context()).id), slog.Any("error", err))
+			panic(http.ErrAbortHandler)
+		}
+	}, nil
+}
+
+func (s *Server) trustRoot(ctx context.Context, _ *call, _ *empty) (func(huma.Context), error) {
+	if s.options.RootPEM == nil {
+		return nil, fault.New(fault.NotFound, "this control plane has no local CA")
+	}
+	pem, err := s.options.RootPEM(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/x-pem-file")
+		hc.SetHeader("Content-Disposition", `attachment; filename="edgewright-root.pem"`)
+		_, _ = io.WriteString(hc.BodyWriter(), string(pem)) // a client that went away
+	}, nil
 }

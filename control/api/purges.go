@@ -1,10 +1,13 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/fleet"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // NewPurge says what to drop from the caches of all edges.
@@ -58,6 +61,60 @@ func (s *Server) addPurges() {
 	}, s.purge)
 	add(s, op{
 		method: http.MethodGet, path: infrastructure + "/cdn/purges/{id}", id: "cdn-purge-get", tag: tag, summary: "How far a purge has come",
-		level: onProject, resource: access.Purges, verb: access.Read, everywhere: true, answers: []answerDoc{{http.StatusOK, Purge{}, ""}},
+		level: onProject, resource: access.Purges, verb: access.Read, answers: []answerDoc{{http.StatusOK, Purge{}, ""}},
 	}, s.getPurge)
+}
+
+// purgeWait is how long a request waits for all connected edges.
+const purgeWait = 10 * time.Second
+
+func purgeOf(p fleet.PurgeState) Purge {
+	return Purge{
+		ID: p.ID, Count: p.Count, State: p.State, At: p.At, DoneAt: timeOrNil(p.DoneAt),
+		Edges: PurgeEdges{
+			Total: p.Edges, Acknowledged: p.Acknowledged, Missing: append([]string{}, p.Missing...), Away: append([]string{}, p.Away...),
+		},
+	}
+}
+
+func (s *Server) purge(ctx context.Context, c *call, in *newPurgeInput) (*answer, error) {
+	b := in.Body
+	switch {
+	case len(b.Paths) == 0 && !b.All:
+		return nil, fault.InvalidField("/paths", "there is nothing to purge", "name paths, or set purge_all")
+	case len(b.Paths) > 0 && b.All:
+		return nil, fault.InvalidField("/purge_all", "both paths and purge_all are given", "choose one: purge_all drops everything")
+	}
+	request := fleet.PurgeRequest{Project: c.project, Environment: c.environment, Paths: b.Paths, All: b.All}
+	if b.Domain != "" {
+		d, err := s.domains.Get(ctx, c.project, c.environment, b.Domain)
+		if err != nil {
+			return nil, err
+		}
+		request.Sites = []string{d.ID}
+	}
+	wait, cancel := context.WithTimeout(ctx, s.purgeWait)
+	defer cancel()
+	state, err := s.fleet.Purge(wait, request)
+	if err != nil {
+		return nil, err
+	}
+	c.target = "purge " + state.ID
+	c.detail = map[string]any{"environment": c.environment, "paths": len(b.Paths), "purge_all": b.All, "domain": b.Domain}
+	a := &answer{Location: infrastructure + "/cdn/purges/" + state.ID, Body: purgeOf(state)}
+	if state.State != fleet.PurgeAcknowledged {
+		a.Status = http.StatusAccepted
+	}
+	return a, nil
+}
+
+func (s *Server) getPurge(ctx context.Context, c *call, in *purgePath) (*answer, error) {
+	state, err := s.fleet.PurgeState(ctx, in.ID)
+	if fault.Is(err, fault.NotFound) || err == nil && state.Project != c.project {
+		return nil, fault.New(fault.NotFound, "there is no such purge in this project").About("purge " + in.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &answer{Body: purgeOf(state)}, nil
 }

@@ -1,11 +1,16 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Cause says who changed something and why.
@@ -112,4 +117,169 @@ func (s *Server) addRevisions() {
 		method: http.MethodPost, path: infrastructure + "/rollback", id: "rollback", tag: tag, summary: "Bring an environment back to a revision",
 		level: onProject, resource: access.Revisions, verb: access.Write, answers: []answerDoc{{http.StatusOK, Undone{}, ""}},
 	}, s.rollback)
+}
+
+func (s *Server) revisionOf(r resource.Revision) Revision {
+	out := Revision{Revision: r.Revision, At: r.At, Cause: causeOf(r.Cause), Entries: []RevisionEntry{}, Rollout: s.revisionRollout(r.Revision)}
+	for _, e := range r.Entries {
+		out.Entries = append(out.Entries, RevisionEntry{
+			Op: string(e.Op), Kind: string(e.Kind), ID: e.ID, Name: e.Name, Project: e.Project, Environment: e.Environment,
+			Before: e.Before, After: e.After, Diff: diffOf(resource.Diff(e.Before, e.After)),
+		})
+	}
+	return out
+}
+
+func causeOf(c resource.Cause) Cause {
+	return Cause{Actor: c.Actor, Via: c.Via, Reason: c.Reason, RequestID: c.RequestID}
+}
+
+// historyQuery is a query of what the call's project may see.
+func historyQuery(c *call) resource.HistoryQuery {
+	q := resource.HistoryQuery{Project: c.project, Environment: c.environment}
+	if c.project == access.Platform {
+		q.Project = ""
+	}
+	return q
+}
+
+func (s *Server) listRevisions(ctx context.Context, c *call, in *listRevisionsInput) (*answer, error) {
+	q := historyQuery(c)
+	q.Kind, q.ID, q.Limit, q.Cursor = resource.Kind(in.Kind), in.ID, in.Limit, in.Cursor
+	list, next, err := s.store.History(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := RevisionList{Revisions: []Revision{}, NextCursor: next}
+	for _, r := range list {
+		out.Revisions = append(out.Revisions, s.revisionOf(r))
+	}
+	return &answer{Body: out}, nil
+}
+
+// revision returns a revision as far as the project may see it.
+func (s *Server) revision(ctx context.Context, c *call, number int64) (resource.Revision, error) {
+	q := historyQuery(c)
+	q.Environment, q.Revision, q.Limit = "", number, 1
+	list, _, err := s.store.History(ctx, q)
+	if err != nil {
+		return resource.Revision{}, err
+	}
+	if len(list) == 0 {
+		return resource.Revision{}, fault.New(fault.NotFound, "the project has no revision %d; see `edgewright history`", number)
+	}
+	return list[0], nil
+}
+
+func (s *Server) getRevision(ctx context.Context, c *call, in *revisionPath) (*answer, error) {
+	r, err := s.revision(ctx, c, in.Revision)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{Body: s.revisionOf(r)}, nil
+}
+
+func (s *Server) revert(ctx context.Context, c *call, in *revertInput) (*answer, error) {
+	if _, err := s.revision(ctx, c, in.Revision); err != nil {
+		return nil, err
+	}
+	plan, force := resource.PlanRevert, false
+	if in.Body != nil {
+		force = in.Body.Force
+		c.cause.Reason = cmp.Or(c.cause.Reason, in.Body.Reason)
+	}
+	if force {
+		plan = resource.PlanRestore
+	}
+	p, err := plan(ctx, s.store, s.options.Types, in.Revision)
+	if err != nil {
+		return nil, err
+	}
+	return s.undo(ctx, c, p)
+}
+
+func (s *Server) rollback(ctx context.Context, c *call, in *rollbackInput) (*answer, error) {
+	c.cause.Reason = cmp.Or(c.cause.Reason, in.Body.Reason)
+	p, err := resource.PlanRollback(ctx, s.store, s.options.Types, c.project, c.environment, in.Body.Revision)
+	if err != nil {
+		return nil, err
+	}
+	return s.undo(ctx, c, p)
+}
+
+// undo carries out a plan that goes back, when the caller may change all of it.
+func (s *Server) undo(ctx context.Context, c *call, p resource.Plan) (*answer, error) {
+	p = withoutClaims(c, p)
+	if err := s.mayCarryOut(c, p); err != nil {
+		return nil, err
+	}
+	if c.dryRun {
+		return planAnswer(p, nil)
+	}
+	out := Undone{Plan: planOf(p)}
+	if !p.Empty() {
+		c.cause.Via = "rollback"
+		done, err := s.store.Commit(ctx, p.Commit(c.cause))
+		if err != nil {
+			return nil, err
+		}
+		out.Revision, out.Plan.AppliedRevision = done.Revision, done.Revision
+	}
+	out.Plan.ID = "" // it was not stored
+	return &answer{Body: out}, nil
+}
+
+// withoutClaims takes the creation of claims out of a plan: ownership is proven
+// anew, never restored. The claim of a domain that goes, goes with it.
+func withoutClaims(c *call, p resource.Plan) resource.Plan {
+	kept := p.Actions[:0:0]
+	for _, a := range p.Actions {
+		if a.Kind == domains.KindClaim {
+			var claim domains.ClaimSpec
+			ours := json.Unmarshal(a.Before, &claim) == nil && claim.Project == c.project
+			if a.Op != resource.Delete || !ours {
+				continue
+			}
+		}
+		kept = append(kept, a)
+	}
+	p.Actions = kept
+	return p
+}
+
+// mayCarryOut checks every action of a plan: in the project, of a kind that
+// plans are for, and allowed by the permission table.
+func (s *Server) mayCarryOut(c *call, p resource.Plan) error {
+	for _, a := range p.Actions {
+		if a.Kind == domains.KindClaim {
+			continue // withoutClaims has left only those that go with their domain
+		}
+		what := string(a.Kind) + " " + a.Name
+		t, known := s.options.Types.Of(a.Kind)
+		if !known || t.Scope != resource.ScopeEnvironment || a.Project != c.project {
+			return fault.New(fault.Forbidden, "plans and reverts change what lives in an environment of the project; change this one by itself").About(what)
+		}
+		res, verb := kindResource(a.Kind), access.Write
+		if a.Op == resource.Delete {
+			verb = access.Delete
+		}
+		if !c.principal.Can(c.project, res, verb) {
+			return s.refuse(c.principal, op{resource: res, verb: verb})
+		}
+	}
+	return nil
+}
+
+// kindResource is the row of the permission table that a kind falls under. A
+// kind without one is allowed to nobody.
+func kindResource(k resource.Kind) access.Resource {
+	switch k {
+	case domains.Kind:
+		return access.Domains
+	case "cdn":
+		return access.CDN
+	case "certificate":
+		return access.Certificates
+	}
+	return access.Resource(k)
 }

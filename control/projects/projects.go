@@ -65,7 +65,8 @@ func Type() resource.Type {
 	return resource.Type{
 		Kind: Kind, Prefix: "prj", Scope: resource.ScopePlatform, CanonicalName: checkName,
 		Normalize: func(_ string, raw json.RawMessage) (json.RawMessage, error) {
-			spec, err := decode[Spec](raw)
+			var spec Spec
+			err := resource.DecodeSpec(raw, &spec)
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +86,8 @@ func EnvironmentType() resource.Type {
 	return resource.Type{
 		Kind: KindEnvironment, Prefix: "env", Scope: resource.ScopeProject, CanonicalName: checkName,
 		Normalize: func(_ string, raw json.RawMessage) (json.RawMessage, error) {
-			spec, err := decode[EnvironmentSpec](raw)
+			var spec EnvironmentSpec
+			err := resource.DecodeSpec(raw, &spec)
 			if err != nil {
 				return nil, err
 			}
@@ -95,19 +97,6 @@ func EnvironmentType() resource.Type {
 			return json.Marshal(spec)
 		},
 	}
-}
-
-func decode[T any](raw json.RawMessage) (T, error) {
-	var v T
-	if len(raw) == 0 {
-		return v, nil
-	}
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
-		return v, fault.New(fault.Invalid, "the spec cannot be read: %w", err)
-	}
-	return v, nil
 }
 
 // nameShape keeps names usable in URLs, host names and files.

@@ -259,6 +259,11 @@ func TestReplays(t *testing.T) {
 		if claimed || r.Status != 201 || !bytes.Equal(r.Body, answer.Body) || !bytes.Equal(r.Hash, []byte("h")) || r.Header["Content-Type"] != "application/json" {
 			t.Fatalf("replay %+v, claimed %v", r, claimed)
 		}
+		var dump bytes.Buffer
+		accessOK(t, db.Backup(ctx, &dump))
+		if bytes.Contains(dump.Bytes(), []byte("ew_plain")) {
+			t.Fatal("the answer's body is in plain text at rest")
+		}
 		accessOK(t, db.DeleteOldReplays(ctx, now.Add(2*time.Hour)))
 		if _, claimed := begin("four", "h"); !claimed {
 			t.Fatal("an expired key is still in use")

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/fleet"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/edgeconfig"
+)
+
+// Replays keeps answers to requests with an Idempotency-Key. store.DB is one.
+type Replays interface {
+	BeginReplay(ctx context.Context, principal, key, holder string, hash []byte, abandoned, expires time.Time) (replay store.Replay, claimed bool, err error)
+	FinishReplay(ctx context.Context, principal, key, holder string, replay store.Replay) error
+	DropReplay(ctx context.Context, principal, key, holder string) error
+	DeleteOldReplays(ctx context.Context, now time.Time) error
+}
+
+// Operations keeps long work. store.DB is one.
+type Operations interface {
+	PutOperation(ctx context.Context, o store.Operation) error
+	Operation(ctx context.Context, id string) (store.Operation, error)
+	LastOperation(ctx context.Context, target string) (store.Operation, error)
+}
+
+// Records reads the audit log. store.DB is one.
+type Records interface {
+	AuditLog(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, string, error)
+}
+
+// Backups writes a consistent copy of everything. store.DB is one.
+type Backups interface {
+	Backup(ctx context.Context, w io.Writer) error
+}
+
+// Database is what the API needs of the database besides resources.
+type Database interface {
+	resource.Store
+	resource.PlanStore
+	Replays
+	Operations
+	Records
+	Backups
+}
+
+// Edges manages edge nodes. fleet.Fleet is one.
+type Edges interface {
+	Edges(ctx context.Context) ([]fleet.Edge, error)
+	Edge(ctx context.Context, idOrName string) (fleet.Edge, error)
+	Drain(ctx context.Context, idOrName string, draining bool, cause resource.Cause) (fleet.Edge, error)
+	Revoke(ctx context.Context, idOrName string, cause resource.Cause) error
+	NewJoinToken(ctx context.Context, region string, ttl time.Duration) (fleet.JoinToken, error)
+	Join(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error)
+}
+
+// Rollouts tells how far configuration has come, and drops caches. fleet.Fleet
+// is one.
+type Rollouts interface {
+	Rollout(revision int64) fleet.Rollout
+	DocumentState(key string) fleet.Rollout
+	Purge(ctx context.Context, r fleet.PurgeRequest) (fleet.PurgeState, error)
+	PurgeState(ctx context.Context, id string) (fleet.PurgeState, error)
+	Subscribe(live bool) (events <-chan fleet.Event, cancel func())
+}
+
+// Fleet is all edges.
+type Fleet interface {
+	Edges
+	Rollouts
+}
+
+// TrafficSource answers what edges counted. traffic.Service is one.
+type TrafficSource interface {
+	Query(ctx context.Context, q traffic.Query) (traffic.Series, error)
+}
+
+// Certificates are the use cases of certificates. certificates.Service is one.
+type Certificates interface {
+	PlanProvision(ctx context.Context, r certificates.ProvisionRequest) (resource.Plan, error)
+	Provision(ctx context.Context, r certificates.ProvisionRequest, cause resource.Cause) (certificates.Certificate, error)
+	Renew(ctx context.Context, project, environment, domain string, cause resource.Cause) (certificates.Certificate, error)
+	Get(ctx context.Context, project, environment, domain string) (certificates.Certificate, error)
+	List(ctx context.Context, project, environment string, limit int, cursor string) ([]certificates.Certificate, string, error)
+	PlanDelete(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error)
+	Delete(ctx context.Context, project, environment, domain string, ifRevision int64, cause resource.Cause) error
+}
+
+// raw is a JSON document under construction.
+func raw(v any) (json.RawMessage, error) { return json.Marshal(v) }
