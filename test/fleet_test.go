@@ -2,9 +2,12 @@ package test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +20,15 @@ import (
 // control runs `edgewright control` on ports the kernel picks.
 func control(t *testing.T, dir string, args ...string) *system {
 	t.Helper()
-	return start(t, nil, append([]string{"control", "--data", dir, "--listen-api", "127.0.0.1:0", "--listen-bus", "127.0.0.1:0", "--issuer", "local", "--allow-origin-ranges", "127.0.0.0/8"}, args...)...)
+	s := start(t, nil, append([]string{"control", "--data", dir, "--listen-api", "127.0.0.1:0", "--listen-bus", "127.0.0.1:0", "--issuer", "local", "--allow-origin-ranges", "127.0.0.0/8"}, args...)...)
+	root, err := os.ReadFile(filepath.Join(dir, "control-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(root)
+	s.api = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	return s
 }
 
 // edge runs `edgewright edge` on ports the kernel picks.

@@ -53,7 +53,8 @@ type system struct {
 	ended chan struct{} // closed when the process has ended
 	logs  string        // file with what it and its successors log
 	Ready ready
-	next  chan ready // READY lines of processes that took over
+	next  chan ready   // READY lines of processes that took over
+	api   *http.Client // trusts the API's own certificate
 }
 
 // ready is the READY line.
@@ -76,7 +77,7 @@ var loopback = []string{"--listen-api", "127.0.0.1:0", "--listen-http", "127.0.0
 func start(t *testing.T, env []string, args ...string) *system {
 	t.Helper()
 	home := t.TempDir()
-	s := &system{t: t, cmd: exec.Command(binary, args...), ended: make(chan struct{}), logs: filepath.Join(home, "log"), next: make(chan ready, 4)}
+	s := &system{t: t, cmd: exec.Command(binary, args...), ended: make(chan struct{}), logs: filepath.Join(home, "log"), next: make(chan ready, 4), api: http.DefaultClient}
 	s.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home, "EDGEWRIGHT_ADMIN_TOKEN="+token)
 	s.cmd.Env = append(s.cmd.Env, env...)
 	// Files, not pipes of os/exec: a process that takes over keeps them open,
@@ -183,7 +184,7 @@ func (s *system) call(method, path string, in any, header ...string) (answer, er
 	if !strings.HasPrefix(path, "/api/") {
 		path = "/api/v1/infrastructure" + path
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.Ready.API+path, body)
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.Ready.Dashboard+path, body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -194,7 +195,7 @@ func (s *system) call(method, path string, in any, header ...string) (answer, er
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.api.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
