@@ -83,9 +83,7 @@ func (a *app) printCDN(c *client.CDN) {
 	if c.MaxBodyBytes > 0 {
 		p.add("request body", "up to "+bytesText(c.MaxBodyBytes))
 	}
-	if c.Rollout.Edges > 0 {
-		p.add("edges", fmt.Sprintf("%d of %d verified", c.Rollout.Verified, c.Rollout.Edges))
-	}
+	p.add("edges", rolloutText(c.Rollout))
 	p.add("revision", fmt.Sprint(c.Revision))
 	p.print(a.out)
 	fmt.Fprintln(a.out)

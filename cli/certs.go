@@ -121,6 +121,7 @@ func (a *app) printCertificate(c *client.Certificate) {
 type certsIssue struct {
 	domainArg
 	Type      string        `enum:"auto, lets_encrypt, local" default:"auto" help:"Who signs: ${enum}. auto: what the control plane is set to for this name."`
+	Renew     bool          `help:"Get a new one now, although the present one is good."`
 	AutoRenew bool          `name:"auto-renew" negatable:"" default:"true" help:"Renew it without being asked. Default on."`
 	Timeout   time.Duration `default:"5m" placeholder:"TIME" help:"How long to wait at most. Default ${default}."`
 }
@@ -128,6 +129,7 @@ type certsIssue struct {
 func (certsIssue) Help() string {
 	return examples(
 		"edgewright certs issue shop.example.com",
+		"edgewright certs issue shop.example.com --renew",
 		"edgewright certs issue intranet.example --type local",
 		"edgewright certs issue shop.example.com --type lets_encrypt --no-auto-renew")
 }
@@ -137,7 +139,7 @@ func (c *certsIssue) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: &c.AutoRenew})
+	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: &c.AutoRenew, Renew: c.Renew})
 	if err != nil {
 		return err
 	}

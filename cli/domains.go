@@ -140,22 +140,22 @@ func seen(list []client.ResolverAnswer) string {
 // awaitDomain waits until a domain is verified, has its certificate and is
 // verified on every edge.
 func (a *app) awaitDomain(c *client.Client, domain string, limit time.Duration) (*client.Domain, error) {
-	b := a.board()
+	b, edges := a.board(), a.edgeNames(c)
 	var d *client.Domain
 	timedOut, err := a.poll(limit, func() (bool, error) {
 		var err error
 		if d, err = c.Domain(a.ctx, domain); err != nil {
 			return false, err
 		}
-		b.update(clean(d.Display)+" "+a.note.cyan(bar(domainSteps(d), 3)), domainLines(d))
-		done := d.Status == client.DomainActive && d.Rollout.Edges > 0 && d.Rollout.Done()
+		b.update(clean(d.Display)+" "+a.note.cyan(bar(domainSteps(d), 3)), domainLines(d, edges))
+		done := d.Status == client.DomainActive && d.Rollout.Done()
 		return done || d.Rollout.Rejected > 0, nil
 	})
 	if err != nil {
 		return d, err
 	}
 	if d.Rollout.Rejected > 0 {
-		return d, fault.New(fault.Invalid, "%s %s; they keep what they had%s", count(d.Rollout.Rejected, "edge refuses", "edges refuse"), d.Domain, rejections(d.Rollout))
+		return d, fault.New(fault.Invalid, "%s %s; they keep what they had%s", count(d.Rollout.Rejected, "edge refuses", "edges refuse"), d.Domain, rejections(d.Rollout, edges))
 	}
 	if timedOut {
 		return d, fault.New(fault.Unavailable, "after %s, %s is not served yet (%s): %s. It goes on by itself; look with \"edgewright domains show %s\"",
@@ -172,13 +172,13 @@ func domainSteps(d *client.Domain) int {
 	if d.Certificate.State == client.CertValid || d.Certificate.State == client.CertExternal {
 		n++
 	}
-	if d.Rollout.Edges > 0 && d.Rollout.Verified == d.Rollout.Edges {
+	if d.Rollout.Done() {
 		n++
 	}
 	return n
 }
 
-func domainLines(d *client.Domain) []boardLine {
+func domainLines(d *client.Domain, edges []client.Edge) []boardLine {
 	note := d.Certificate.Step
 	if d.Certificate.Reason != "" {
 		note = d.Certificate.Reason
@@ -186,7 +186,7 @@ func domainLines(d *client.Domain) []boardLine {
 	return append([]boardLine{
 		{label: "ownership", state: d.Verification.Status},
 		{label: "certificate", state: d.Certificate.State, note: note},
-	}, rolloutLines(d.Rollout)...)
+	}, rolloutLines(d.Rollout, edges)...)
 }
 
 type domainsList struct{}
@@ -223,7 +223,7 @@ func (a *app) printDomains(domains []client.Domain) {
 		t.row(d.Display, t.state(d.Status), cell{cert, func(s string) string {
 			word, rest, _ := strings.Cut(s, " ")
 			return strings.TrimSuffix(a.ink.state(word)+" "+rest, " ")
-		}}, fmt.Sprintf("%d/%d", d.Rollout.Verified, d.Rollout.Edges), d.Origin)
+		}}, fmt.Sprintf("%d/%d", max(d.Rollout.Applied, d.Rollout.Verified), d.Rollout.Edges), d.Origin)
 	}
 	t.print(a.out)
 }
@@ -262,9 +262,7 @@ func (a *app) printDomain(d *client.Domain) {
 	p.add("cdn", d.CDN)
 	p.add("redirect", onOff(d.RedirectHTTPS, "http to https", "none"))
 	p.styled("ownership", a.ink.state(clean(d.Verification.Status))+suffix(d.Verification.Method))
-	if d.Rollout.Edges > 0 {
-		p.add("edges", fmt.Sprintf("%d of %d verified", d.Rollout.Verified, d.Rollout.Edges))
-	}
+	p.add("edges", rolloutText(d.Rollout))
 	if cert := d.Certificate; cert.ID != "" || cert.Reason != "" {
 		text := a.ink.state(clean(cert.State))
 		if cert.Issuer != "" {

@@ -132,7 +132,15 @@ func rolloutText(r client.Rollout) string {
 	if r.Edges == 0 {
 		return ""
 	}
+	// After a restart the control plane knows what is in force, not what was
+	// checked.
 	parts := []string{fmt.Sprintf("%d of %d verified", r.Verified, r.Edges)}
+	if r.Applied > r.Verified {
+		parts = []string{fmt.Sprintf("%d of %d applied", r.Applied, r.Edges)}
+		if r.Verified > 0 {
+			parts = append(parts, fmt.Sprintf("%d verified", r.Verified))
+		}
+	}
 	if r.Pending > 0 {
 		parts = append(parts, fmt.Sprintf("%d pending", r.Pending))
 	}

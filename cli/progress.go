@@ -121,21 +121,28 @@ func (a *app) poll(limit time.Duration, look func() (done bool, err error)) (tim
 	}
 }
 
+// publishTime is how long a revision may take to reach the edges' bus. One
+// that has moved no document by then concerns no edge.
+const publishTime = 5 * time.Second
+
 // awaitRollout waits until every edge has verified a revision. It returns an
 // error when an edge refuses, or when time runs out.
 func (a *app) awaitRollout(c *client.Client, revision int64, limit time.Duration) error {
 	if revision == 0 {
 		return nil
 	}
-	b := a.board()
+	b, edges := a.board(), a.edgeNames(c)
 	var r client.Rollout
+	started := a.now()
 	timedOut, err := a.poll(limit, func() (bool, error) {
 		rev, err := c.Revision(a.ctx, revision)
 		if err != nil {
 			return false, err
 		}
-		r = rev.Rollout
-		b.update(rolloutTitle(a, revision, r), rolloutLines(r))
+		if r = rev.Rollout; r.Edges == 0 {
+			return a.now().Sub(started) > publishTime, nil
+		}
+		b.update(rolloutTitle(a, revision, r), rolloutLines(r, edges))
 		return r.Done(), nil
 	})
 	if err != nil {
@@ -143,7 +150,11 @@ func (a *app) awaitRollout(c *client.Client, revision int64, limit time.Duration
 	}
 	if r.Rejected > 0 {
 		return fault.New(fault.Invalid, "%s revision %d; they keep what they had. Undo it with \"edgewright revert %d\"%s",
-			count(r.Rejected, "edge refuses", "edges refuse"), revision, revision, rejections(r))
+			count(r.Rejected, "edge refuses", "edges refuse"), revision, revision, rejections(r, edges))
+	}
+	if r.Edges == 0 && !timedOut {
+		a.hint("Revision %d changes nothing on the edges.", revision)
+		return nil
 	}
 	if timedOut {
 		return fault.New(fault.Unavailable, "after %s, %d of %d edges have verified revision %d; the rest follow when they can. Look with \"edgewright history %d\" and \"edgewright edges list\"",
@@ -153,41 +164,85 @@ func (a *app) awaitRollout(c *client.Client, revision int64, limit time.Duration
 	return nil
 }
 
+// edgeNames lists the edges for messages. Who may not see them, or when there
+// are very many, gets along without.
+func (a *app) edgeNames(c *client.Client) []client.Edge {
+	var edges []client.Edge
+	for e, err := range c.Edges(a.ctx) {
+		if err != nil || len(edges) > 1000 {
+			return nil
+		}
+		edges = append(edges, e)
+	}
+	return edges
+}
+
 func rolloutTitle(a *app, revision int64, r client.Rollout) string {
 	return fmt.Sprintf("Revision %d %s %d of %d edges", revision, a.note.cyan(bar(r.Verified+r.Rejected, r.Edges)), r.Verified, r.Edges)
 }
 
-func rolloutLines(r client.Rollout) []boardLine {
-	lines := make([]boardLine, 0, len(r.PerEdge))
-	for _, e := range r.PerEdge {
-		lines = append(lines, boardLine{label: edgeLabel(e), state: e.State, note: e.Reason})
+// rolloutLines tells what is known of each edge. The server names those that
+// are behind; of the others it is known how many have verified.
+func rolloutLines(r client.Rollout, edges []client.Edge) []boardLine {
+	if r.Edges == 0 {
+		return nil
 	}
-	if len(lines) == 0 && r.Edges > 0 {
+	known := map[string]client.EdgeRollout{}
+	for _, e := range r.PerEdge {
+		known[e.Edge] = e
+	}
+	if len(edges) != r.Edges && len(known) != r.Edges {
 		state := fmt.Sprintf("%d of %d verified", r.Verified, r.Edges)
-		if r.Applied > 0 {
-			state += fmt.Sprintf(", %d applied", r.Applied)
+		lines := []boardLine{{label: "edges", state: state}}
+		for _, e := range r.PerEdge {
+			lines = append(lines, boardLine{edgeLabel(e, edges), e.State, e.Reason})
 		}
-		lines = append(lines, boardLine{label: "edges", state: state})
+		return lines
+	}
+	var lines []boardLine
+	if len(known) == r.Edges {
+		for _, e := range r.PerEdge {
+			lines = append(lines, boardLine{edgeLabel(e, edges), e.State, e.Reason})
+		}
+		return lines
+	}
+	rest := "applied"
+	if r.Done() {
+		rest = "verified"
+	} else if r.Pending > len(known)-r.Rejected {
+		rest = "pending"
+	}
+	for _, edge := range edges {
+		e, ok := known[edge.ID]
+		if !ok {
+			e = client.EdgeRollout{Edge: edge.ID, State: rest}
+		}
+		lines = append(lines, boardLine{edgeLabel(e, edges), e.State, e.Reason})
 	}
 	return lines
 }
 
-func edgeLabel(e client.EdgeRollout) string {
-	label := e.Name
-	if label == "" {
-		label = e.Edge
+func edgeLabel(e client.EdgeRollout, edges []client.Edge) string {
+	name, region := e.Name, e.Region
+	for _, edge := range edges {
+		if edge.ID == e.Edge {
+			name, region = edge.Name, edge.Region
+		}
 	}
-	if e.Region != "" && e.Region != label {
-		label += " (" + e.Region + ")"
+	if name == "" {
+		name = e.Edge
 	}
-	return label
+	if region != "" && region != name {
+		name += " (" + region + ")"
+	}
+	return name
 }
 
-func rejections(r client.Rollout) string {
+func rejections(r client.Rollout, edges []client.Edge) string {
 	var b strings.Builder
 	for _, e := range r.PerEdge {
 		if e.State == "rejected" {
-			fmt.Fprintf(&b, "\n  %s: %s", edgeLabel(e), e.Reason)
+			fmt.Fprintf(&b, "\n  %s: %s", edgeLabel(e, edges), e.Reason)
 		}
 	}
 	return b.String()

@@ -135,9 +135,36 @@ func TestRolloutWords(t *testing.T) {
 		"2 of 2 verified":             {Edges: 2, Verified: 2},
 		"1 of 3 verified, 2 pending":  {Edges: 3, Verified: 1, Pending: 2},
 		"0 of 1 verified, 1 rejected": {Edges: 1, Rejected: 1},
+		"3 of 3 applied, 1 verified":  {Edges: 3, Applied: 3, Verified: 1},
 	} {
 		if got := rolloutText(r); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// The server names only the edges that are behind.
+func TestRolloutLines(t *testing.T) {
+	edges := []client.Edge{{ID: "edge_1", Name: "a", Region: "fra"}, {ID: "edge_2", Name: "b", Region: "nyc"}}
+	behind := []client.EdgeRollout{{Edge: "edge_2", State: "pending"}}
+	tests := []struct {
+		name  string
+		r     client.Rollout
+		edges []client.Edge
+		want  []boardLine
+	}{
+		{"not published", client.Rollout{}, edges, nil},
+		{"half", client.Rollout{Edges: 2, Pending: 1, Applied: 1, PerEdge: behind}, edges, []boardLine{{"a (fra)", "applied", ""}, {"b (nyc)", "pending", ""}}},
+		{"applied", client.Rollout{Edges: 2, Applied: 2, Verified: 1}, edges, []boardLine{{"a (fra)", "applied", ""}, {"b (nyc)", "applied", ""}}},
+		{"verified", client.Rollout{Edges: 2, Applied: 2, Verified: 2}, edges, []boardLine{{"a (fra)", "verified", ""}, {"b (nyc)", "verified", ""}}},
+		{"edges not shown", client.Rollout{Edges: 2, Pending: 1, Applied: 1, PerEdge: behind}, nil, []boardLine{{"edges", "0 of 2 verified", ""}, {"edge_2", "pending", ""}}},
+		{"names cut short", client.Rollout{Edges: 2, Pending: 2}, edges, []boardLine{{"a (fra)", "pending", ""}, {"b (nyc)", "pending", ""}}},
+		{"rejected", client.Rollout{Edges: 2, Applied: 1, Verified: 1, Rejected: 1, PerEdge: []client.EdgeRollout{{Edge: "edge_1", State: "rejected", Reason: "no"}}}, edges,
+			[]boardLine{{"a (fra)", "rejected", "no"}, {"b (nyc)", "verified", ""}}},
+	}
+	for _, tt := range tests {
+		if d := cmp.Diff(tt.want, rolloutLines(tt.r, tt.edges), cmp.AllowUnexported(boardLine{})); d != "" {
+			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
 }

@@ -62,6 +62,8 @@ type Certificate struct {
 type Provision struct {
 	Type      string `json:"type,omitempty"`       // CertLetsEncrypt ...; "": CertAuto
 	AutoRenew *bool  `json:"auto_renew,omitempty"` // nil: true
+	// Renew asks for a new certificate now, although the present one is good.
+	Renew bool `json:"renew,omitempty"`
 	// ChainPEM and KeyPEM are for CertCustom: leaf first, and its private key.
 	ChainPEM string `json:"chain_pem,omitempty"`
 	KeyPEM   string `json:"key_pem,omitempty"`

@@ -91,7 +91,10 @@ func TestRequests(t *testing.T) {
 		{"escape", "GET", "/api/v1/infrastructure/domains/a%2Fb%3F?environment=staging&project_id=shop", "",
 			func() error { _, err := c.Domain(ctx, "a/b?"); return err }, "", false},
 		{"add", "POST", "/api/v1/infrastructure/domains?environment=staging&project_id=shop", `{"domain":"a.example","auto_configure":true}`,
-			func() error { _, err := c.AddDomain(ctx, AddDomain{Domain: "a.example", AutoConfigure: true}); return err }, "", true},
+			func() error {
+				_, err := c.AddDomain(ctx, AddDomain{Domain: "a.example", AutoConfigure: true})
+				return err
+			}, "", true},
 		{"patch", "PATCH", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", `{"redirect_https":false}`,
 			func() error {
 				_, err := c.UpdateDomain(ctx, "a.example", 42, DomainPatch{RedirectHTTPS: &off})

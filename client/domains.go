@@ -116,15 +116,16 @@ type Condition struct {
 	Since   time.Time `json:"since"`
 }
 
-// Rollout counts on how many edges a change has arrived.
+// Rollout counts on how many edges a change has arrived. All numbers are 0
+// before the change is published, and stay so when it concerns no edge.
 type Rollout struct {
 	Documents int           `json:"documents,omitempty"`
-	Edges     int           `json:"edges"`
-	Pending   int           `json:"pending"`
-	Applied   int           `json:"applied"`
-	Verified  int           `json:"verified"`
-	Rejected  int           `json:"rejected"`
-	PerEdge   []EdgeRollout `json:"per_edge,omitempty"`
+	Edges     int           `json:"edges"`              // that the change is for
+	Pending   int           `json:"pending"`            // not in force there yet
+	Applied   int           `json:"applied"`            // in force, or further
+	Verified  int           `json:"verified"`           // the edge has asked itself and got the right answer
+	Rejected  int           `json:"rejected"`           // the edge keeps what it had
+	PerEdge   []EdgeRollout `json:"per_edge,omitempty"` // those that are pending or reject; may be cut short
 }
 
 // EdgeRollout is how far something has come on one edge.
@@ -136,8 +137,8 @@ type EdgeRollout struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Done says whether every edge has answered.
-func (r Rollout) Done() bool { return r.Pending == 0 && r.Applied == 0 }
+// Done says whether every edge has verified the change or refused it.
+func (r Rollout) Done() bool { return r.Edges > 0 && r.Verified+r.Rejected >= r.Edges }
 
 // AddDomain is what to add.
 type AddDomain struct {
