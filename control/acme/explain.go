@@ -34,13 +34,15 @@ func (c *Client) explain(ctx context.Context, err error, names []string, retryAf
 		out.Problem, out.Away = c.explainProblem(problem, names)
 		return out
 	}
+	var own *fault.Error
+	if errors.As(err, &own) {
+		return own // the vault, settings
+	}
 	out.Away = true
 	var unknown x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError
 	var network net.Error
 	switch {
-	case fault.CodeOf(err) != fault.Internal: // ours: vault, settings
-		return err
 	case errors.As(err, &unknown) || errors.As(err, &wrongHost):
 		out.Problem = certificates.Problem{Reason: "CANotTrusted", Message: "the certificate of the ACME directory " + c.options.Directory + " is not trusted", Fix: "let the operator name its root with --acme-root", Detail: err.Error()}
 	case ctx.Err() != nil:
