@@ -1,0 +1,437 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/control/reconcile"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// Certificates is what this room needs of certificates; certificates.Service is
+// one.
+type Certificates interface {
+	// Ensure makes a certificate for a verified domain that has none.
+	Ensure(ctx context.Context, project, environment, domain string, cause resource.Cause) error
+	// Summary returns its state ("valid", "issuing", ...) and a sentence.
+	Summary(ctx context.Context, project, environment, domain string) (state, message string, err error)
+}
+
+// Rollout tells how far a site has come on the edges; fleet's document states
+// answer it.
+type Rollout interface {
+	// Site returns of how many edges how many have applied and verified the
+	// site's present document, and why one refused it, if so. edges is 0 when
+	// there is no document.
+	Site(ctx context.Context, domainID string) (edges, applied, verified int, refused string)
+}
+
+// How soon the reconciler looks again.
+const (
+	lookSettled = time.Hour        // all conditions are true
+	lookRollout = time.Second      // edges are taking the site
+	lookWaiting = 15 * time.Second // something else is awaited
+	lookBroken  = 5 * time.Minute  // the user or the world has to do something
+)
+
+// Reconciler verifies domains that wait for proof, asks for certificates, and
+// keeps the conditions. Only the holder of the lease may run it.
+type Reconciler struct {
+	service      *Service
+	certificates Certificates
+	rollout      Rollout // nil: unknown
+	log          *slog.Logger
+}
+
+// NewReconciler returns the reconciler.
+func NewReconciler(s *Service, c Certificates, rollout Rollout, log *slog.Logger) *Reconciler {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Reconciler{service: s, certificates: c, rollout: rollout, log: log}
+}
+
+// Kinds implements reconcile.Reconciler.
+func (r *Reconciler) Kinds() []resource.Kind {
+	return []resource.Kind{Kind, KindClaim, kindCertificate, kindCDN}
+}
+
+// Reconcile looks at a domain, or leads from something near it to the domain.
+func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Duration, error) {
+	switch ref.Kind {
+	case Kind:
+		return r.domain(ctx, ref.ID)
+	case KindClaim:
+		return 0, r.claim(ctx, ref.ID)
+	case kindCertificate:
+		return 0, r.near(ctx, ref)
+	default:
+		return 0, r.configured(ctx, ref.ID)
+	}
+}
+
+// claim releases a claim whose domain is gone: plans of users remove domains
+// without knowing of claims.
+func (r *Reconciler) claim(ctx context.Context, id string) error {
+	stored, err := r.service.Store.Get(ctx, KindClaim, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	claim, err := DecodeClaim(stored)
+	if err != nil {
+		return err
+	}
+	gone, err := r.service.gone(ctx, claim)
+	if err != nil || !gone {
+		return err
+	}
+	return r.release(ctx, stored)
+}
+
+func (r *Reconciler) release(ctx context.Context, stored resource.Resource) error {
+	plan := resource.NewPlan("", "")
+	plan.Reason = fmt.Sprintf("%s is released: its domain was removed", stored.Name)
+	plan.Delete(stored)
+	_, err := r.service.Store.Commit(ctx, plan.Commit(resource.Cause{Actor: "system reconciler", Via: "system"}))
+	if fault.Is(err, fault.Stale) || fault.Is(err, fault.NotFound) {
+		return nil // somebody took it over
+	}
+	if err == nil {
+		r.log.Info("claim released", "domain", stored.Name)
+	}
+	return err
+}
+
+// near looks at the domain of a certificate that has changed.
+func (r *Reconciler) near(ctx context.Context, ref reconcile.Ref) error {
+	stored, err := r.service.Store.Get(ctx, ref.Kind, ref.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil // the hourly look finds it
+	}
+	if err != nil {
+		return err
+	}
+	found, err := r.service.find(ctx, stored.Project, stored.Environment, stored.Name)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.conditions(ctx, found.ID, false)
+	return err
+}
+
+// configured looks at the domains that wait for a CDN configuration.
+func (r *Reconciler) configured(ctx context.Context, id string) error {
+	stored, err := r.service.Store.Get(ctx, kindCDN, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	q := resource.Query{Kind: Kind, Project: stored.Project, Environment: stored.Environment, Limit: 1000}
+	for {
+		page, err := r.service.Store.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			d, err := Decode(item)
+			if err != nil {
+				return err
+			}
+			if serving, _ := resource.ConditionOf(d.Status.Conditions, Serving); d.Spec.CDN == stored.Name && serving.Reason == reasonNoOrigin {
+				if _, err := r.conditions(ctx, d.ID, false); err != nil {
+					return err
+				}
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+// domain is the whole of one look, in the order of the package's phases.
+func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, error) {
+	stored, err := r.service.Store.Get(ctx, Kind, id)
+	if fault.Is(err, fault.NotFound) {
+		return 0, r.orphans(ctx, id)
+	}
+	if err != nil {
+		return 0, err
+	}
+	d, err := r.service.decode(ctx, stored)
+	if err != nil {
+		return 0, err
+	}
+	now := r.service.Now()
+	mode := checkNothing
+	if !d.Status.Verified && d.Status.NextCheckAt != nil && !now.Before(*d.Status.NextCheckAt) {
+		mode = checkPreferred
+	}
+	if d, err = r.service.refresh(ctx, d, mode); err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return 0, nil // removed meanwhile
+		}
+		return 0, err
+	}
+	if !d.Status.Verified {
+		if _, err := r.conditions(ctx, id, false); err != nil {
+			return 0, err
+		}
+		if d.Status.NextCheckAt == nil {
+			return lookWaiting, nil
+		}
+		return max(d.Status.NextCheckAt.Sub(r.service.Now()), time.Second), nil
+	}
+	cause := resource.Cause{Actor: "system reconciler", Via: "system"}
+	if err := r.certificates.Ensure(ctx, d.Project, d.Environment, d.Name, cause); err != nil {
+		return 0, err
+	}
+	return r.conditions(ctx, id, true)
+}
+
+// orphans releases the claim of a domain that was removed without it.
+func (r *Reconciler) orphans(ctx context.Context, id string) error {
+	q := resource.Query{Kind: KindClaim, Limit: 1000}
+	for {
+		page, err := r.service.Store.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			claim, err := DecodeClaim(item)
+			if err != nil {
+				return err
+			}
+			if claim.Spec.DomainID == id {
+				return r.release(ctx, item)
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+const reasonNoOrigin = "NoOrigin"
+
+// conditions brings DNS, TLS and Serving up to date and returns when to look
+// again. lookDNS asks the resolvers.
+func (r *Reconciler) conditions(ctx context.Context, id string, lookDNS bool) (time.Duration, error) {
+	stored, err := r.service.Store.Get(ctx, Kind, id)
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	d, err := r.service.decode(ctx, stored)
+	if err != nil {
+		return 0, err
+	}
+	name, err := ParseName(d.Name)
+	if err != nil {
+		return 0, err
+	}
+	tls, err := r.tls(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	serving, next, err := r.serving(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	dns, known := resource.ConditionOf(d.Status.Conditions, DNS)
+	var routing map[string][]Seen
+	if lookDNS || !known {
+		if dns, routing, err = r.dns(ctx, name, d.Status.Verified && lookDNS); err != nil {
+			return 0, err
+		}
+	}
+	now := r.service.Now().UTC().Truncate(time.Second)
+	_, err = r.service.write(ctx, id, func(d *Domain) {
+		for _, c := range []resource.Condition{dns, tls, serving} {
+			c.Since = now
+			d.Status.Conditions = resource.SetCondition(d.Status.Conditions, c)
+		}
+		for i := range d.Status.Records {
+			if record := &d.Status.Records[i]; record.Purpose == PurposeRouting && routing != nil {
+				record.Seen = routing[record.Type]
+				record.Found = slices.ContainsFunc(record.Seen, func(s Seen) bool { return slices.Contains(s.Answers, record.Value) })
+			}
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	if next == 0 {
+		next = lookSettled
+	}
+	if tls.Status != resource.True || dns.Status == resource.False {
+		next = min(next, lookBroken)
+	}
+	return next, nil
+}
+
+func (r *Reconciler) tls(ctx context.Context, d Domain) (resource.Condition, error) {
+	if !d.Status.Verified {
+		return resource.Condition{Type: TLS, Status: resource.False, Reason: "NotVerified", Message: "a certificate follows once the domain is verified"}, nil
+	}
+	state, message, err := r.certificates.Summary(ctx, d.Project, d.Environment, d.Name)
+	if err != nil {
+		return resource.Condition{}, err
+	}
+	c := resource.Condition{Type: TLS, Status: resource.False, Reason: camel(state), Message: message}
+	if state == "valid" || state == "expiring" {
+		c.Status = resource.True
+	}
+	return c, nil
+}
+
+// camel makes a reason of a state: "valid" -> "Valid".
+func camel(state string) string {
+	if state == "" {
+		return "Unknown"
+	}
+	return strings.ToUpper(state[:1]) + state[1:]
+}
+
+// serving tells how far the edges are. next is 0 when nothing is awaited.
+func (r *Reconciler) serving(ctx context.Context, d Domain) (c resource.Condition, next time.Duration, err error) {
+	c = resource.Condition{Type: Serving, Status: resource.False}
+	if !d.Status.Verified {
+		c.Reason, c.Message = "NotVerified", "nothing is served until the domain is verified"
+		return c, 0, nil
+	}
+	if there, err := r.service.CDNs.Exists(ctx, d.Project, d.Environment, d.Spec.CDN); err != nil {
+		return c, 0, err
+	} else if !there {
+		c.Reason, c.Message = reasonNoOrigin, fmt.Sprintf("the CDN configuration %q does not exist: configure it with an origin", d.Spec.CDN)
+		return c, lookBroken, nil
+	}
+	if r.rollout == nil {
+		c.Status, c.Reason, c.Message = resource.Unknown, "NoFleet", "nothing is known of the edges here"
+		return c, lookBroken, nil
+	}
+	edges, applied, verified, refused := r.rollout.Site(ctx, d.ID)
+	switch {
+	case refused != "":
+		c.Reason, c.Message = "Refused", "an edge keeps what it had: "+refused
+		return c, lookBroken, nil
+	case edges == 0:
+		c.Reason, c.Message = "NoEdges", "no edge is connected"
+		return c, lookWaiting, nil
+	case verified == edges:
+		c.Status, c.Reason, c.Message = resource.True, "Verified", fmt.Sprintf("all %d edges serve it", edges)
+		if edges == 1 {
+			c.Message = "the edge serves it"
+		}
+		return c, 0, nil
+	case verified > 0:
+		c.Status, c.Reason, c.Message = resource.True, "RollingOut", fmt.Sprintf("%d of %d edges serve it", verified, edges)
+	case applied > 0:
+		c.Reason, c.Message = "Applied", "edges have taken it and are checking themselves"
+	default:
+		c.Reason, c.Message = "Pending", "edges have not taken it yet"
+	}
+	return c, lookRollout, nil
+}
+
+// dns compares where the name leads with where it should. seen is what each
+// resolver answered, by record type; nil when none was asked.
+func (r *Reconciler) dns(ctx context.Context, name Name, look bool) (c resource.Condition, seen map[string][]Seen, err error) {
+	c = resource.Condition{Type: DNS, Status: resource.Unknown}
+	if name.Base == localhost || name.Below(localhost) {
+		c.Status, c.Reason, c.Message = resource.True, "Loopback", "names below localhost lead to this machine by themselves"
+		return c, nil, nil
+	}
+	if name.Below(r.service.platform.ASCII) {
+		c.Status, c.Reason, c.Message = resource.True, "Platform", "the platform's own zone leads to the edges"
+		return c, nil, nil
+	}
+	hostname, addresses, err := r.service.targets(ctx)
+	if err != nil {
+		return c, nil, err
+	}
+	if hostname == "" && len(addresses) == 0 {
+		c.Reason, c.Message = "NoPublicAddress", "the edges' public addresses are not known here, so it cannot be checked where the name leads"
+		return c, nil, nil
+	}
+	if !look {
+		c.Reason, c.Message = "NotChecked", "it is checked once the domain is verified"
+		return c, nil, nil
+	}
+	host := name.Base
+	if name.Wildcard {
+		host = "edgewright-probe." + name.Base
+	}
+	seen = map[string][]Seen{}
+	for _, typ := range []string{"A", "AAAA", "CNAME"} {
+		seen[typ] = r.service.Resolvers.Lookup(ctx, host, typ)
+	}
+	ours := addresses
+	if len(ours) == 0 {
+		for _, typ := range []string{"A", "AAAA"} {
+			ours = append(ours, answers(r.service.Resolvers.Lookup(ctx, hostname, typ))...)
+		}
+	}
+	c.Status, c.Reason, c.Message = judgeRouting(name.ASCII, hostname, ours, seen)
+	return c, seen, nil
+}
+
+// judgeRouting decides where a name leads.
+func judgeRouting(name, hostname string, ours []string, seen map[string][]Seen) (resource.ConditionStatus, string, string) {
+	got := append(answers(seen["A"]), answers(seen["AAAA"])...)
+	if len(got) == 0 {
+		if slices.ContainsFunc(seen["A"], func(s Seen) bool { return s.Error != "" && s.Error != errNoName.Error() }) {
+			return resource.Unknown, "LookupFailed", "the resolvers gave no answer for it"
+		}
+		return resource.False, "NoRecord", fmt.Sprintf("%s has no address yet: set the records shown", name)
+	}
+	var elsewhere []string
+	for _, address := range got {
+		if !slices.ContainsFunc(ours, func(o string) bool { return sameAddress(o, address) }) {
+			elsewhere = append(elsewhere, address)
+		}
+	}
+	switch {
+	case len(elsewhere) == 0:
+		return resource.True, "PointsHere", "it leads to the edges"
+	case hostname != "" && slices.Contains(answers(seen["CNAME"]), hostname):
+		return resource.True, "PointsHere", "it leads to the edges by its CNAME"
+	case len(elsewhere) < len(got):
+		return resource.False, "PointsElsewhereToo", fmt.Sprintf("it leads to the edges, and also to %s: remove those records", strings.Join(elsewhere, ", "))
+	default:
+		return resource.False, "PointsElsewhere", fmt.Sprintf("it leads to %s, not to the edges: set the records shown, and switch off a proxy in front", strings.Join(elsewhere, ", "))
+	}
+}
+
+func answers(seen []Seen) []string {
+	var list []string
+	for _, s := range seen {
+		list = append(list, s.Answers...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func sameAddress(a, b string) bool {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	return errX == nil && errY == nil && x.Unmap() == y.Unmap()
+}
