@@ -217,7 +217,7 @@ func (c *cdnSet) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.showDryRun(plan)
+		return a.showDryRun(cl, plan)
 	}
 	var done *client.CDN
 	if old == nil {

@@ -62,7 +62,7 @@ func (c *domainsAdd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.showDryRun(plan)
+		return a.showDryRun(cl, plan)
 	}
 	added, err := cl.AddDomain(a.ctx, add)
 	if err != nil {

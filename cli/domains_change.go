@@ -52,7 +52,7 @@ func (c *domainsSet) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.showDryRun(plan)
+		return a.showDryRun(cl, plan)
 	}
 	before := d.Revision
 	if d, err = cl.UpdateDomain(a.ctx, c.Domain, before, patch); err != nil {
@@ -105,7 +105,7 @@ func (c *domainsRemove) Run(a *app) error {
 		}
 	}
 	if c.DryRun {
-		return a.showDryRun(all)
+		return a.showDryRun(cl, all)
 	}
 	if err := a.confirm(c.Yes, "Stop serving %s?", strings.Join(c.Domains, ", ")); err != nil {
 		return err

@@ -133,15 +133,15 @@ func (c *rollbackCommand) Run(a *app) error {
 // carryOut shows what would be done, asks, does it and reports.
 func (c *undoFlags) carryOut(a *app, cl *client.Client, plan *client.Plan, question string, do func() (*client.Undone, error)) error {
 	if c.DryRun {
-		return a.showDryRun(plan)
+		return a.showDryRun(cl, plan)
 	}
 	if plan.Empty() {
 		return a.show(outcome{0, plan}, func() { fmt.Fprintln(a.out, "Nothing to do: everything is like that already.") })
 	}
 	if a.flags.Output == "table" {
-		a.printPlan(plan)
+		a.printPlan(cl, plan)
 	}
-	if err := a.confirm(c.Yes, "%s in %s/%s?", question, cl.Project(), cl.Environment()); err != nil {
+	if err := a.confirm(c.Yes, "%s in %s?", question, scopeOf(cl, plan)); err != nil {
 		return err
 	}
 	done, err := do()

@@ -165,7 +165,7 @@ func (c *planCommand) Run(a *app) error {
 			return err
 		}
 	}
-	if err := a.show(p, func() { a.printPlan(p) }); err != nil {
+	if err := a.show(p, func() { a.printPlan(cl, p) }); err != nil {
 		return err
 	}
 	if p.Empty() {
@@ -255,12 +255,12 @@ func (c *applyCommand) Run(a *app) error {
 		return fault.New(fault.Conflict, "plan %s was carried out already, as revision %d; see \"edgewright history %d\"", p.ID, p.AppliedRevision, p.AppliedRevision)
 	}
 	if p.Empty() {
-		return a.show(outcome{0, p}, func() { a.printPlan(p) })
+		return a.show(outcome{0, p}, func() { a.printPlan(cl, p) })
 	}
 	if a.flags.Output == "table" {
-		a.printPlan(p)
+		a.printPlan(cl, p)
 	}
-	if err := a.confirm(c.Yes, "Carry this out in %s/%s?", p.Project, p.Environment); err != nil {
+	if err := a.confirm(c.Yes, "Carry this out in %s?", scopeOf(cl, p)); err != nil {
 		return err
 	}
 	done, err := cl.ApplyPlan(a.ctx, p.ID, c.Reason)

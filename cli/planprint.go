@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -12,8 +13,8 @@ import (
 
 // showDryRun prints a plan that was not stored, and tells by the exit status
 // whether it would change anything.
-func (a *app) showDryRun(p *client.Plan) error {
-	if err := a.show(p, func() { a.printPlan(p) }); err != nil {
+func (a *app) showDryRun(c *client.Client, p *client.Plan) error {
+	if err := a.show(p, func() { a.printPlan(c, p) }); err != nil {
 		return err
 	}
 	if p.Empty() {
@@ -24,7 +25,7 @@ func (a *app) showDryRun(p *client.Plan) error {
 }
 
 // printPlan prints what a plan does and its sum.
-func (a *app) printPlan(p *client.Plan) {
+func (a *app) printPlan(c *client.Client, p *client.Plan) {
 	var creates, updates, deletes int
 	for _, action := range p.Actions {
 		switch action.Op {
@@ -44,7 +45,13 @@ func (a *app) printPlan(p *client.Plan) {
 		fmt.Fprintln(a.out, "Nothing to do: everything is as declared.")
 		return
 	}
-	fmt.Fprintf(a.out, "\n%d to create, %d to change, %d to delete in %s/%s.\n", creates, updates, deletes, clean(p.Project), clean(p.Environment))
+	fmt.Fprintf(a.out, "\n%d to create, %d to change, %d to delete in %s.\n", creates, updates, deletes, scopeOf(c, p))
+}
+
+// scopeOf names where a plan works: the project as the user calls it, and the
+// environment the plan was made for.
+func scopeOf(c *client.Client, p *client.Plan) string {
+	return clean(c.Project() + "/" + cmp.Or(p.Environment, c.Environment()))
 }
 
 // printAction prints one change and its fields; those of a deletion only when
