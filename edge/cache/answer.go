@@ -163,10 +163,10 @@ func partial(resp *Response, r byteRange, size int64) {
 
 // answerParts makes a 206 with several ranges.
 func (c *Cache) answerParts(resp *Response, ranges []byteRange, src source) (*Response, error) {
-	parts := newMultipart(ranges, resp.Header.Get("Content-Type"), src.size)
-	resp.Status, resp.ContentLength = http.StatusPartialContent, parts.length
-	resp.Header["Content-Type"] = []string{"multipart/byteranges; boundary=" + parts.boundary}
-	resp.Header["Content-Length"] = []string{decimal(parts.length)}
+	p := newParts(ranges, resp.Header.Get("Content-Type"), src.size)
+	resp.Status, resp.ContentLength = http.StatusPartialContent, p.length
+	resp.Header["Content-Type"] = []string{"multipart/byteranges; boundary=" + p.boundary}
+	resp.Header["Content-Length"] = []string{decimal(p.length)}
 	delete(resp.Header, "Content-Range")
 	bodies := make([]io.ReadCloser, 0, len(ranges))
 	for _, r := range ranges {
@@ -179,7 +179,7 @@ func (c *Cache) answerParts(resp *Response, ranges []byteRange, src source) (*Re
 		}
 		bodies = append(bodies, body)
 	}
-	resp.Body = parts.open(bodies)
+	resp.Body = p.open(bodies)
 	return resp, nil
 }
 

@@ -147,22 +147,22 @@ func contentRange(r byteRange, size int64) string {
 	return "bytes " + decimal(r.start) + "-" + decimal(r.start+r.length-1) + "/" + decimal(size)
 }
 
-// multipart is the content of a 206 with several ranges (RFC 9110 section
+// parts is the content of a 206 with several ranges (RFC 9110 section
 // 14.6).
-type multipart struct {
-	parts    []multipartPart
+type parts struct {
+	list     []onePart
 	trailer  string
 	boundary string
 	length   int64
 }
 
-type multipartPart struct {
+type onePart struct {
 	head string
 	byteRange
 }
 
-func newMultipart(ranges []byteRange, contentType string, size int64) *multipart {
-	m := &multipart{boundary: rand.Text()}
+func newParts(ranges []byteRange, contentType string, size int64) *parts {
+	m := &parts{boundary: rand.Text()}
 	delimiter := "--" + m.boundary + "\r\n"
 	for i, r := range ranges {
 		head := delimiter
@@ -173,7 +173,7 @@ func newMultipart(ranges []byteRange, contentType string, size int64) *multipart
 			head += "Content-Type: " + contentType + "\r\n"
 		}
 		head += "Content-Range: " + contentRange(r, size) + "\r\n\r\n"
-		m.parts = append(m.parts, multipartPart{head, r})
+		m.list = append(m.list, onePart{head, r})
 		m.length += int64(len(head)) + r.length
 	}
 	m.trailer = "\r\n--" + m.boundary + "--\r\n"
@@ -182,9 +182,9 @@ func newMultipart(ranges []byteRange, contentType string, size int64) *multipart
 }
 
 // open returns the content; bodies are the ranges of the stored one, in order.
-func (m *multipart) open(bodies []io.ReadCloser) io.ReadCloser {
+func (m *parts) open(bodies []io.ReadCloser) io.ReadCloser {
 	c := &chain{}
-	for i, p := range m.parts {
+	for i, p := range m.list {
 		c.readers = append(c.readers, strings.NewReader(p.head), bodies[i])
 		c.closers = append(c.closers, bodies[i])
 	}
