@@ -105,20 +105,21 @@ func (in configureCDNInput) bodyScopeNames() (project, environment string) {
 	return in.Body.ProjectID, in.Body.Environment
 }
 
-type cdnPath struct {
+// CDNPath names a CDN configuration in the path.
+type CDNPath struct {
 	InProject
 	Name string `path:"name" maxLength:"253"`
 }
 
 type replaceCDNInput struct {
-	cdnPath
+	CDNPath
 	InDryRun
 	InMatch
 	Body ReplaceCDN
 }
 
 type deleteCDNInput struct {
-	cdnPath
+	CDNPath
 	InDryRun
 	InMatch
 }
@@ -253,7 +254,7 @@ func (s *Server) configureCDN(ctx context.Context, c *call, in *configureCDNInpu
 	return a, err
 }
 
-func (s *Server) getCDN(ctx context.Context, c *call, in *cdnPath) (*answer, error) {
+func (s *Server) getCDN(ctx context.Context, c *call, in *CDNPath) (*answer, error) {
 	found, err := s.cdn.Get(ctx, c.project, c.environment, in.Name)
 	return s.cdnAnswer(ctx, found, err)
 }

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +76,7 @@ type CertificateList struct {
 }
 
 type provisionInput struct {
-	domainPath
+	DomainPath
 	InDryRun
 	InKey
 	Body Provision
@@ -124,7 +126,7 @@ func (s *Server) listCertificates(ctx context.Context, c *call, in *listDomainsI
 	return &answer{Body: out}, nil
 }
 
-func (s *Server) getCertificate(ctx context.Context, c *call, in *domainPath) (*answer, error) {
+func (s *Server) getCertificate(ctx context.Context, c *call, in *DomainPath) (*answer, error) {
 	return s.certificateAnswer(s.certificates.Get(ctx, c.project, c.environment, in.Domain))
 }
 
@@ -139,20 +141,32 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	request := certificates.ProvisionRequest{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, Type: certificates.CertType(in.Body.Type), AutoRenew: orTrue(in.Body.AutoRenew),
 	}
-	if c.dryRun {
+	upload := certificates.UploadRequest{
+		Project: c.project, Environment: c.environment, Domain: in.Domain, ChainPEM: in.Body.ChainPEM, KeyPEM: in.Body.KeyPEM,
+	}
+	custom := request.Type == certificates.TypeCustom
+	switch {
+	case !custom && in.Body.ChainPEM+in.Body.KeyPEM != "":
+		return nil, fault.InvalidField("/type", "a chain or key was sent for a certificate that is issued", "set type to custom, or leave chain_pem and key_pem out")
+	case c.dryRun && custom:
+		return planAnswer(s.planUpload(ctx, upload))
+	case c.dryRun:
 		return planAnswer(s.certificates.PlanProvision(ctx, request))
 	}
 	wait, cancel := context.WithTimeout(ctx, s.issueWait)
 	defer cancel()
 	var made certificates.Certificate
 	var err error
-	if in.Body.Renew {
+	switch {
+	case custom:
+		made, err = s.certificates.Upload(wait, upload, c.cause)
+	case in.Body.Renew:
 		made, err = s.certificates.Renew(wait, c.project, c.environment, in.Domain, c.cause)
-	} else {
+	default:
 		made, err = s.certificates.Provision(wait, request, c.cause)
 	}
 	if err != nil {
-		return nil, err
+		return nil, uploadPointers(err)
 	}
 	out := Provisioned{Certificate: s.certificateOf(made), ExpiresAt: made.Status.NotAfter}
 	done := operationState(made, made.Revision)
@@ -165,6 +179,76 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	}
 	out.Operation = &operation
 	return &answer{Status: http.StatusAccepted, ETag: etag(made.Revision), Location: infrastructure + "/operations/" + operation.ID, Body: out}, nil
+}
+
+// planUpload tells what an upload would change, after the same checks. The
+// bundle is not stored, so the number of the upload is the next one only for now.
+func (s *Server) planUpload(ctx context.Context, r certificates.UploadRequest) (resource.Plan, error) {
+	p := resource.NewPlan(r.Project, r.Environment)
+	name, err := certificates.CanonicalName(r.Domain)
+	if err != nil {
+		return p, err
+	}
+	owned, err := s.domains.Verified(ctx, r.Project, r.Environment, name)
+	if err != nil {
+		return p, err
+	}
+	if !owned {
+		return p, fault.New(fault.Conflict, "the domain is not verified in this project and environment: add and verify it first").About("domain " + name)
+	}
+	_, warnings, err := certificates.CheckUpload(name, r.ChainPEM, r.KeyPEM, s.now())
+	if err != nil {
+		return p, uploadPointers(err)
+	}
+	p.Warnings = warnings
+	t, ok := s.options.Types.Of(certificates.Kind)
+	if !ok {
+		return p, fault.New(fault.Internal, "certificates are not in the table of types")
+	}
+	spec := certificates.Spec{Domains: []string{name}}
+	found, err := s.store.List(ctx, resource.Query{Kind: certificates.Kind, Project: r.Project, Environment: r.Environment, Name: name, Limit: 1})
+	if err != nil {
+		return p, err
+	}
+	if len(found.Items) > 0 {
+		old, err := certificates.Decode(found.Items[0])
+		if err != nil {
+			return p, err
+		}
+		spec.Domains, spec.KeyType, spec.Upload = old.Spec.Domains, old.Spec.KeyType, old.Spec.Upload
+	}
+	spec.Type = certificates.TypeCustom
+	spec.Upload++
+	body, err := raw(spec)
+	if err != nil {
+		return p, err
+	}
+	if body, err = t.Normalize(name, body); err != nil {
+		return p, err
+	}
+	if len(found.Items) > 0 {
+		p.Update(found.Items[0], body)
+	} else {
+		p.Create(t, r.Project, r.Environment, name, body)
+	}
+	return p, nil
+}
+
+// uploadPointers gives faults of an upload the names that its fields have here.
+func uploadPointers(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || len(f.Fields) == 0 {
+		return err
+	}
+	named := *f
+	named.Fields = slices.Clone(f.Fields)
+	for i, field := range named.Fields {
+		switch field.Pointer {
+		case "/chain", "/key":
+			named.Fields[i].Pointer = field.Pointer + "_pem"
+		}
+	}
+	return &named
 }
 
 // The states of an operation.

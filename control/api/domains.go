@@ -159,26 +159,27 @@ func (in addDomainInput) bodyScopeNames() (project, environment string) {
 	return in.Body.ProjectID, in.Body.Environment
 }
 
-type domainPath struct {
+// DomainPath names a domain of an environment in the path.
+type DomainPath struct {
 	InProject
 	Domain string `path:"domain" doc:"The name, in A-labels or Unicode" maxLength:"512"`
 }
 
 type patchDomainInput struct {
-	domainPath
+	DomainPath
 	InDryRun
 	InMatch
 	Body DomainPatch
 }
 
 type deleteDomainInput struct {
-	domainPath
+	DomainPath
 	InDryRun
 	InMatch
 }
 
 type verifyDomainInput struct {
-	domainPath
+	DomainPath
 	InKey
 	Body Verify
 }
@@ -286,7 +287,7 @@ func (h *HSTS) wanted() *HSTS {
 	return h
 }
 
-func (s *Server) getDomain(ctx context.Context, c *call, in *domainPath) (*answer, error) {
+func (s *Server) getDomain(ctx context.Context, c *call, in *DomainPath) (*answer, error) {
 	d, err := s.domains.Get(ctx, c.project, c.environment, in.Domain)
 	return s.domainAnswer(ctx, d, err)
 }

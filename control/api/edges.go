@@ -62,17 +62,18 @@ type JoinToken struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-type edgePath struct {
+// EdgePath names an edge in the path.
+type EdgePath struct {
 	Edge string `path:"edge" doc:"By ID or name" maxLength:"64"`
 }
 
 type deleteEdgeInput struct {
-	edgePath
+	EdgePath
 	InMatch
 }
 
 type drainInput struct {
-	edgePath
+	EdgePath
 	InKey
 	Body Drain
 }
@@ -159,7 +160,7 @@ func (s *Server) edgeAnswer(c *call, e fleet.Edge, err error) (*answer, error) {
 	return &answer{ETag: etag(e.Revision), Body: EdgeAnswer{edgeOf(e, c.principal.Sees(access.Platform))}}, nil
 }
 
-func (s *Server) getEdge(ctx context.Context, c *call, in *edgePath) (*answer, error) {
+func (s *Server) getEdge(ctx context.Context, c *call, in *EdgePath) (*answer, error) {
 	e, err := s.fleet.Edge(ctx, in.Edge)
 	return s.edgeAnswer(c, e, err)
 }

@@ -56,19 +56,20 @@ type inviteInput struct {
 	Body Invite
 }
 
-type memberPath struct {
+// MemberPath names a member in the path.
+type MemberPath struct {
 	InProjectPath
 	User string `path:"user" doc:"User ID, email, or an invitation's ID" maxLength:"254"`
 }
 
 type patchMemberInput struct {
-	memberPath
+	MemberPath
 	InMatch
 	Body MemberPatch
 }
 
 type deleteMemberInput struct {
-	memberPath
+	MemberPath
 	InMatch
 }
 

@@ -52,13 +52,14 @@ func (in newPlanInput) bodyScopeNames() (project, environment string) {
 	return in.Body.ProjectID, in.Body.Environment
 }
 
-type planPath struct {
+// PlanPath names a plan in the path.
+type PlanPath struct {
 	InProjectOnly
 	ID string `path:"id" maxLength:"64"`
 }
 
 type applyInput struct {
-	planPath
+	PlanPath
 	InKey
 	Body *Apply `required:"false"`
 }
@@ -125,7 +126,7 @@ func (s *Server) plan(ctx context.Context, c *call, id string) (resource.Plan, e
 	return p, err
 }
 
-func (s *Server) getPlan(ctx context.Context, c *call, in *planPath) (*answer, error) {
+func (s *Server) getPlan(ctx context.Context, c *call, in *PlanPath) (*answer, error) {
 	p, err := s.plan(ctx, c, in.ID)
 	if err != nil {
 		return nil, err

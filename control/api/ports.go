@@ -85,6 +85,7 @@ type Certificates interface {
 	PlanProvision(ctx context.Context, r certificates.ProvisionRequest) (resource.Plan, error)
 	Provision(ctx context.Context, r certificates.ProvisionRequest, cause resource.Cause) (certificates.Certificate, error)
 	Renew(ctx context.Context, project, environment, domain string, cause resource.Cause) (certificates.Certificate, error)
+	Upload(ctx context.Context, r certificates.UploadRequest, cause resource.Cause) (certificates.Certificate, error)
 	Get(ctx context.Context, project, environment, domain string) (certificates.Certificate, error)
 	List(ctx context.Context, project, environment string, limit int, cursor string) ([]certificates.Certificate, string, error)
 	PlanDelete(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error)

@@ -76,13 +76,14 @@ type listRevisionsInput struct {
 	Cursor string `query:"cursor" doc:"next_cursor of the page before" maxLength:"512"`
 }
 
-type revisionPath struct {
+// RevisionPath names a revision in the path.
+type RevisionPath struct {
 	InProject
 	Revision int64 `path:"revision" minimum:"1"`
 }
 
 type revertInput struct {
-	revisionPath
+	RevisionPath
 	InDryRun
 	InKey
 	Body *Undo `required:"false"`
@@ -171,7 +172,7 @@ func (s *Server) revision(ctx context.Context, c *call, number int64) (resource.
 	return list[0], nil
 }
 
-func (s *Server) getRevision(ctx context.Context, c *call, in *revisionPath) (*answer, error) {
+func (s *Server) getRevision(ctx context.Context, c *call, in *RevisionPath) (*answer, error) {
 	r, err := s.revision(ctx, c, in.Revision)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,410 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/fleet"
+	"github.com/edgewright/edgewright/control/localca"
+	"github.com/edgewright/edgewright/control/projects"
+	"github.com/edgewright/edgewright/control/reconcile"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
+	"github.com/edgewright/edgewright/netguard"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const adminToken = "admin-token-of-the-tests"
+
+// testEnv is a control plane with everything but edges: real rooms on a real store.
+type testEnv struct {
+	t      *testing.T
+	db     *store.DB
+	server *Server
+	http   *httptest.Server
+	access *access.Service
+	fleet  *fakeFleet
+	dns    *fakeDNS
+	link   string // the owner's first login link
+	owner  access.User
+}
+
+type envOption func(*Options)
+
+func newEnv(t *testing.T, options ...envOption) *testEnv {
+	t.Helper()
+	ctx := context.Background()
+	db := storetest.SQLite(t)
+	e := &testEnv{t: t, db: db, fleet: newFakeFleet(t, db), dns: &fakeDNS{txt: map[string]string{}}}
+
+	var err error
+	e.access, err = access.New(access.Options{Store: db})
+	ok(t, err)
+	started, err := e.access.Bootstrap(ctx, adminToken)
+	ok(t, err)
+	e.link, e.owner = started.Link, started.Owner
+
+	types := resource.Types{
+		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
+	}
+	rooms := projects.New(db, types.Kinds(resource.ScopeEnvironment))
+	ok(t, rooms.Bootstrap(ctx))
+	cdns := cdn.New(db, netguard.AllowAll(), domains.Users{Store: db})
+	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
+	ok(t, err)
+	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
+	ca := localca.New(db, nil)
+
+	o := Options{
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Fleet: e.fleet,
+		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
+		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
+	}
+	for _, option := range options {
+		option(&o)
+	}
+	e.server = New(o)
+	e.server.issueWait = 10 * time.Second
+	e.http = httptest.NewServer(e.server)
+
+	running, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: ca}, nil)
+	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer).Run(running) })
+	wg.Go(func() {
+		if err := e.server.Run(running); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+		e.http.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return e
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// who sends requests: a token, or a browser with a session.
+type who struct {
+	e      *testEnv
+	token  string
+	cookie *http.Cookie
+	header http.Header
+}
+
+func (e *testEnv) admin() *who { return &who{e: e, token: adminToken} }
+
+func (w *who) with(name, value string) *who {
+	c := *w
+	c.header = w.header.Clone()
+	if c.header == nil {
+		c.header = http.Header{}
+	}
+	c.header.Set(name, value)
+	return &c
+}
+
+// reply is an answer that was read to its end.
+type reply struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (w *who) do(method, path string, body any) *reply {
+	w.e.t.Helper()
+	var payload io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		payload = strings.NewReader(b)
+	case []byte:
+		payload = bytes.NewReader(b)
+	default:
+		encoded, err := json.Marshal(body)
+		ok(w.e.t, err)
+		payload = bytes.NewReader(encoded)
+	}
+	r, err := http.NewRequest(method, w.e.http.URL+path, payload)
+	ok(w.e.t, err)
+	if payload != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if w.token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	if w.cookie != nil {
+		r.AddCookie(w.cookie)
+		r.Header.Set(csrfHeader, "1")
+	}
+	for name, values := range w.header {
+		r.Header[name] = values
+		if values[0] == "" {
+			r.Header.Del(name)
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	ok(w.e.t, err)
+	defer resp.Body.Close()
+	read, err := io.ReadAll(resp.Body)
+	ok(w.e.t, err)
+	return &reply{t: w.e.t, status: resp.StatusCode, header: resp.Header, body: read}
+}
+
+func (w *who) get(path string) *reply { w.e.t.Helper(); return w.do(http.MethodGet, path, nil) }
+func (w *who) post(path string, body any) *reply {
+	w.e.t.Helper()
+	return w.do(http.MethodPost, path, body)
+}
+
+// want checks the status and decodes the body into out unless that is nil.
+func (r *reply) want(status int, out ...any) *reply {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	for _, o := range out {
+		if err := json.Unmarshal(r.body, o); err != nil {
+			r.t.Fatalf("%v in %s", err, r.body)
+		}
+	}
+	return r
+}
+
+// refused checks an error's status, code and form, and returns it.
+func (r *reply) refused(status int, code fault.Code) Problem {
+	r.t.Helper()
+	var p Problem
+	r.want(status, &p)
+	if ct := r.header.Get("Content-Type"); ct != "application/problem+json" {
+		r.t.Fatalf("an error has the content type %q", ct)
+	}
+	if p.Code != string(code) || p.Status != status || p.Type != problemBase+string(code) || p.Title == "" || p.Detail == "" ||
+		p.RequestID == "" || p.RequestID != r.header.Get("X-Request-Id") {
+		r.t.Fatalf("problem %s, want the code %s", r.body, code)
+	}
+	return p
+}
+
+// login opens a session by a link or by a body of one's own.
+func (e *testEnv) login(body any) *who {
+	e.t.Helper()
+	r := (&who{e: e}).post("/api/v1/login", body).want(http.StatusOK)
+	for _, c := range (&http.Response{Header: r.header}).Cookies() {
+		if c.Name == sessionCookie {
+			return &who{e: e, cookie: c}
+		}
+	}
+	e.t.Fatal("login set no session cookie")
+	return nil
+}
+
+// project makes a project and a token of the given role on it.
+func (e *testEnv) project(name string, role access.Role) (id string, w *who) {
+	e.t.Helper()
+	var made ProjectAnswer
+	e.admin().post("/api/v1/projects", NewProject{Name: name}).want(http.StatusCreated, &made)
+	return made.Project.ID, e.tokenFor(made.Project.ID, role)
+}
+
+func (e *testEnv) tokenFor(project string, role access.Role, scopes ...string) *who {
+	e.t.Helper()
+	var t CreatedToken
+	e.admin().post("/api/v1/tokens", NewToken{ProjectID: project, Name: string(role), Role: string(role), Scopes: scopes}).want(http.StatusCreated, &t)
+	if !strings.HasPrefix(t.Secret, access.TokenPrefix) {
+		e.t.Fatalf("a token's secret is %q", t.Secret)
+	}
+	return &who{e: e, token: t.Secret}
+}
+
+// fakeDNS stands for the resolvers of the world and its web servers.
+type fakeDNS struct {
+	mu  sync.Mutex
+	txt map[string]string
+}
+
+func (d *fakeDNS) Lookup(_ context.Context, name, typ string) []domains.Seen {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v, ok := d.txt[name]; ok && typ == "TXT" {
+		return []domains.Seen{{Resolver: "test", Answers: []string{v}}}
+	}
+	return []domains.Seen{{Resolver: "test", Answers: []string{}, Error: "NXDOMAIN"}}
+}
+
+func (d *fakeDNS) Fetch(context.Context, string) ([]byte, error) {
+	return nil, fmt.Errorf("there is no such host")
+}
+
+func (d *fakeDNS) set(name, value string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.txt[name] = value
+}
+
+// fakeFleet stands for edges: control/fleet has its own tests with real ones.
+type fakeFleet struct {
+	db     *store.DB
+	mu     sync.Mutex
+	edge   fleet.Edge
+	purges map[string]fleet.PurgeState
+	slow   bool // purges stay pending
+	subs   map[chan fleet.Event]bool
+	tokens map[string]bool
+}
+
+func newFakeFleet(t *testing.T, db *store.DB) *fakeFleet {
+	t.Helper()
+	f := &fakeFleet{db: db, purges: map[string]fleet.PurgeState{}, subs: map[chan fleet.Event]bool{}, tokens: map[string]bool{}}
+	done, err := db.Commit(context.Background(), resource.Commit{
+		Changes: []resource.Change{{Op: resource.Create, Kind: fleet.KindEdge, ID: "edge_test", Name: "edge-1", Spec: json.RawMessage(`{"region":"local"}`)}},
+		Cause:   resource.Cause{Actor: "system test", Via: "system"},
+	})
+	ok(t, err)
+	f.edge = fleet.Edge{
+		Meta: done.Resources[0].Meta,
+		Spec: fleet.EdgeSpec{Region: "local"}, Connected: true, InSync: true, HTTP: "127.0.0.1:8080", Sites: 3,
+	}
+	return f
+}
+
+func (f *fakeFleet) Edges(context.Context) ([]fleet.Edge, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []fleet.Edge{f.edge}, nil
+}
+
+func (f *fakeFleet) Edge(_ context.Context, id string) (fleet.Edge, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id != f.edge.ID && id != f.edge.Name {
+		return fleet.Edge{}, fault.New(fault.NotFound, "there is no such edge")
+	}
+	return f.edge, nil
+}
+
+func (f *fakeFleet) Drain(ctx context.Context, id string, draining bool, cause resource.Cause) (fleet.Edge, error) {
+	if e, err := f.Edge(ctx, id); err != nil {
+		return e, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.edge.Spec.Draining = draining
+	spec, err := json.Marshal(f.edge.Spec)
+	if err != nil {
+		return f.edge, err
+	}
+	_, err = f.db.Commit(ctx, resource.Commit{
+		Changes: []resource.Change{{Op: resource.Update, Kind: fleet.KindEdge, ID: f.edge.ID, Spec: spec}}, Cause: cause,
+	})
+	return f.edge, err
+}
+
+func (f *fakeFleet) Revoke(ctx context.Context, id string, cause resource.Cause) error {
+	e, err := f.Edge(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = f.db.Commit(ctx, resource.Commit{Changes: []resource.Change{{Op: resource.Delete, Kind: fleet.KindEdge, ID: e.ID}}, Cause: cause})
+	return err
+}
+
+func (f *fakeFleet) NewJoinToken(_ context.Context, region string, ttl time.Duration) (fleet.JoinToken, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := resource.NewID("join")
+	f.tokens[t] = true
+	return fleet.JoinToken{Token: t, Region: region, ExpiresAt: time.Now().Add(ttl)}, nil
+}
+
+func (f *fakeFleet) Join(_ context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.tokens[r.Token] {
+		return edgeconfig.JoinReply{}, fault.New(fault.Unauthenticated, "the join token is unknown, used or expired")
+	}
+	delete(f.tokens, r.Token)
+	return edgeconfig.JoinReply{Edge: "edge_new", BusURL: "tls://127.0.0.1:1", TrustKeys: [][]byte{{1}}}, nil
+}
+
+func (f *fakeFleet) Rollout(revision int64) fleet.Rollout {
+	return fleet.Rollout{Revision: revision, Documents: 1, Edges: 1, Applied: 1, Verified: 1}
+}
+
+func (f *fakeFleet) DocumentState(string) fleet.Rollout {
+	return fleet.Rollout{Documents: 1, Edges: 1, Applied: 1, Verified: 1}
+}
+
+func (f *fakeFleet) Purge(_ context.Context, r fleet.PurgeRequest) (fleet.PurgeState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := fleet.PurgeState{
+		ID: resource.NewID("prg"), Seq: int64(len(f.purges) + 1), State: fleet.PurgeAcknowledged, Project: r.Project, Environment: r.Environment,
+		Count: 7, Edges: 1, Acknowledged: 1, At: time.Now(), DoneAt: time.Now(),
+	}
+	if f.slow {
+		p.State, p.Acknowledged, p.Missing = fleet.PurgePending, 0, []string{f.edge.ID}
+	}
+	f.purges[p.ID] = p
+	return p, nil
+}
+
+func (f *fakeFleet) PurgeState(_ context.Context, id string) (fleet.PurgeState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, ok := f.purges[id]
+	if !ok {
+		return p, fault.New(fault.NotFound, "there is no such purge")
+	}
+	return p, nil
+}
+
+func (f *fakeFleet) Subscribe(bool) (<-chan fleet.Event, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ch := make(chan fleet.Event, 16)
+	f.subs[ch] = true
+	return ch, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.subs, ch)
+	}
+}
+
+func (f *fakeFleet) emit(ev fleet.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for ch := range f.subs {
+		ch <- ev
+	}
+}
