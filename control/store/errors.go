@@ -5,8 +5,11 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -34,6 +37,20 @@ func wrap(doing string, err error) error {
 		return fault.New(fault.Unavailable, "%s: the database is not available: %w", doing, err)
 	}
 	return fault.New(fault.Internal, "%s: %w", doing, err)
+}
+
+// lost reports that a connection broke before or while it was used, as happens
+// to those in a pool when the server restarts. A read can be repeated on another.
+func lost(err error) bool {
+	if err == nil {
+		return false
+	}
+	var remote *pgconn.PgError
+	if errors.As(err, &remote) {
+		return slices.Contains([]string{"57P01", "57P02", "25P03"}, remote.Code) // shutdown, crash, idle for too long
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || pgconn.SafeToRetry(err)
 }
 
 // away reports that the database could not be reached or could not take the
@@ -67,5 +84,5 @@ func away(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
+	return errors.As(err, &connect) || errors.As(err, &network) || lost(err)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"strconv"
 	"strings"
 
@@ -83,8 +84,10 @@ func (db *DB) entries(ctx context.Context, revisions []resource.Revision, projec
 		restrict = " AND project = $" + strconv.Itoa(len(args))
 	}
 	// Not db.query: there is one text for each number of revisions.
-	rows, err := db.readers.QueryContext(ctx, `SELECT revision, op, kind, id, project, environment, name, old_name, spec_before, spec_after
-		FROM revision_entries WHERE revision IN (`+strings.Join(marks, ", ")+`)`+restrict+` ORDER BY revision, position`, args...)
+	rows, err := onLiveConnection(func() (*sql.Rows, error) {
+		return db.readers.QueryContext(ctx, `SELECT revision, op, kind, id, project, environment, name, old_name, spec_before, spec_after
+			FROM revision_entries WHERE revision IN (`+strings.Join(marks, ", ")+`)`+restrict+` ORDER BY revision, position`, args...)
+	})
 	if err != nil {
 		return wrap("reading the history", err)
 	}

@@ -238,19 +238,34 @@ func (db *DB) query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	if err != nil {
 		return nil, err
 	}
-	if stmt == nil {
-		return db.readers.QueryContext(ctx, query, args...)
+	if stmt != nil {
+		return stmt.QueryContext(ctx, args...)
 	}
-	return stmt.QueryContext(ctx, args...)
+	return onLiveConnection(func() (*sql.Rows, error) { return db.readers.QueryContext(ctx, query, args...) })
 }
 
 // queryRow reads one row; see query.
 func (db *DB) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	stmt, err := db.readStatement(ctx, query)
-	if err != nil || stmt == nil {
-		return db.readers.QueryRowContext(ctx, query, args...) // says the same error again
+	if err == nil && stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
 	}
-	return stmt.QueryRowContext(ctx, args...)
+	row, _ := onLiveConnection(func() (*sql.Row, error) {
+		row := db.readers.QueryRowContext(ctx, query, args...)
+		return row, row.Err()
+	})
+	return row // its Scan says the error
+}
+
+// onLiveConnection repeats a read for as long as it meets connections that have
+// died in the pool.
+func onLiveConnection[T any](read func() (T, error)) (T, error) {
+	for attempt := 0; ; attempt++ {
+		result, err := read()
+		if attempt == postgresConns || !lost(err) {
+			return result, err
+		}
+	}
 }
 
 // readStatement returns query prepared once, nil where the driver does that by
@@ -279,7 +294,7 @@ func (db *DB) snapshot(ctx context.Context, read func(q querier) error) error {
 	if db.dialect == &postgresDialect {
 		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	tx, err := db.readers.BeginTx(ctx, options)
+	tx, err := onLiveConnection(func() (*sql.Tx, error) { return db.readers.BeginTx(ctx, options) })
 	if err != nil {
 		return wrap("reading the database", err)
 	}

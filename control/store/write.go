@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -26,8 +27,10 @@ type Tx struct {
 	// broken is set when the database has ended the transaction by itself (disk
 	// full, say). Nothing may run any more: a savepoint outside of a transaction
 	// would be one of its own.
-	broken error
+	broken bool
 }
+
+var errBroken = errors.New("the transaction is over")
 
 // writeFunc is one write. ctx is the transaction's, not the caller's.
 type writeFunc func(ctx context.Context, tx *Tx) error
@@ -194,6 +197,17 @@ func (w *writer) perform(batch []*writeJob) {
 			succeeded++
 		}
 	}
+	if tx.broken {
+		// Nothing of the batch is written. Those who did not break it get a
+		// transaction of their own.
+		w.discard()
+		for _, job := range batch {
+			if job.err == nil || errors.Is(job.err, errBroken) {
+				w.perform([]*writeJob{job})
+			}
+		}
+		return
+	}
 	if err := w.finish(ctx, tx, start, succeeded); err != nil {
 		for _, job := range batch {
 			if job.err == nil {
@@ -207,7 +221,7 @@ func (w *writer) perform(batch []*writeJob) {
 
 // begin opens the transaction and takes the lock that makes writers of other
 // processes wait: SQLite's own, or the counter's row. A connection that has died
-// since the last batch is replaced once.
+// since the last batch is replaced.
 func (w *writer) begin(ctx context.Context) (*Tx, error) {
 	tx := &Tx{db: w.db}
 	for attempt := 0; ; attempt++ {
@@ -222,7 +236,7 @@ func (w *writer) begin(ctx context.Context) (*Tx, error) {
 			}
 			w.discard()
 		}
-		if attempt > 0 {
+		if attempt == 2 || !lost(err) {
 			return nil, err
 		}
 	}
@@ -231,8 +245,8 @@ func (w *writer) begin(ctx context.Context) (*Tx, error) {
 // runJob runs one write. In a batch it is fenced by a savepoint, so that it
 // fails alone.
 func (w *writer) runJob(ctx context.Context, tx *Tx, job *writeJob, fenced bool) error {
-	if tx.broken != nil {
-		return wrap("writing to the database", tx.broken)
+	if tx.broken {
+		return errBroken
 	}
 	if err := job.ctx.Err(); err != nil {
 		return err
@@ -248,7 +262,7 @@ func (w *writer) runJob(ctx context.Context, tx *Tx, job *writeJob, fenced bool)
 	if failure != nil {
 		tx.seq = before
 		if _, err := tx.exec(ctx, "ROLLBACK TO SAVEPOINT job"); err != nil {
-			tx.broken = err
+			tx.broken = true
 			return wrap("writing to the database", failure)
 		}
 	}
@@ -278,9 +292,6 @@ func (w *writer) finish(ctx context.Context, tx *Tx, start int64, succeeded int)
 		return nil
 	}
 	err := func() error {
-		if tx.broken != nil {
-			return tx.broken
-		}
 		if tx.seq != start {
 			if _, err := tx.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'seq'`, tx.seq); err != nil {
 				return err
