@@ -76,8 +76,9 @@ type Status struct {
 	Method            string      `json:"method,omitempty"` // how it was proven
 	VerifiedAt        *time.Time  `json:"verified_at,omitempty"`
 	CheckedAt         *time.Time  `json:"checked_at,omitempty"`
-	NextCheckAt       *time.Time  `json:"next_check_at,omitempty"` // nil when nothing is awaited
-	Attempts          int         `json:"attempts,omitempty"`      // checks since the last success
+	NextCheckAt       *time.Time  `json:"next_check_at,omitempty"`      // nil when nothing is awaited
+	Attempts          int         `json:"attempts,omitempty"`           // checks since the last success
+	RoutingCheckedAt  *time.Time  `json:"routing_checked_at,omitempty"` // when it was last looked where the name leads
 	Records           []DNSRecord `json:"records,omitempty"`
 	File              *File       `json:"file,omitempty"` // nil for a wildcard, which a file cannot prove
 

@@ -230,9 +230,24 @@ func (r *Reconciler) orphans(ctx context.Context, id string) error {
 
 const reasonNoOrigin = "NoOrigin"
 
+// routingInterval is how often it is looked where a verified name leads. The
+// answers of others' load balancers differ every time, so the interval is kept
+// in the status: a write must not lead to the next look.
+func routingInterval(d Domain, now time.Time) time.Duration {
+	c, _ := resource.ConditionOf(d.Status.Conditions, DNS)
+	switch {
+	case c.Status == resource.True:
+		return lookSettled
+	case d.Status.VerifiedAt != nil && now.Sub(*d.Status.VerifiedAt) < time.Hour:
+		return 2 * lookWaiting // the user is likely at it
+	default:
+		return lookBroken
+	}
+}
+
 // conditions brings DNS, TLS and Serving up to date and returns when to look
-// again. lookDNS asks the resolvers.
-func (r *Reconciler) conditions(ctx context.Context, id string, lookDNS bool) (time.Duration, error) {
+// again. mayLook allows to ask the resolvers, when it is time.
+func (r *Reconciler) conditions(ctx context.Context, id string, mayLook bool) (time.Duration, error) {
 	stored, err := r.service.Store.Get(ctx, Kind, id)
 	if fault.Is(err, fault.NotFound) {
 		return 0, nil
@@ -257,17 +272,21 @@ func (r *Reconciler) conditions(ctx context.Context, id string, lookDNS bool) (t
 		return 0, err
 	}
 	dns, known := resource.ConditionOf(d.Status.Conditions, DNS)
+	now := r.service.Now().UTC().Truncate(time.Second)
+	due := mayLook && (d.Status.RoutingCheckedAt == nil || !now.Before(d.Status.RoutingCheckedAt.Add(routingInterval(d, now))))
 	var routing map[string][]Seen
-	if lookDNS || !known {
-		if dns, routing, err = r.dns(ctx, name, d.Status.Verified && lookDNS); err != nil {
+	if due || !known {
+		if dns, routing, err = r.dns(ctx, name, due); err != nil {
 			return 0, err
 		}
 	}
-	now := r.service.Now().UTC().Truncate(time.Second)
-	_, err = r.service.write(ctx, id, func(d *Domain) {
+	d, err = r.service.write(ctx, id, func(d *Domain) {
 		for _, c := range []resource.Condition{dns, tls, serving} {
 			c.Since = now
 			d.Status.Conditions = resource.SetCondition(d.Status.Conditions, c)
+		}
+		if due {
+			d.Status.RoutingCheckedAt = &now
 		}
 		for i := range d.Status.Records {
 			if record := &d.Status.Records[i]; record.Purpose == PurposeRouting && routing != nil {
@@ -282,8 +301,11 @@ func (r *Reconciler) conditions(ctx context.Context, id string, lookDNS bool) (t
 	if next == 0 {
 		next = lookSettled
 	}
-	if tls.Status != resource.True || dns.Status == resource.False {
+	if tls.Status != resource.True {
 		next = min(next, lookBroken)
+	}
+	if d.Status.RoutingCheckedAt != nil {
+		next = min(next, max(d.Status.RoutingCheckedAt.Add(routingInterval(d, now)).Sub(now), time.Second))
 	}
 	return next, nil
 }
