@@ -34,7 +34,7 @@ type domainList struct {
 type domainsAdd struct {
 	Domain        string  `arg:"" help:"The name, as people write it: shop.example.com, *.example.com, münchen.example."`
 	Origin        string  `placeholder:"URL" help:"Where its content comes from; makes a CDN configuration of its own for it."`
-	CDN           string  `name:"cdn" placeholder:"NAME" help:"CDN configuration to use in place of the default one." xor:"from"`
+	CDN           string  `name:"cdn" placeholder:"NAME" help:"CDN configuration to use in place of the default one."`
 	RedirectHTTPS *toggle `name:"redirect-https" placeholder:"on|off" help:"Redirect http to https. Default on."`
 	Auto          bool    `name:"auto-configure" negatable:"" default:"true" help:"Issue and renew certificates without being asked. Default on."`
 	dryFlag

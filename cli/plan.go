@@ -181,7 +181,7 @@ func (c *planCommand) Run(a *app) error {
 
 type diffCommand struct {
 	fileFlags
-	Revision int64 `xor:"what" placeholder:"N" help:"Show what a past revision changed, in place of comparing a file."`
+	Revision int64 `placeholder:"N" help:"Show what a past revision changed, in place of comparing a file."`
 }
 
 func (diffCommand) Help() string {

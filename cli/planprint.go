@@ -36,7 +36,11 @@ func (a *app) printPlan(c *client.Client, p *client.Plan) {
 		default:
 			updates++
 		}
-		a.printAction(action.Op, action.Kind, action.Name, action.Diff, false)
+		diff := action.Diff
+		if action.Project == "" {
+			diff = nil // the platform's own book-keeping, like who owns a name
+		}
+		a.printAction(action.Op, action.Kind, action.Name, diff, false)
 	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(a.out, "%s %s\n", a.ink.yellow("warning:"), clean(w))

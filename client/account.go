@@ -89,7 +89,7 @@ type NewToken struct {
 // their own.
 func (c *Client) Tokens(ctx context.Context) iter.Seq2[Token, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[Token], error) {
-		return list[Token](ctx, c, "/api/v1/tokens", "tokens", c.inProject(), cursor)
+		return list[Token](ctx, c, "/api/v1/tokens", "tokens", paged(c.inProject()), cursor)
 	})
 }
 
@@ -142,6 +142,6 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) iter.Seq2[AuditRecord,
 		query.Set("actor", q.Actor)
 	}
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[AuditRecord], error) {
-		return list[AuditRecord](ctx, c, "/api/v1/audit", "records", query, cursor)
+		return list[AuditRecord](ctx, c, "/api/v1/audit", "records", paged(query), cursor)
 	})
 }

@@ -81,7 +81,7 @@ func cdnPath(name string) string { return infra + "/cdn/" + segment(name) }
 // CDNs walks the CDN configurations of the project and environment.
 func (c *Client) CDNs(ctx context.Context) iter.Seq2[CDN, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[CDN], error) {
-		return list[CDN](ctx, c, infra+"/cdn", "cdn_deployments", c.scoped(), cursor)
+		return list[CDN](ctx, c, infra+"/cdn", "cdn_deployments", paged(c.scoped()), cursor)
 	})
 }
 
@@ -185,7 +185,7 @@ func (c *Client) Purge(ctx context.Context, p PurgeRequest) (*Purge, error) {
 // PurgeStatus returns the state of a purge.
 func (c *Client) PurgeStatus(ctx context.Context, id string) (*Purge, error) {
 	out := new(Purge)
-	if _, err := c.do(ctx, call{method: http.MethodGet, path: infra + "/cdn/purges/" + segment(id), query: c.scoped()}, out); err != nil {
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: infra + "/cdn/purges/" + segment(id), query: c.inProject()}, out); err != nil {
 		return nil, err
 	}
 	return out, nil

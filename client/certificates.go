@@ -94,7 +94,7 @@ func sslPath(domain string) string { return infra + "/ssl/" + segment(domain) }
 // Certificates walks all certificates of the project and environment.
 func (c *Client) Certificates(ctx context.Context) iter.Seq2[Certificate, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[Certificate], error) {
-		return list[Certificate](ctx, c, infra+"/ssl", "certificates", c.scoped(), cursor)
+		return list[Certificate](ctx, c, infra+"/ssl", "certificates", paged(c.scoped()), cursor)
 	})
 }
 

@@ -193,7 +193,7 @@ func (c *Client) PlanAddDomain(ctx context.Context, d AddDomain) (*Plan, error) 
 // Domains walks all domains of the project and environment.
 func (c *Client) Domains(ctx context.Context) iter.Seq2[Domain, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[Domain], error) {
-		return list[Domain](ctx, c, infra+"/domains", "domains", c.scoped(), cursor)
+		return list[Domain](ctx, c, infra+"/domains", "domains", paged(c.scoped()), cursor)
 	})
 }
 

@@ -47,7 +47,7 @@ func edgePath(edge string) string { return infra + "/edges/" + segment(edge) }
 // Edges walks all edges.
 func (c *Client) Edges(ctx context.Context) iter.Seq2[Edge, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[Edge], error) {
-		return list[Edge](ctx, c, infra+"/edges", "edges", nil, cursor)
+		return list[Edge](ctx, c, infra+"/edges", "edges", paged(nil), cursor)
 	})
 }
 

@@ -11,6 +11,15 @@ import (
 // pageSize is how many items one request of an iterator asks for.
 const pageSize = 100
 
+// paged adds the size of a page to a query.
+func paged(query url.Values) url.Values {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("limit", strconv.Itoa(pageSize))
+	return query
+}
+
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
@@ -54,14 +63,12 @@ func Collect[T any](items iter.Seq2[T, error]) ([]T, error) {
 	return list, nil
 }
 
-// list reads a page of a list whose items are under the given JSON name.
+// list reads a page of a list whose items are under the given JSON name. Lists
+// that come whole take no limit.
 func list[T any](ctx context.Context, c *Client, path, items string, query url.Values, cursor string) (Page[T], error) {
 	q := url.Values{}
 	for k, v := range query {
 		q[k] = v
-	}
-	if q.Get("limit") == "" {
-		q.Set("limit", strconv.Itoa(pageSize))
 	}
 	if cursor != "" {
 		q.Set("cursor", cursor)

@@ -69,7 +69,7 @@ func (c *Client) Plan(ctx context.Context, d Desired) (*Plan, error) {
 
 // StoredPlan returns a plan made before, or fault.NotFound.
 func (c *Client) StoredPlan(ctx context.Context, id string) (*Plan, error) {
-	return c.planCall(ctx, call{method: http.MethodGet, path: infra + "/plans/" + segment(id), query: c.scoped()})
+	return c.planCall(ctx, call{method: http.MethodGet, path: infra + "/plans/" + segment(id), query: c.inProject()})
 }
 
 // Applied is the outcome of applying a plan.
@@ -85,7 +85,7 @@ func (c *Client) ApplyPlan(ctx context.Context, id, reason string) (*Applied, er
 		body = map[string]string{"reason": reason}
 	}
 	out := new(Applied)
-	_, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/plans/" + segment(id) + "/apply", query: c.scoped(), body: body}, out)
+	_, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/plans/" + segment(id) + "/apply", query: c.inProject(), body: body}, out)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func projectPath(project string) string { return "/api/v1/projects/" + segment(p
 // Projects walks the projects that the caller may see.
 func (c *Client) Projects(ctx context.Context) iter.Seq2[Project, error] {
 	return pages(ctx, func(ctx context.Context, cursor string) (Page[Project], error) {
-		return list[Project](ctx, c, "/api/v1/projects", "projects", nil, cursor)
+		return list[Project](ctx, c, "/api/v1/projects", "projects", paged(nil), cursor)
 	})
 }
 
