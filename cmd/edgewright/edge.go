@@ -116,7 +116,7 @@ func runEdge(ctx context.Context, o cli.EdgeOptions) error {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return fault.New(fault.Unavailable, "the data directory cannot be made: %w", err)
 	}
-	inherited, err := handover.Inherited()
+	inherited, err := handover.Inherit()
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func runEdge(ctx context.Context, o cli.EdgeOptions) error {
 	r := ready{HTTP: e.node.HTTPAddr(), HTTPS: e.node.HTTPSAddr()}
 	r.Edges = []readyEdge{{ID: identity.Edge, Region: identity.Region, HTTP: r.HTTP, HTTPS: r.HTTPS}}
 	log.Info("edge serving", "edge", identity.Edge, "region", identity.Region, "http", r.HTTP, "https", r.HTTPS)
-	if err := errors.Join(r.print(o.Stdout), inherited.Ready()); err != nil {
+	if err := errors.Join(r.print(o.Stdout), inherited.Ready(ctx)); err != nil {
 		return err
 	}
 	waitOrUpgrade(ctx, log, e.upgrade)

@@ -130,7 +130,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges}),
-		Kinds: compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
+		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
 	})
 	if err != nil {
 		return p, err
@@ -140,7 +140,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
-		domains.NewReconciler(domainRoom, o.log),
+		domains.NewReconciler(domainRoom, certificateRoom, siteRollout{p.fleet}, o.log),
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
@@ -399,4 +399,15 @@ func (t targets) Targets(ctx context.Context) (hostname string, addresses []stri
 		}
 	}
 	return "", addresses, nil
+}
+
+// siteRollout tells domains how far their sites have come.
+type siteRollout struct{ fleet *fleet.Fleet }
+
+func (r siteRollout) Site(_ context.Context, domainID string) (edges, applied, verified int, refused string) {
+	state := r.fleet.DocumentState(edgeconfig.KindSite + "/" + domainID)
+	if len(state.Rejections) > 0 {
+		refused = state.Rejections[0].Reason
+	}
+	return state.Edges, state.Applied, state.Verified, refused
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/edgewright/edgewright/cli"
@@ -24,7 +25,7 @@ const (
 )
 
 func keyring(data string) (*secrets.Keyring, error) {
-	return secrets.LoadKeyring(filepath.Join(data, masterKeyFile), masterKeyEnv)
+	return secrets.LoadKeyring(filepath.Join(data, masterKeyFile), os.Getenv(masterKeyEnv))
 }
 
 // openStore opens the database of a data directory, or the one that dsn names.

@@ -45,7 +45,7 @@ type everything struct {
 // serves while the other still ends.
 func runUp(ctx context.Context, o cli.UpOptions) error {
 	u := &everything{options: o, log: newLogger(o.LogOptions, o.Streams), bus: newLateBus()}
-	inherited, err := handover.Inherited()
+	inherited, err := handover.Inherit()
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 	}
 	if inherited != nil {
 		// The edges serve; the process before may go, and with it its lock.
-		if err := inherited.Ready(); err != nil {
+		if err := inherited.Ready(ctx); err != nil {
 			return err
 		}
 		lock, err := lockData(ctx, u.options.Data, true)
