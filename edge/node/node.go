@@ -3,29 +3,42 @@
 // origins, counters) with its doors (package httpedge).
 //
 // A Node owns the one atomic pointer to the immutable runtime. Apply builds the
-// next runtime beside the one in force, sharing every shard of the site and
-// certificate tables that did not change, and swaps the pointer; a request
-// takes the pointer once and keeps it to its end. What outlives a change (the
-// cache, connections to origins, ejections, counters) is kept beside the
-// runtime, by stable ID, and a new runtime finds it again.
+// next runtime beside the one in force, sharing every shard of the tables that
+// did not change, and swaps the pointer; a request takes the pointer once and
+// keeps it to its end. What outlives a change (the cache, connections to
+// origins, ejections, open certificates, counters) is kept beside the runtime,
+// by stable ID, and a new runtime finds it again.
 //
-//	Apply(documents) -> validate -> compile -> swap -> acknowledge
+//	Apply(documents) -> prepare (decode, validate, compile; in parallel)
+//	                 -> edit the tables -> swap -> acknowledge     apply.go, prepare.go
 //	Purge(purge)     -> sites of it -> cache
 //	Verify(key, rev) -> a request or TLS handshake over the node's own listener
+//	Handover         -> a successor process takes the listeners
 //
 // *Node implements what edge/agent asks of a node.
 package node
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/edgewright/edgewright/edge/balance"
+	"github.com/edgewright/edgewright/edge/cache"
+	"github.com/edgewright/edgewright/edge/certs"
+	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edge/httpedge/handover"
+	"github.com/edgewright/edgewright/edge/httpedge/upstream"
+	"github.com/edgewright/edgewright/edge/telemetry"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
+	"github.com/edgewright/edgewright/netguard"
 )
 
 // Opener unseals what was sealed to this edge's public key. *secrets.Identity
@@ -42,23 +55,51 @@ type Options struct {
 	NoHTTP3   bool   // leave UDP alone
 
 	Identity Opener // unseals the group keys of Keys documents; nil: no certificates can be used
-	EdgeID   string // "edge_..."; the name in rollups and Via
+	EdgeID   string // "edge_..."; the name in rollups and CDN-Loop
 	Region   string
 	Version  string
 
 	CacheBytes   int64    // memory for stored responses; 0: 256 MiB
 	OriginRanges []string // CIDR ranges of private origins allowed beside what the Platform document lists
+	Limits       httpedge.Limits
 
 	Logger    *slog.Logger          // nil: discard
-	Inherited *handover.Inheritance // listeners of the process this one replaces; nil: bind anew
+	Inherited *handover.Inheritance // listeners of the process this one replaces, whatever the addresses say; nil: bind anew
 	Now       func() time.Time      // nil: time.Now
 }
 
 // Node is one running edge.
 type Node struct {
-	options Options
+	o       Options
+	log     *slog.Logger
 	started time.Time
+	secret  string // lets Verify ask
+
+	listeners *listeners
+	server    *httpedge.Server
+	cache     *cache.Cache
+	telemetry *telemetry.Telemetry
+	vault     *certs.Vault
+	origins   *balance.Registry
+	policy    atomic.Pointer[netguard.Policy]
+	verifier  *verifier
+
+	current atomic.Pointer[runtime]
+
+	mu       sync.Mutex           // of Apply and what it keeps
+	held     map[string]*held     // by key: what is in force
+	groups   map[string]*groupKey // opened group keys
+	projects map[scope]map[string]struct{}
+
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	work   sync.WaitGroup
 }
+
+type groupKey = certs.GroupKey
+
+// scope is what a purge without sites covers.
+type scope struct{ project, environment string }
 
 // New binds the listeners of a node, so that its addresses are known, and
 // serves nothing yet. The error is fault.Unavailable when an address cannot be
@@ -70,79 +111,148 @@ func New(o Options) (*Node, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.HTTPAddr == "" && o.HTTPSAddr == "" {
-		return nil, fault.New(fault.Invalid, "an edge needs an HTTP or an HTTPS address")
+	policy, err := netguard.New(o.OriginRanges)
+	if err != nil {
+		return nil, err
 	}
-	return &Node{options: o, started: o.Now()}, nil
+	l, err := listen(&o)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		o: o, log: o.Logger, started: o.Now(), secret: rand.Text(), listeners: l,
+		cache:     cache.New(cache.Options{MaxBytes: o.CacheBytes, Now: o.Now, Logger: o.Logger}),
+		telemetry: telemetry.New(o.EdgeID, o.Region, o.Now),
+		vault:     certs.NewVault(0),
+		held:      map[string]*held{},
+		groups:    map[string]*groupKey{},
+		projects:  map[scope]map[string]struct{}{},
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.policy.Store(policy)
+	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
+	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
+	n.server = httpedge.New(httpedge.Options{
+		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
+		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
+		Current: func() httpedge.Runtime { return n.current.Load() },
+		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
+	})
+	n.verifier = newVerifier(n)
+	return n, nil
 }
 
-// Start begins to serve. It returns at once; Shutdown ends it.
+// Start begins to serve. It returns at once; Shutdown ends it. A successor
+// serves HTTP/3 when its predecessor has let go of the UDP socket.
 func (n *Node) Start() error {
-	return fault.New(fault.Unavailable, "the edge's doors are not built in")
+	n.server.Start()
+	n.work.Go(n.tick)
+	if n.o.Inherited == nil {
+		return n.server.StartH3()
+	}
+	n.work.Go(func() {
+		select {
+		case <-n.ctx.Done():
+		case <-n.o.Inherited.Released():
+			if err := n.server.StartH3(); err != nil {
+				n.log.Error("HTTP/3 is not served", "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+// tick closes the seconds of the live counters.
+func (n *Node) tick() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C:
+			n.telemetry.Tick()
+		}
+	}
 }
 
 // HTTPAddr is the bound plain HTTP address, "" when there is none.
-func (n *Node) HTTPAddr() string { return "" }
+func (n *Node) HTTPAddr() string { return n.listeners.httpAddr() }
 
 // HTTPSAddr is the bound HTTPS address (and UDP port of HTTP/3), "" when there is none.
-func (n *Node) HTTPSAddr() string { return "" }
-
-// Apply takes documents whose signatures the caller has verified, in any
-// order, and returns one item for each: Applied, or Rejected with the reason,
-// in which case what was in force for that key stays. Tombstones (Deleted)
-// remove. One call is one swap. Safe for concurrent use; calls are serialised.
-func (n *Node) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
-	items := make([]edgeconfig.AckItem, 0, len(docs))
-	for i := range docs {
-		items = append(items, edgeconfig.AckItem{Key: docs[i].Key, Revision: docs[i].Revision, State: edgeconfig.Rejected, Reason: "the edge is not built in"})
-	}
-	return items
-}
-
-// Verify asks the node itself, over its own listener, whether the document is
-// in force in that revision (or a later one): nil when it is.
-func (n *Node) Verify(ctx context.Context, key string, revision int64) error {
-	return fault.New(fault.Unavailable, "document %s revision %d is not in force on this edge", key, revision)
-}
+func (n *Node) HTTPSAddr() string { return n.listeners.httpsAddr() }
 
 // Purge removes stored responses and returns how many objects. After it
-// returns none of them is served any more, fills in flight included.
-func (n *Node) Purge(p edgeconfig.Purge) int { return 0 }
+// returns none of them is served any more, fills in flight included. A purge
+// without sites covers every site of its project and environment.
+func (n *Node) Purge(p edgeconfig.Purge) int {
+	sites := p.Sites
+	if len(sites) == 0 {
+		n.mu.Lock()
+		for id := range n.projects[scope{p.Project, p.Environment}] {
+			sites = append(sites, id)
+		}
+		n.mu.Unlock()
+	}
+	return n.cache.Purge(sites, p.Paths, p.All)
+}
 
 // DropCache removes every stored response of every site: for an edge that was
 // away longer than the control plane remembers purges.
-func (n *Node) DropCache() int { return 0 }
+func (n *Node) DropCache() int { return n.cache.PurgeEverything() }
 
 // Info tells what a heartbeat says of the node: StartedAt, Region, Version,
 // HTTP, HTTPS, Draining, Sites and the live counters of the last full second.
 // The caller fills in the rest.
 func (n *Node) Info() edgeconfig.Heartbeat {
-	return edgeconfig.Heartbeat{Edge: n.options.EdgeID, Region: n.options.Region, Version: n.options.Version, StartedAt: n.started}
+	return edgeconfig.Heartbeat{
+		Edge: n.o.EdgeID, Region: n.o.Region, Version: n.o.Version, StartedAt: n.started,
+		HTTP: n.HTTPAddr(), HTTPS: n.HTTPSAddr(), Draining: n.server.Draining(),
+		Sites: int(n.current.Load().siteCount), Live: n.telemetry.Live(),
+	}
 }
 
 // Take closes the rollup of span: what was counted since the last Take of the
 // same span. Spans do not disturb one another.
-func (n *Node) Take(span time.Duration) edgeconfig.Rollup {
-	return edgeconfig.Rollup{Edge: n.options.EdgeID, Region: n.options.Region, Seconds: int(span / time.Second)}
+func (n *Node) Take(span time.Duration) edgeconfig.Rollup { return n.telemetry.Take(span) }
+
+// AccessLog streams the record of every request from now on, until cancel is
+// called. A reader that does not keep up loses records.
+func (n *Node) AccessLog(buffer int) (records <-chan telemetry.Record, cancel func()) {
+	return n.telemetry.Subscribe(buffer)
 }
 
-// Drain asks clients to go elsewhere: connections are closed after the answer
-// in flight, /healthz-style probes of load balancers see 503. Drain(false)
-// takes it back.
-func (n *Node) Drain(on bool) {}
+// Drain asks clients to go elsewhere: every answer closes its connection
+// (Connection: close, GOAWAY). Drain(false) takes it back.
+func (n *Node) Drain(on bool) { n.server.Drain(on) }
 
 // Collectors are the Prometheus collectors of the node.
-func (n *Node) Collectors() []prometheus.Collector { return nil }
-
-// Handover starts the successor of this process (the same executable and
-// arguments, with the listeners inherited), waits until it serves, and stops
-// accepting here. The caller then calls Shutdown, which lets the requests and
-// HTTP/3 connections of this process end, and exits. When the successor fails
-// to become ready the error says why and this node goes on serving.
-func (n *Node) Handover(ctx context.Context) error {
-	return fault.New(fault.Unavailable, "handover is not built in")
+func (n *Node) Collectors() []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "edgewright", Subsystem: "edge", Name: name, Help: help, ConstLabels: prometheus.Labels{"edge": n.o.EdgeID}}, value)
+	}
+	return []prometheus.Collector{
+		n.telemetry.Collector(),
+		gauge("sites", "Sites in force.", func() float64 { return float64(n.current.Load().siteCount) }),
+		gauge("certificate_names", "Names with a certificate in force.", func() float64 { return float64(n.current.Load().certs.Len()) }),
+		gauge("connections", "TCP connections of clients.", func() float64 { return float64(n.server.Connections()) }),
+		gauge("origins", "Origins in use.", func() float64 { return float64(n.origins.Len()) }),
+		gauge("cache_bytes", "Memory of stored responses.", func() float64 { return float64(n.cache.Stats().Bytes) }),
+		gauge("cache_objects", "Stored responses.", func() float64 { return float64(n.cache.Stats().Objects) }),
+	}
 }
 
 // Shutdown drains and closes: no new connections, answers in flight finish,
 // until ctx ends, when what is left is cut.
-func (n *Node) Shutdown(ctx context.Context) error { return nil }
+func (n *Node) Shutdown(ctx context.Context) error {
+	err := n.server.Shutdown(ctx)
+	n.cancel()
+	n.work.Wait()
+	n.verifier.close()
+	n.cache.Close()
+	n.origins.CloseIdleConnections()
+	if err = errors.Join(err, n.listeners.close()); err != nil {
+		return fault.New(fault.Unavailable, "the edge did not end in peace: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package httpedge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/edgewright/edgewright/edge/httpedge/framing"
+)
+
+// This is the phases accept and TLS. A TCP connection is counted, then either
+// handed to net/http under the eyes of package framing, or shakes hands first in
+// a goroutine of its own, so that handshakes are counted and bounded here and
+// net/http gets connections that are ready.
+
+// connection is what the edge knows of one client connection; its requests find
+// it in their context.
+type connection struct {
+	shard uint32 // where its requests are counted
+}
+
+type connectionKey struct{}
+
+func (s *Server) connContext(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &connection{shard: s.o.Telemetry.Shard()})
+}
+
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.h1Open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.h1Open.Add(-1)
+	}
+}
+
+// counted is a TCP connection that is counted as long as it is open. Writes can
+// be gathered: crypto/tls writes each record by itself, and one system call for
+// several records is cheaper.
+type counted struct {
+	net.Conn
+	s    *Server
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.s.connections.Add(-1) })
+	return c.Conn.Close()
+}
+
+func (c *counted) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// accept takes the next connection that there is room for. Failures that pass
+// (no descriptors left) are waited out.
+func (s *Server) accept(l net.Listener) (net.Conn, error) {
+	delay := 5 * time.Millisecond
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || s.stopped.Load() {
+				return nil, net.ErrClosed
+			}
+			s.log.Warn("a connection could not be accepted", "error", err)
+			select {
+			case <-s.stop:
+				return nil, net.ErrClosed
+			case <-time.After(delay):
+			}
+			delay = min(2*delay, time.Second)
+			continue
+		}
+		delay = 5 * time.Millisecond
+		if s.connections.Add(1) > int64(s.limits.Connections) {
+			s.connections.Add(-1)
+			_ = c.Close()
+			continue
+		}
+		return &counted{Conn: c, s: s}, nil
+	}
+}
+
+// plainDoor is the listener that net/http serves HTTP from.
+type plainDoor struct {
+	net.Listener
+	s *Server
+}
+
+func (d *plainDoor) Accept() (net.Conn, error) {
+	c, err := d.s.accept(d.Listener)
+	if err != nil {
+		return nil, err
+	}
+	return framing.NewConn(c, &d.s.check), nil
+}
+
+func (s *Server) acceptSecure(l net.Listener) {
+	for {
+		c, err := s.accept(l)
+		if err != nil {
+			return
+		}
+		s.handshakes.Go(func() { s.handshake(c) })
+	}
+}
+
+// handshake is the phase TLS. The certificate of SNI, or none, was chosen when
+// it returns; the connection goes to the server of its protocol.
+func (s *Server) handshake(c net.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.limits.HandshakeTimeout)
+	defer cancel()
+	secure := tls.Server(c, s.tls)
+	err := secure.HandshakeContext(ctx)
+	s.o.Telemetry.Handshake(s.o.Telemetry.Shard(), err == nil)
+	if err != nil {
+		_ = c.Close()
+		return
+	}
+	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+		s.h2Secure.put(secure)
+		return
+	}
+	s.h1Secure.put(framing.NewTLSConn(secure, &s.check))
+}
+
+// handoff is a listener of connections that others put in.
+type handoff struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandoff(addr net.Addr) *handoff {
+	return &handoff{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (h *handoff) put(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.done:
+		_ = c.Close()
+	}
+}
+
+func (h *handoff) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handoff) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+func (h *handoff) Addr() net.Addr { return h.addr }

@@ -1,0 +1,167 @@
+package httpedge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgewright/edgewright/edge/httpedge/framing"
+)
+
+// clientBody is the content of a request on its way to an origin: bounded in
+// size, and in the time that the client may take. It is read by the goroutine
+// that writes to the origin, while the exchange may be over.
+type clientBody struct {
+	src     io.ReadCloser
+	limits  *Limits
+	control *http.ResponseController
+	max     int64 // bytes; 0: no bound
+	known   bool  // the length was declared
+	patient bool  // a stream of messages, which may be silent for long
+
+	started atomic.Bool
+	mu      sync.Mutex
+	read    int64
+	begin   time.Time
+	renewAt time.Time
+	err     error // the first failure that is the client's
+}
+
+func newClientBody(x *exchange) *clientBody {
+	return &clientBody{
+		src: x.r.Body, limits: &x.s.limits, control: http.NewResponseController(x.w), known: x.r.ContentLength >= 0,
+		patient: isGRPC(x.r.Header.Get("Content-Type")),
+	}
+}
+
+var errTooLarge = errors.New("the content is larger than the site allows")
+
+// Read implements io.Reader.
+func (b *clientBody) Read(p []byte) (int, error) {
+	b.started.Store(true)
+	b.mu.Lock()
+	if b.err != nil {
+		defer b.mu.Unlock()
+		return 0, b.err
+	}
+	b.renew()
+	b.mu.Unlock()
+
+	n, err := b.src.Read(p)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.read += int64(n); b.max > 0 && b.read > b.max {
+		b.err = errTooLarge
+		return 0, b.err
+	}
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{}) // net/http goes on reading the connection
+		if err != io.EOF {
+			b.err = err
+		}
+	}
+	return n, err
+}
+
+// renew sets the deadline for the next read. With a declared length the whole
+// body must keep the minimum rate; a stream without one must only not stall.
+func (b *clientBody) renew() {
+	if b.patient {
+		return
+	}
+	now := time.Now()
+	if b.begin.IsZero() {
+		b.begin = now
+	}
+	if now.Before(b.renewAt) {
+		return
+	}
+	b.renewAt = now.Add(b.limits.BodyTimeout / 4)
+	deadline := now.Add(b.limits.BodyTimeout)
+	if b.known {
+		earned := time.Duration(b.read/b.limits.BodyRate) * time.Second
+		if last := b.begin.Add(b.limits.BodyTimeout + earned); last.Before(deadline) {
+			deadline = last
+		}
+	}
+	_ = b.control.SetReadDeadline(deadline)
+}
+
+// Close does nothing: the content belongs to the client's request, and a second
+// attempt may still need it.
+func (b *clientBody) Close() error { return nil }
+
+// failure returns what the client did wrong, as a status and a sentence; 0 when
+// nothing.
+func (b *clientBody) failure() (status int, detail string) {
+	if b == nil {
+		return 0, ""
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var refusal *framing.Refusal
+	switch {
+	case b.err == nil:
+		return 0, ""
+	case errors.Is(b.err, errTooLarge):
+		return http.StatusRequestEntityTooLarge, "The content of the request is larger than this site allows."
+	case errors.As(b.err, &refusal):
+		return refusal.Status, sentence(refusal)
+	case errors.Is(b.err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, "The content of the request took too long to arrive."
+	default:
+		return http.StatusBadRequest, "The content of the request broke off."
+	}
+}
+
+// idleBody cuts an origin's body that is silent for too long.
+type idleBody struct {
+	io.ReadCloser
+	timer   *time.Timer
+	timeout time.Duration
+	expired atomic.Bool
+}
+
+var errOriginIdle = errors.New("the origin was silent for too long in the middle of its answer")
+
+func newIdleBody(body io.ReadCloser, timeout time.Duration) *idleBody {
+	b := &idleBody{ReadCloser: body, timeout: timeout}
+	b.timer = time.AfterFunc(timeout, func() {
+		b.expired.Store(true)
+		_ = body.Close()
+	})
+	b.timer.Stop()
+	return b
+}
+
+func (b *idleBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.timeout)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF && b.expired.Load() {
+		err = errOriginIdle
+	}
+	return n, err
+}
+
+func (b *idleBody) Close() error {
+	b.timer.Stop()
+	return b.ReadCloser.Close()
+}
+
+// countedBody counts what an origin sent.
+type countedBody struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (b countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,165 @@
+// Package upstream carries requests to origins.
+//
+// New returns the balance.Transport of an origin: HTTP/1.1 in clear, HTTP/2 with
+// prior knowledge, or whatever ALPN chooses over TLS. Connections are dialled
+// through a function of the caller, which keeps tenants off addresses that are
+// not theirs. Nothing is followed, decoded or retried here beyond what the
+// protocol allows unseen: an idempotent request without a body is sent again
+// when the idle connection it was given turns out to be dead.
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"time"
+
+	"github.com/edgewright/edgewright/edge/balance"
+)
+
+// Dial connects to an address.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// ConnectError is a failure before any byte of the request was sent: another
+// origin may be tried, whatever the request is.
+type ConnectError struct{ Err error }
+
+func (e *ConnectError) Error() string { return e.Err.Error() }
+
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// Timeout reports whether connecting took too long.
+func (e *ConnectError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.Err, &t) && t.Timeout() || errors.Is(e.Err, context.DeadlineExceeded)
+}
+
+const (
+	maxIdle        = 512 // connections to one origin
+	idleTimeout    = 55 * time.Second
+	maxHeaderBytes = 256 << 10
+	continueWait   = time.Second // for an origin that does not know Expect
+)
+
+// transport is the net/http client, twice for TLS: WebSocket handshakes need
+// HTTP/1.1 where everything else may have negotiated HTTP/2.
+type transport struct {
+	main    *http.Transport
+	upgrade *http.Transport
+}
+
+// New returns a transport to the origin that spec describes.
+func New(spec balance.Spec, dial Dial) balance.Transport {
+	base := func(h1, h2 bool) *http.Transport {
+		t := &http.Transport{
+			DialContext:            dialer(spec, dial),
+			DisableCompression:     true,
+			MaxIdleConnsPerHost:    maxIdle,
+			IdleConnTimeout:        idleTimeout,
+			ResponseHeaderTimeout:  spec.ResponseTimeout,
+			ExpectContinueTimeout:  continueWait,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+			Protocols:              new(http.Protocols),
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		}
+		t.Protocols.SetHTTP1(h1)
+		t.Protocols.SetHTTP2(h2 && spec.Scheme == "https")
+		t.Protocols.SetUnencryptedHTTP2(h2 && spec.Scheme == "http")
+		if spec.Scheme == "https" {
+			protocols := []string{"http/1.1"}
+			if h2 {
+				protocols = []string{"h2", "http/1.1"}
+			}
+			t.DialTLSContext = tlsDialer(spec, dial, protocols)
+		}
+		return t
+	}
+	if spec.Scheme == "https" {
+		return &transport{main: base(true, true), upgrade: base(true, false)}
+	}
+	if spec.PriorKnowledge {
+		return &transport{main: base(false, true), upgrade: base(true, false)}
+	}
+	t := base(true, false)
+	return &transport{main: t, upgrade: t}
+}
+
+func dialer(spec balance.Spec, dial Dial) Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if spec.ConnectTimeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, spec.ConnectTimeout)
+			defer cancel()
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, &ConnectError{err}
+		}
+		return conn, nil
+	}
+}
+
+// tlsDialer connects and finishes TLS within the one timeout.
+func tlsDialer(spec balance.Spec, dial Dial, protocols []string) Dial {
+	config := &tls.Config{
+		ServerName:         spec.ServerName,
+		InsecureSkipVerify: spec.SkipVerify, // the operator's choice for this origin
+		RootCAs:            spec.RootCAs,
+		NextProtos:         protocols,
+		ClientSessionCache: tls.NewLRUClientSessionCache(16),
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if spec.ConnectTimeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, spec.ConnectTimeout)
+			defer cancel()
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, &ConnectError{err}
+		}
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, &ConnectError{err}
+		}
+		return secure, nil
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if interim, ok := r.Context().Value(interimKey{}).(Interim); ok {
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+				interim(code, http.Header(header))
+				return nil
+			},
+		}))
+	}
+	if r.Header["Upgrade"] != nil {
+		return t.upgrade.RoundTrip(r)
+	}
+	return t.main.RoundTrip(r)
+}
+
+// CloseIdleConnections implements balance.Transport.
+func (t *transport) CloseIdleConnections() {
+	t.main.CloseIdleConnections()
+	t.upgrade.CloseIdleConnections()
+}
+
+// Interim is told of each 1xx response but 100 and 101, from another goroutine
+// than RoundTrip's. It must be done with header when it returns.
+type Interim func(code int, header http.Header)
+
+type interimKey struct{}
+
+// WithInterim returns a context whose requests report interim responses.
+func WithInterim(ctx context.Context, f Interim) context.Context {
+	return context.WithValue(ctx, interimKey{}, f)
+}
