@@ -14,7 +14,7 @@ import (
 // inside the process; their results are tabled like the others.
 func benchStore(ctx context.Context, _ settings) (string, error) {
 	return goBenchmarks(ctx, "Store: durable writes", "One commit is one transaction, on disk before it counts (SQLite: WAL, synchronous=FULL; PostgreSQL on this machine).",
-		nil, "./control/store", "^BenchmarkCommit")
+		nil, "./control/store", "^Benchmark(Put|PutStatus|ListAll)$")
 }
 
 func benchFleet(ctx context.Context, s settings) (string, error) {
