@@ -141,7 +141,8 @@ func (b *block) values(name string) []string {
 
 // browserFields applies a rule's browser TTL to a stored header: Expires goes,
 // Cache-Control is replaced by what else it says and a max-age that is set for
-// each answer (see varying). It returns what stands before max-age's number.
+// each answer (see varying). It returns what stands before max-age's number, or
+// "" for a response that browsers must not store, which is left alone.
 func browserFields(fields []Field) (kept []Field, prefix string) {
 	var directives []string
 	for _, f := range fields {
@@ -150,11 +151,13 @@ func browserFields(fields []Field) (kept []Field, prefix string) {
 		case "Cache-Control":
 			for _, line := range f.Values {
 				for d := range eachDirective(line) {
-					switch d.name {
-					case "max-age", "no-cache", "must-revalidate", "immutable", "stale-while-revalidate", "stale-if-error", "no-store":
+					switch d.id {
+					case dNoStore:
+						return fields, ""
+					case dMaxAge, dNoCache, dMustRevalidate, dImmutable, dStaleWhileRevalidate, dStaleIfError:
 						// About the browser's copy, which the rule decides.
 					default:
-						directives = append(directives, strings.TrimSpace(d.text))
+						directives = append(directives, d.text)
 					}
 				}
 			}
