@@ -295,20 +295,30 @@ func (f *Fleet) Drain(ctx context.Context, idOrName string, draining bool, cause
 // are void, and the leader rotates the group key so that it cannot read later
 // certificates. Error: NotFound.
 func (f *Fleet) Revoke(ctx context.Context, idOrName string, cause resource.Cause) error {
-	edge, err := f.Edge(ctx, idOrName)
+	edge, err := f.removeEdge(ctx, idOrName, cause)
 	if err != nil {
 		return err
+	}
+	err = f.voidCredentials(ctx, edge.Spec.BusKey)
+	f.edgeRemoved(edge.ID)
+	return err
+}
+
+// removeEdge removes an edge's resource. The leader does the rest when it sees
+// that.
+func (f *Fleet) removeEdge(ctx context.Context, idOrName string, cause resource.Cause) (Edge, error) {
+	edge, err := f.Edge(ctx, idOrName)
+	if err != nil {
+		return Edge{}, err
 	}
 	_, err = f.options.Store.Commit(ctx, resource.Commit{
 		Changes: []resource.Change{{Op: resource.Delete, Kind: KindEdge, ID: edge.ID}},
 		Cause:   cause,
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
+		return Edge{}, err
 	}
-	err = f.voidCredentials(ctx, edge.Spec.BusKey)
-	f.edgeRemoved(edge.ID)
-	return err
+	return edge, nil
 }
 
 // voidCredentials makes the bus refuse a key from now on.

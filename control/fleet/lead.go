@@ -19,6 +19,7 @@ import (
 // lead is what the holder of the lease has in addition.
 type lead struct {
 	f         *Fleet
+	bus       *bus
 	ledger    *ledger
 	publisher *publisher
 
@@ -42,7 +43,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	if err := f.reloadKeys(ctx); err != nil {
 		return err
 	}
-	l := &lead{f: f, ledger: newLedger(), sealed: map[string][]string{}, repeated: map[string]time.Time{}}
+	l := &lead{f: f, bus: b, ledger: newLedger(), sealed: map[string][]string{}, repeated: map[string]time.Time{}}
 	if err := l.ledger.load(ctx, f.options.Documents); err != nil {
 		return err
 	}
@@ -378,29 +379,31 @@ func (l *lead) sendManifests(ctx context.Context) error {
 		case <-ticker.C:
 		case <-l.f.manifestNow:
 		}
-		manifest, err := l.manifest(ctx)
-		if err != nil {
-			l.f.log.Warn("manifest not sent", "error", err)
-			continue
-		}
-		data, err := json.Marshal(manifest)
-		if err == nil {
-			err = l.f.bus().conn.Publish(edgeconfig.SubjectManifest, data)
-		}
-		if err != nil {
+		if err := l.sendManifest(ctx); err != nil {
 			l.f.log.Warn("manifest not sent", "error", err)
 		}
 	}
 }
 
-// manifest is the summary of what is published now.
-func (l *lead) manifest(ctx context.Context) (edgeconfig.Manifest, error) {
-	_, _, last, err := l.f.options.Purges.PurgesSince(ctx, 0, 0)
+func (l *lead) sendManifest(ctx context.Context) error {
+	_, _, purges, err := l.f.options.Purges.PurgesSince(ctx, 0, 0)
 	if err != nil {
-		return edgeconfig.Manifest{}, err
+		return err
 	}
+	l.publisher.sending.Lock()
+	defer l.publisher.sending.Unlock()
+	data, err := json.Marshal(l.manifest(purges))
+	if err != nil {
+		return err
+	}
+	return l.bus.conn.Publish(edgeconfig.SubjectManifest, data)
+}
+
+// manifest is the summary of what is published now, purges being the number of
+// the last purge.
+func (l *lead) manifest(purges int64) edgeconfig.Manifest {
 	digests, seq := l.ledger.digests()
-	return edgeconfig.Manifest{Seq: seq, PurgeSeq: last, Digests: digests, At: l.f.now().UTC(), Live: l.f.liveRequest()}, nil
+	return edgeconfig.Manifest{Seq: seq, PurgeSeq: purges, Digests: digests, At: l.f.now().UTC(), Live: l.f.liveRequest()}
 }
 
 // statusEvery is how often changes of edges being there are written down.

@@ -53,6 +53,8 @@ type publisher struct {
 	wake    chan struct{}
 	space   chan struct{} // closed and replaced when the queue was taken
 
+	sending sync.Mutex // held from a change of the ledger until it is sent
+
 	held   map[string]change      // removals held back, by key
 	recent map[string][]time.Time // by kind: removals that nobody asked for, within guardWindow
 }
@@ -322,6 +324,10 @@ func (p *publisher) publishPart(ctx context.Context, part []change, watched int6
 	if err := p.save(ctx, prev, number, watched, docs, causes); err != nil {
 		return err
 	}
+	// A manifest must not name what is not on its way yet, or every edge would
+	// ask for it.
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	p.ledger.record(docs, causes, number)
 	for i, d := range docs {
 		if i == 0 || d.Scope != edgeconfig.ScopeAll || docs[i-1].Scope != edgeconfig.ScopeAll {

@@ -41,6 +41,9 @@ func (f *Fleet) listen(b *bus) error {
 			if reply, send := f.handle(edge, what, m.Reply, m.Data); send {
 				f.reply(b, edge, m.Reply, reply)
 			}
+			if what == upLeave {
+				f.farewell(b, edge)
+			}
 		})
 		if err != nil {
 			return fault.New(fault.Unavailable, "the bus does not let the control plane listen: %w", err)
@@ -118,14 +121,11 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 	case upRollup:
 		return nil, f.rollup(ctx, edge, data) && reply != ""
 	case upLeave:
-		if reply == "" {
-			return nil, false
-		}
-		err := f.Revoke(ctx, edge, resource.Cause{Actor: "edge " + edge, Via: "system", Reason: "the edge left"})
+		_, err := f.removeEdge(ctx, edge, resource.Cause{Actor: "edge " + edge, Via: "system", Reason: "the edge left"})
 		if err != nil {
 			f.log.Warn("edge could not leave", "edge", edge, "error", err)
 		}
-		return nil, err == nil
+		return nil, err == nil && reply != ""
 	default:
 		if reply == "" {
 			return nil, false
@@ -133,6 +133,27 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 		return f.answer(ctx, edge, what, data)
 	}
 	return nil, false
+}
+
+// farewell closes the connection of an edge that has left, after its answer is
+// on the way.
+func (f *Fleet) farewell(b *bus, edge string) {
+	e, known := f.registry.find(edge)
+	if !known {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serveWithin)
+	defer cancel()
+	if _, err := f.options.Store.Get(ctx, KindEdge, edge); !fault.Is(err, fault.NotFound) {
+		return
+	}
+	if err := b.conn.FlushWithContext(ctx); err != nil {
+		f.log.Debug("bus not flushed", "error", err)
+	}
+	if err := f.voidCredentials(ctx, e.Spec.BusKey); err != nil {
+		f.log.Warn("credentials of an edge that left not voided", "edge", edge, "error", err)
+	}
+	f.edgeRemoved(edge)
 }
 
 // answer reads what the leader knows.
@@ -144,7 +165,10 @@ func (f *Fleet) answer(ctx context.Context, edge, what string, data []byte) (ans
 	var err error
 	switch what {
 	case upManifest:
-		answer, err = l.manifest(ctx)
+		var purges int64
+		if _, _, purges, err = f.options.Purges.PurgesSince(ctx, 0, 0); err == nil {
+			answer = l.manifest(purges)
+		}
 	case upEntries:
 		var r edgeconfig.EntriesRequest
 		if !f.decode(edge, what, data, &r) {

@@ -135,7 +135,8 @@ func (t *tracker) publish(docs []edgeconfig.Document, causes map[string]int64, a
 			v.members.set(slot)
 		}
 		r.add(v, len(t.names))
-		t.versions[d.Key] = append(t.versions[d.Key], v)
+		earlier := slices.DeleteFunc(t.versions[d.Key], (*version).done)
+		t.versions[d.Key] = append(earlier, v)
 		t.dirty[r.revision] = struct{}{}
 	}
 	t.recount()
@@ -217,7 +218,7 @@ func (t *tracker) acknowledge(edge string, items []edgeconfig.AckItem) {
 				}
 			}
 			t.dirty[v.rollout.revision] = struct{}{}
-			if v.done() {
+			if list := t.versions[item.Key]; v.done() && v != list[len(list)-1] {
 				t.unfollow(v)
 			}
 		}
