@@ -154,3 +154,37 @@ func TestAuditChainAcrossControlPlanes(t *testing.T) {
 		}
 	})
 }
+
+// An entry that was once written at this place, before the database was put back
+// to an earlier state, is genuine by itself; the one after it tells.
+func TestEntryOfAnotherHistoryShows(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		raw := behind(t, dsn)
+		db := storetest.Open(t, dsn, storetest.Keyring(t), store.Options{})
+		run := func(statements ...string) {
+			t.Helper()
+			for _, statement := range statements {
+				if _, err := raw.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		create(t, db, "p", "a", `{}`)
+		run(`CREATE TABLE kept_head AS SELECT * FROM audit_head`)
+		create(t, db, "p", "b", `{}`)
+		run(`CREATE TABLE kept_entry AS SELECT * FROM audit WHERE seq = 2`,
+			`DELETE FROM audit WHERE seq = 2`, `DELETE FROM audit_head`, `INSERT INTO audit_head SELECT * FROM kept_head`)
+		create(t, db, "p", "c", `{}`)
+		create(t, db, "p", "d", `{}`)
+		if _, err := db.VerifyAudit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		run(`DELETE FROM audit WHERE seq = 2`, `INSERT INTO audit SELECT * FROM kept_entry`)
+		_, err := db.VerifyAudit(ctx)
+		wantCode(t, err, fault.Conflict)
+		if !strings.Contains(err.Error(), "entry 3") {
+			t.Errorf("%q does not say entry 3", err)
+		}
+	})
+}
