@@ -14,7 +14,7 @@ export function Crash({ error, reset }: ErrorComponentProps) {
       <EmptyState
         icon="alert"
         title={t.errors.crash}
-        level={2}
+        level={1}
         action={
           <>
             {!chunk && (
@@ -41,7 +41,7 @@ export function NotFound() {
     <EmptyState
       icon="search"
       title={t.errors.notFound}
-      level={2}
+      level={1}
       action={
         <Button variant="default" renderRoot={(props) => <Link {...props} to="/" />}>
           {t.errors.toOverview}

@@ -1,13 +1,4 @@
-import {
-  ActionIcon,
-  Drawer,
-  Loader,
-  Menu,
-  Modal,
-  SegmentedControl,
-  Tooltip,
-  useMantineColorScheme,
-} from "@mantine/core";
+import { ActionIcon, Drawer, Loader, Menu, Modal, Tooltip, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -64,7 +55,9 @@ function Frame({ session }: { session: Session }) {
   // A new page starts at its beginning for who hears it, as it does for who sees it.
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes
   useEffect(() => {
-    document.getElementById("main")?.focus({ preventScroll: true });
+    const main = document.getElementById("main");
+    // A field of the new page may have taken the cursor already.
+    if (!main?.contains(document.activeElement)) main?.focus({ preventScroll: true });
   }, [pathname]);
 
   return (
@@ -79,7 +72,7 @@ function Frame({ session }: { session: Session }) {
           {t.product} {session.version}
         </div>
       </aside>
-      <header className={styles["head"]}>
+      <section className={styles["head"]} aria-label={t.head.label}>
         <ActionIcon
           size={34}
           className={styles["onlySmall"]}
@@ -99,11 +92,12 @@ function Frame({ session }: { session: Session }) {
           </button>
           <AccountMenu session={session} />
         </div>
-      </header>
+      </section>
       <main className={styles["main"]} id="main" tabIndex={-1}>
         <Suspense fallback={<SkeletonRows rows={8} />}>
           {scope ? <Outlet /> : <EmptyState icon="layers" title={t.errors.forbidden} level={2} />}
         </Suspense>
+        <div id="overlays" />
       </main>
       <Drawer
         opened={menu}
@@ -163,6 +157,12 @@ function LiveMark() {
   );
 }
 
+const schemes = [
+  ["light", t.head.light, "sun"],
+  ["dark", t.head.dark, "moon"],
+  ["auto", t.head.system, "monitor"],
+] as const;
+
 function AccountMenu({ session }: { session: Session }) {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const signOut = useSignOut();
@@ -176,19 +176,20 @@ function AccountMenu({ session }: { session: Session }) {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label className="truncate">{name}</Menu.Label>
-        <div style={{ padding: "4px 8px 8px" }}>
-          <SegmentedControl
-            fullWidth
-            aria-label={t.head.scheme}
-            value={colorScheme}
-            onChange={(value) => setColorScheme(value === "light" || value === "dark" ? value : "auto")}
-            data={[
-              { value: "light", label: t.head.light },
-              { value: "dark", label: t.head.dark },
-              { value: "auto", label: t.head.system },
-            ]}
-          />
-        </div>
+        <Menu.Divider />
+        <Menu.Label>{t.head.scheme}</Menu.Label>
+        {schemes.map(([value, label, icon]) => (
+          <Menu.Item
+            key={value}
+            closeMenuOnClick={false}
+            leftSection={<Icon name={icon} size={15} />}
+            rightSection={colorScheme === value && <Icon name="check" size={14} />}
+            onClick={() => setColorScheme(value)}
+          >
+            {label}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
         <Menu.Item
           renderRoot={(props) => <Link {...props} to="/settings" />}
           leftSection={<Icon name="settings" size={15} />}

@@ -122,9 +122,12 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/SettingsPage"), "SettingsPage"),
 });
 
+/** An address that nothing answers to is told so inside the frame, with the navigation at hand. */
+const unknown = createRoute({ getParentRoute: () => shell, path: "$", component: NotFound });
+
 export const routeTree = root.addChildren([
   login,
-  shell.addChildren([overview, domains, addDomain, domain, certificates, edges, activity, settings]),
+  shell.addChildren([overview, domains, addDomain, domain, certificates, edges, activity, settings, unknown]),
 ]);
 
 export const router = createRouter({

@@ -5,6 +5,7 @@ import {
   type CSSVariablesResolver,
   createTheme,
   Drawer,
+  InputWrapper,
   type MantineColorsTuple,
   Menu,
   Modal,
@@ -63,14 +64,30 @@ const dark: MantineColorsTuple = [
   "#07090b",
 ];
 
+/** White text on shades 6 and 7 has more than 4.5:1, and so has 7 as text on white. */
+const red: MantineColorsTuple = [
+  "#fdecec",
+  "#fbd5d5",
+  "#f6abab",
+  "#f07f7f",
+  "#ff8f8a",
+  "#e05252",
+  "#cf3c3c",
+  "#c02a2a",
+  "#a32222",
+  "#861a1a",
+];
+
 const input = { defaultProps: { size: "sm" as const } };
+
+/** Floating parts live inside <main>, so that they belong to a landmark. */
+const overlays = { target: "#overlays" };
 
 export const theme = createTheme({
   primaryColor: "iris",
-  primaryShade: { light: 7, dark: 3 },
+  primaryShade: { light: 7, dark: 6 },
   autoContrast: true,
-  luminanceThreshold: 0.32,
-  colors: { iris, gray, dark },
+  colors: { iris, gray, dark, red },
   black: "#171b21",
   defaultRadius: "md",
   radius: { xs: "3px", sm: "5px", md: "7px", lg: "10px", xl: "14px" },
@@ -101,7 +118,22 @@ export const theme = createTheme({
     Badge: Badge.extend({ defaultProps: { radius: "sm", tt: "none", fw: 500 } }),
     Button: Button.extend({ defaultProps: { size: "xs", fw: 500 } }),
     Drawer: Drawer.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" } } }),
-    Menu: Menu.extend({ defaultProps: { shadow: "md", withinPortal: true, transitionProps: { duration: 90 } } }),
+    InputWrapper: InputWrapper.extend({
+      vars: () => ({
+        label: { "--input-label-size": "13px" },
+        description: { "--input-description-size": "12px" },
+        error: { "--input-error-size": "12px" },
+        success: {},
+      }),
+    }),
+    Menu: Menu.extend({
+      defaultProps: {
+        shadow: "md",
+        transitionProps: { duration: 90 },
+        portalProps: overlays,
+        withInitialFocusPlaceholder: false,
+      },
+    }),
     Modal: Modal.extend({
       defaultProps: {
         closeButtonProps: { "aria-label": "Close" },
@@ -116,8 +148,10 @@ export const theme = createTheme({
       defaultProps: { size: "sm", visibilityToggleButtonProps: { "aria-label": "Show or hide the password" } },
     }),
     Popover: Popover.extend({ defaultProps: { shadow: "md" } }),
-    SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs", radius: "md" } }),
-    Select: Select.extend({ defaultProps: { size: "sm", allowDeselect: false, checkIconPosition: "right" } }),
+    SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs", radius: "md", withItemsBorders: false } }),
+    Select: Select.extend({
+      defaultProps: { size: "sm", allowDeselect: false, checkIconPosition: "right", comboboxProps: { shadow: "md" } },
+    }),
     Switch: Switch.extend({ defaultProps: { size: "sm", withThumbIndicator: false } }),
     Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
     Textarea: Textarea.extend(input),

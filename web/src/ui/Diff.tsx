@@ -27,7 +27,7 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
   return (
     <div>
       {changes.map((change) => (
-        <section
+        <article
           key={`${change.kind}/${change.name}/${change.op}`}
           className={styles["diff"]}
           aria-label={t.diff.of(change.op, change.kind, change.name)}
@@ -61,7 +61,7 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
               </div>
             </div>
           ))}
-        </section>
+        </article>
       ))}
     </div>
   );

@@ -14,9 +14,9 @@ export function EmptyState({
   title: string;
   children?: ReactNode;
   action?: ReactNode;
-  level?: 2 | 3;
+  level?: 1 | 2 | 3;
 }) {
-  const Heading = level === 2 ? "h2" : "h3";
+  const Heading = level === 1 ? "h1" : level === 2 ? "h2" : "h3";
   return (
     <div className={styles["state"]}>
       <span className={styles["stateIcon"]}>

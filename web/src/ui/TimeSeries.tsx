@@ -91,7 +91,7 @@ function Chart({ title, x, lines, height }: { title: string; x: number[]; lines:
       {
         width: element.clientWidth || 600,
         height,
-        padding: [8, 2, 0, 0],
+        padding: [8, 22, 0, 0],
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false },
         hooks: { setCursor: [(u) => setCursor(u.cursor.idx ?? null)] },

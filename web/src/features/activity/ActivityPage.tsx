@@ -131,7 +131,6 @@ function Revisions({
             type="button"
             className={styles["toggle"]}
             aria-expanded={opened}
-            aria-label={opened ? t.activity.collapse(r.revision) : t.activity.expand(r.revision)}
             onClick={() => onOpen(opened ? undefined : r.revision)}
           >
             <Icon name="chevronRight" size={14} />

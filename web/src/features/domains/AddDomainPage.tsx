@@ -167,7 +167,7 @@ function Setup({ scope, domain, onAnother }: { scope: Scope; domain: string; onA
     return (
       <EmptyState
         icon="globe"
-        level={2}
+        level={1}
         title={t.domains.notFound}
         action={<Button onClick={onAnother}>{t.addDomain.submit}</Button>}
       >
@@ -176,9 +176,12 @@ function Setup({ scope, domain, onAnother }: { scope: Scope; domain: string; onA
     );
   }
   return (
-    <PageState query={query} skeleton={<SkeletonRows rows={6} />}>
-      {(d) => <SetupOf scope={scope} domain={d} onAnother={onAnother} />}
-    </PageState>
+    <>
+      {!query.data && <PageHeader title={domain} />}
+      <PageState query={query} skeleton={<SkeletonRows rows={6} />}>
+        {(d) => <SetupOf scope={scope} domain={d} onAnother={onAnother} />}
+      </PageState>
+    </>
   );
 }
 

@@ -31,7 +31,7 @@ export function DomainPage() {
     return (
       <EmptyState
         icon="globe"
-        level={2}
+        level={1}
         title={t.domains.notFound}
         action={
           <Button variant="default" renderRoot={(props) => <Link {...props} to="/domains" />}>
@@ -44,9 +44,12 @@ export function DomainPage() {
     );
   }
   return (
-    <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
-      {(data) => <Detail scope={scope} domain={data} />}
-    </PageState>
+    <>
+      {!query.data && <PageHeader title={domain} />}
+      <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
+        {(data) => <Detail scope={scope} domain={data} />}
+      </PageState>
+    </>
   );
 }
 

@@ -49,7 +49,7 @@ export const common = {
     noResultsText: "No entry fits the filter.",
     clear: "Clear the filter",
     filter: "Filter",
-    shown: (shown: number, all: number) => (shown === all ? `${all}` : `${shown} of ${all}`),
+    shown: (shown: number, all: number) => (shown === all ? `${all} in total` : `${shown} of ${all}`),
   },
   chart: {
     chart: "Chart",
@@ -109,7 +109,7 @@ export const common = {
       verified: "Verified",
       rejected: "Refused",
     } as Record<string, string | undefined>,
-    live: "Roll-out",
+    live: "Rollout",
     edge: "Edge",
     region: "Region",
     state: "State",

@@ -19,6 +19,7 @@ export const shell = {
     manage: "Projects and environments",
   },
   head: {
+    label: "Scope, search and account",
     search: "Search",
     searchLabel: "Open the command palette",
     dark: "Dark",

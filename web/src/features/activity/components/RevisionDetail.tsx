@@ -71,7 +71,7 @@ export function RevisionDetail({
       <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
         {(full) => (
           <div className="stack tight">
-            <h3>{t.rollout.live}</h3>
+            <h2 className={styles["heading"]}>{t.rollout.live}</h2>
             <RolloutDetail revision={full} />
           </div>
         )}

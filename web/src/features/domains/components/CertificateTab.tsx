@@ -54,7 +54,7 @@ export function CertificateTab({ scope, domain }: { scope: Scope; domain: Domain
   return (
     <PageState query={query}>
       {(certificate) => (
-        <div className="stack" style={{ maxWidth: 860 }}>
+        <div className="stack">
           {failure}
           <Panel
             title={t.certificate.title}

@@ -60,12 +60,22 @@ const columns: Column<Domain>[] = [
     sort: (d) => ["error", "pending_verification", "issuing", "active"].indexOf(d.status),
     cell: (d) => {
       const { tone, label } = domainStatus(d.status);
-      return <StatusBadge tone={tone}>{label}</StatusBadge>;
+      return (
+        <>
+          <StatusBadge tone={tone}>{label}</StatusBadge>
+          {d.certificate.days_left !== undefined && (
+            <div className="onlySm dim small">
+              {t.domains.columns.certificate} {t.domains.daysShort(d.certificate.days_left)}
+            </div>
+          )}
+        </>
+      );
     },
   },
   {
     id: "certificate",
     header: t.domains.columns.certificate,
+    hideBelow: "sm",
     sort: (d) => d.certificate.days_left ?? -1,
     cell: (d) => <CertificateCell certificate={d.certificate} />,
   },

@@ -1,3 +1,4 @@
+import { sentence } from "@/api/client";
 import { t } from "@/lib/strings";
 import { StatusBadge } from "@/ui/StatusBadge";
 import styles from "../domains.module.css";
@@ -14,7 +15,7 @@ export function Steps({ domain }: { domain: Domain }) {
           <span className={styles["stepText"]}>
             <StatusBadge tone={step.tone}>{step.text}</StatusBadge>
           </span>
-          {step.message && <span className={styles["stepMessage"]}>{step.message}</span>}
+          {step.message && <span className={styles["stepMessage"]}>{sentence(step.message)}</span>}
         </li>
       ))}
     </ol>

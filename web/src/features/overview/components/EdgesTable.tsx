@@ -17,20 +17,12 @@ const columns: Column<Edge>[] = [
     header: t.edges.columns.edge,
     cell: (e) => (
       <span className="row">
-        <Link to="/edges" search={{ q: e.name }} style={{ fontWeight: 500 }}>
+        <Link to="/edges" search={{ q: e.name }} style={{ fontWeight: 500 }} className="nowrap">
           {e.name}
         </Link>
-        <span className="dim nowrap">{e.region}</span>
-      </span>
-    ),
-  },
-  {
-    id: "kind",
-    header: t.edges.columns.kind,
-    hideBelow: "lg",
-    cell: (e) => (
-      <span className="soft" title={e.simulated ? t.edges.simulatedHint : t.edges.realHint}>
-        {e.simulated ? t.edges.simulated : t.edges.real}
+        <span className="dim nowrap" title={e.simulated ? t.edges.simulatedHint : t.edges.realHint}>
+          {e.region} · {(e.simulated ? t.edges.simulated : t.edges.real).toLowerCase()}
+        </span>
       </span>
     ),
   },
@@ -45,7 +37,7 @@ const columns: Column<Edge>[] = [
   {
     id: "sync",
     header: t.edges.columns.sync,
-    hideBelow: "sm",
+    hideBelow: "lg",
     cell: (e) => (
       <StatusBadge tone={e.in_sync ? "ok" : e.state === "offline" ? "idle" : "info"}>
         {e.in_sync ? t.edges.synced : e.state === "offline" ? t.edges.unknownSync : t.edges.catching}

@@ -34,7 +34,9 @@ export function TokensTab({ scope }: { scope: Scope }) {
       header: t.tokens.columns.name,
       cell: (token) => (
         <div className="row">
-          <span style={{ fontWeight: 500 }}>{token.name}</span>
+          <span style={{ fontWeight: 500 }} className="truncate">
+            {token.name}
+          </span>
           {token.hint && <span className="mono dim">…{token.hint}</span>}
         </div>
       ),
