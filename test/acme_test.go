@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,7 +100,9 @@ func TestPublicDomain(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"--listen-http", httpAddress, "--issuer", "acme", "--acme-directory", acme.Directory, "--acme-root", acme.RootFile, "--resolvers", acme.DNS}
 	s := up(t, dir, args...)
-	o := startOrigin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "served for ", r.Host) })
+	o := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "served for ", strings.TrimSuffix(r.Host, ":"+r.Header.Get("X-Forwarded-Port")))
+	})
 
 	const name = "shop.example.com"
 	var added struct {

@@ -78,20 +78,20 @@ func TestJoinedEdge(t *testing.T) {
 	eventually(t, 30*time.Second, serves(e.Ready.HTTPS))
 
 	t.Run("a token works once", func(t *testing.T) {
-		out, err := run(t, nil, binary, "edge", "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--join", url, "--token", token, "--root-ca", rootFile)
+		out, err := run(t, nil, binary, "edge", "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--join", url, "--token", token, "--region", "fra", "--root-ca", rootFile)
 		if err == nil || !strings.Contains(out, "token") {
 			t.Errorf("a spent token was taken: %v: %s", err, out)
 		}
 	})
 	var edges struct {
 		Edges []struct {
-			ID        string `json:"id"`
-			Region    string `json:"region"`
-			Connected bool   `json:"connected"`
+			ID     string `json:"id"`
+			Region string `json:"region"`
+			State  string `json:"state"`
 		} `json:"edges"`
 	}
 	c.must(200, "GET", "/edges", nil).decode(t, &edges)
-	if len(edges.Edges) != 1 || edges.Edges[0].Region != "fra" || !edges.Edges[0].Connected {
+	if len(edges.Edges) != 1 || edges.Edges[0].Region != "fra" || edges.Edges[0].State != "online" {
 		t.Errorf("edges: %+v", edges)
 	}
 
@@ -114,14 +114,13 @@ func TestDrainAndRevoke(t *testing.T) {
 	edge(t, t.TempDir(), "--join", "https://"+c.Ready.API, "--token", joinToken(t, c), "--region", "fra", "--root-ca", filepath.Join(controlDir, "control-ca.pem"))
 	var edges struct {
 		Edges []struct {
-			ID        string `json:"id"`
-			Connected bool   `json:"connected"`
-			Draining  bool   `json:"draining"`
+			ID    string `json:"id"`
+			State string `json:"state"`
 		} `json:"edges"`
 	}
 	list := func() { c.must(200, "GET", "/edges", nil).decode(t, &edges) }
 	eventually(t, 10*time.Second, func() error {
-		if list(); len(edges.Edges) == 1 && edges.Edges[0].Connected {
+		if list(); len(edges.Edges) == 1 && edges.Edges[0].State == "online" {
 			return nil
 		}
 		return fmt.Errorf("%+v", edges)
@@ -129,7 +128,7 @@ func TestDrainAndRevoke(t *testing.T) {
 	id := edges.Edges[0].ID
 	c.must(200, "POST", "/edges/"+id+"/drain", map[string]any{"draining": true})
 	eventually(t, 15*time.Second, func() error {
-		if list(); edges.Edges[0].Draining {
+		if list(); edges.Edges[0].State == "draining" {
 			return nil
 		}
 		return errors.New("not draining")
@@ -142,7 +141,7 @@ func TestDrainAndRevoke(t *testing.T) {
 		t.Fatalf("revoke: %d %v %s", a.Status, err, a.Body)
 	}
 	eventually(t, 15*time.Second, func() error {
-		if list(); len(edges.Edges) == 0 || !edges.Edges[0].Connected {
+		if list(); len(edges.Edges) == 0 || edges.Edges[0].State == "offline" {
 			return nil
 		}
 		return fmt.Errorf("%+v", edges)

@@ -32,7 +32,7 @@ func TestFirstMinutes(t *testing.T) {
 
 	o := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
-		fmt.Fprintf(w, "origin saw %s", r.Host)
+		fmt.Fprintf(w, "origin saw %s", r.URL.Path)
 	})
 	env := []string{"EDGEWRIGHT_URL=http://" + s.Ready.API, "EDGEWRIGHT_TOKEN=" + token}
 	if out, err := run(t, env, binary, "domains", "add", "shop.localhost", "--origin", o.URL); err != nil {
@@ -43,7 +43,7 @@ func TestFirstMinutes(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if string(a.Body) != "origin saw shop.localhost" {
+		if string(a.Body) != "origin saw /" {
 			return fmt.Errorf("status %d: %.200s", a.Status, a.Body)
 		}
 		return nil
