@@ -115,7 +115,7 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 	if missing, err := r.unowned(ctx, c); err != nil {
 		return 0, err
 	} else if missing != "" {
-		_, err := r.write(ctx, c.ID, func(c *Certificate) {
+		_, err := r.answer(ctx, c, func(c *Certificate) {
 			c.Status.State, c.Status.Step, c.Status.StartedAt, c.Status.NextAttempt = StateNone, "", nil, nil
 			r.ready(c, resource.False, "DomainNotVerified", fmt.Sprintf("%s is not verified in this project and environment: verify it, and the certificate follows", missing))
 		})
@@ -130,7 +130,7 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 		return r.keep(ctx, c, now)
 	}
 	if at := r.allowedAt(c, now); at.After(now) {
-		_, err := r.write(ctx, c.ID, func(c *Certificate) { r.settle(c, now); c.Status.NextAttempt = &at })
+		_, err := r.answer(ctx, c, func(c *Certificate) { r.settle(c, now); c.Status.NextAttempt = &at })
 		return wait(now, at), err
 	}
 	issuer := r.issuers[c.Spec.Type]
@@ -187,8 +187,16 @@ func (r *Reconciler) due(c Certificate, now time.Time) string {
 // may at once. It reads only the status, so that a restart changes nothing.
 func (r *Reconciler) allowedAt(c Certificate, now time.Time) time.Time {
 	st := c.Status
-	if c.Spec.Request > st.Request && r.failedWithin(st, now, time.Hour) < manualRetries && !heldByCA(st) {
-		return now // the user has changed something and waits
+	if c.Spec.Request > st.Request && !heldByCA(st) {
+		// The user has changed something and waits.
+		if len(st.FailedAt) < manualRetries {
+			return now
+		}
+		at := st.FailedAt[len(st.FailedAt)-manualRetries].Add(time.Hour)
+		if st.NextAttempt != nil && st.NextAttempt.Before(at) {
+			return *st.NextAttempt
+		}
+		return at
 	}
 	if st.NextAttempt != nil {
 		return *st.NextAttempt
@@ -203,16 +211,6 @@ func (r *Reconciler) allowedAt(c Certificate, now time.Time) time.Time {
 
 // heldByCA reports that the CA itself said when to come back.
 func heldByCA(st Status) bool { return st.LastError != nil && st.LastError.Reason == ReasonRateLimited }
-
-func (r *Reconciler) failedWithin(st Status, now time.Time, span time.Duration) int {
-	n := 0
-	for _, at := range st.FailedAt {
-		if now.Sub(at) < span {
-			n++
-		}
-	}
-	return n
-}
 
 // backoff is the wait after so many failures in a row.
 func backoff(failures int) time.Duration {
@@ -230,7 +228,7 @@ func backoff(failures int) time.Duration {
 
 // issue makes one attempt.
 func (r *Reconciler) issue(ctx context.Context, c Certificate, issuer Issuer, now time.Time, why string) (time.Duration, error) {
-	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+	c, err := r.answer(ctx, c, func(c *Certificate) {
 		started := now.UTC()
 		c.Status.StartedAt, c.Status.Step, c.Status.NextAttempt = &started, StepOrder, nil
 		c.Status.Interrupted++
@@ -315,14 +313,15 @@ func (r *Reconciler) store(ctx context.Context, c Certificate, key signer, chain
 		return 0, err
 	}
 	leaf := chain[0]
-	c, err = r.write(ctx, c.ID, func(c *Certificate) {
+	spec := c.Spec
+	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		st.Generation, st.Issued, st.IssuedType = generation, number, c.Spec.Type
+		st.Generation, st.Issued, st.IssuedType = generation, number, spec.Type
 		st.take(leaf)
-		st.KeyType = string(c.Spec.KeyType)
+		st.KeyType = string(spec.KeyType)
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
 		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
-		st.Request = c.Spec.Request
+		st.Request = spec.Request
 		at := r.renewalTime(leaf)
 		st.RenewAt, st.RenewBy = &at, "lifetime"
 		r.settle(c, now)
@@ -353,7 +352,8 @@ func (r *Reconciler) renewalTime(leaf *x509.Certificate) time.Time {
 // failed notes a failure and when the next attempt is.
 func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, problem *IssueError) (time.Duration, error) {
 	var next time.Time
-	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+	request := c.Spec.Request
+	c, err := r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
 		st.Failures++
 		st.Interrupted = 0
@@ -369,7 +369,7 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 		}
 		p := problem.Problem
 		st.LastError, st.NextAttempt, st.Step, st.StartedAt = &p, &next, "", nil
-		st.Request = c.Spec.Request
+		st.Request = request
 		r.settle(c, now)
 	})
 	if err != nil {
@@ -382,10 +382,9 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 // keep looks after a certificate that is as wanted: advice on renewal, state.
 func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (time.Duration, error) {
 	advice := r.advise(ctx, c, now)
-	c, err := r.write(ctx, c.ID, func(c *Certificate) {
+	c, err := r.answer(ctx, c, func(c *Certificate) {
 		advice(&c.Status)
 		c.Status.Step, c.Status.StartedAt, c.Status.Interrupted = "", nil, 0
-		c.Status.Request = c.Spec.Request
 		r.settle(c, now)
 	})
 	if err != nil {
@@ -456,9 +455,8 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	generation := uploadGeneration(c.Spec.Upload)
 	b, err := r.service.Bundle(ctx, c.ID, generation)
 	if fault.Is(err, fault.NotFound) {
-		_, err := r.write(ctx, c.ID, func(c *Certificate) {
+		_, err := r.answer(ctx, c, func(c *Certificate) {
 			c.Status = Status{State: StateFailed, LastError: &Problem{Reason: "NotUploaded", Message: "its chain and key are not here", Fix: "upload them again"}}
-			c.Status.Observed = c.Revision
 			r.ready(c, resource.False, "NotUploaded", "its chain and key are not here: upload them again")
 		})
 		return 0, err
@@ -471,10 +469,10 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 		return 0, err
 	}
 	now := r.service.Now()
-	c, err = r.write(ctx, c.ID, func(c *Certificate) {
+	request := c.Spec.Request
+	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		issued := st.Issued
-		*st = Status{Conditions: st.Conditions, Generation: generation, Issued: issued, IssuedType: TypeCustom, Request: c.Spec.Request}
+		*st = Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request}
 		st.take(chain[0])
 		r.settle(c, now)
 	})
@@ -490,6 +488,15 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 
 // wait is the time from now to at, at least a second.
 func wait(now, at time.Time) time.Duration { return max(at.Sub(now), time.Second) }
+
+// answer writes what came of looking at seen. The status says which revision and
+// request it answers: seen's, also when the spec has changed meanwhile.
+func (r *Reconciler) answer(ctx context.Context, seen Certificate, change func(*Certificate)) (Certificate, error) {
+	return r.write(ctx, seen.ID, func(c *Certificate) {
+		change(c)
+		c.Status.Observed = seen.Revision
+	})
+}
 
 // write changes a certificate's status: the change is applied to the latest one,
 // and again when somebody else wrote in between.

@@ -68,7 +68,6 @@ func (st *Status) take(leaf *x509.Certificate) {
 // settle sets state and condition from what the status holds.
 func (r *Reconciler) settle(c *Certificate, now time.Time) {
 	st := &c.Status
-	st.Observed = c.Revision
 	usable := st.Generation != "" && st.NotAfter != nil
 	switch {
 	case usable && !now.Before(*st.NotAfter):
@@ -108,7 +107,6 @@ func expiring(c *Certificate, now time.Time) bool {
 }
 
 func (r *Reconciler) ready(c *Certificate, status resource.ConditionStatus, reason, message string) {
-	c.Status.Observed = c.Revision
 	c.Status.Conditions = resource.SetCondition(c.Status.Conditions, resource.Condition{
 		Type: Ready, Status: status, Reason: reason, Message: message, Since: r.service.Now().UTC().Truncate(time.Second),
 	})
