@@ -159,7 +159,7 @@ func (a *app) awaitDomain(c *client.Client, domain string, limit time.Duration) 
 	}
 	if timedOut {
 		return d, fault.New(fault.Unavailable, "after %s, %s is not served yet (%s): %s. It goes on by itself; look with \"edgewright domains show %s\"",
-			limit, d.Domain, d.Status, domainTrouble(*d), d.Domain)
+			limit.Round(10*time.Millisecond), d.Domain, d.Status, domainTrouble(*d), d.Domain)
 	}
 	return d, nil
 }

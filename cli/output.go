@@ -158,15 +158,15 @@ func (a *app) explain(err error) {
 	}
 	fmt.Fprintf(a.err, "%s %s\n", a.note.red("edgewright:"), cleanLines(body.Message))
 	for _, field := range body.Fields {
-		if strings.Contains(body.Message, field.Detail) && strings.Contains(body.Message, field.Fix) {
-			continue
+		// The message of a single fault says it already.
+		if !strings.Contains(body.Message, field.Detail) {
+			where := ""
+			if field.Pointer != "" {
+				where = a.note.bold(clean(field.Pointer)) + ": "
+			}
+			fmt.Fprintf(a.err, "  %s%s\n", where, clean(field.Detail))
 		}
-		where := ""
-		if field.Pointer != "" {
-			where = a.note.bold(clean(field.Pointer)) + ": "
-		}
-		fmt.Fprintf(a.err, "  %s%s\n", where, clean(field.Detail))
-		if field.Fix != "" {
+		if !strings.Contains(body.Message, field.Fix) {
 			fmt.Fprintf(a.err, "    %s %s\n", a.note.dim("->"), clean(field.Fix))
 		}
 	}

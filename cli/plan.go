@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/edgewright/edgewright/cli/declare"
 	"github.com/edgewright/edgewright/client"
@@ -285,7 +286,36 @@ func (a *app) finish(cl *client.Client, revision int64, p *client.Plan, w waitFl
 	}); err != nil || !w.Wait {
 		return err
 	}
-	return a.awaitRollout(cl, revision, w.Timeout)
+	return a.awaitPlan(cl, revision, p, w.Timeout)
+}
+
+// awaitPlan waits until what a plan did is in force. A new domain is more than
+// its revision: ownership, certificate and site come after it.
+func (a *app) awaitPlan(cl *client.Client, revision int64, p *client.Plan, limit time.Duration) error {
+	deadline := a.now().Add(limit)
+	added := 0
+	for _, action := range p.Actions {
+		if action.Op != "create" || action.Kind != "domain" {
+			continue
+		}
+		added++
+		d, err := a.awaitFirstLook(cl, action.Name)
+		if err != nil {
+			return err
+		}
+		if d.Verification.Required && d.Verification.Status == "pending" {
+			a.hint("%s waits for the proof that it is yours: edgewright domains verify %s", clean(d.Display), d.Domain)
+			continue
+		}
+		if d, err = a.awaitDomain(cl, d.Domain, deadline.Sub(a.now())); err != nil {
+			return err
+		}
+		a.hint("%s", a.note.green("Serving "+clean(d.URL)))
+	}
+	if added > 0 && added == len(p.Actions) {
+		return nil
+	}
+	return a.awaitRollout(cl, revision, deadline.Sub(a.now()))
 }
 
 // load makes the plan, or fetches the kept one.
@@ -317,6 +347,18 @@ func (c *applyCommand) load(a *app) (*client.Plan, *client.Client, error) {
 	return p, cl, err
 }
 
+// firstLook bounds the time until the control plane has looked at a new domain
+// for the first time; names that need no proof are through by then.
+const firstLook = 15 * time.Second
+
+func (a *app) awaitFirstLook(cl *client.Client, domain string) (d *client.Domain, err error) {
+	_, err = a.poll(firstLook, func() (bool, error) {
+		d, err = cl.Domain(a.ctx, domain)
+		return err == nil && (d.Verification.Status != "pending" || d.Verification.CheckedAt != nil), err
+	})
+	return d, err
+}
+
 type exportCommand struct {
 	Out string `placeholder:"FILE" help:"Write to this file in place of standard output."`
 }
@@ -344,7 +386,7 @@ func (c *exportCommand) Run(a *app) error {
 	if a.flags.Output == "json" {
 		err = writeJSON(&b, content)
 	} else {
-		fmt.Fprintf(&b, "# %s/%s, exported from %s\n", clean(e.Project), clean(e.Environment), cl.URL())
+		fmt.Fprintf(&b, "# %s/%s, exported from %s\n", clean(cl.Project()), clean(cl.Environment()), cl.URL())
 		err = writeYAML(&b, content)
 	}
 	if err != nil {

@@ -158,7 +158,7 @@ func (a *app) awaitRollout(c *client.Client, revision int64, limit time.Duration
 	}
 	if timedOut {
 		return fault.New(fault.Unavailable, "after %s, %d of %d edges have verified revision %d; the rest follow when they can. Look with \"edgewright history %d\" and \"edgewright edges list\"",
-			limit, r.Verified, r.Edges, revision, revision)
+			limit.Round(10*time.Millisecond), r.Verified, r.Edges, revision, revision)
 	}
 	a.hint("%s", a.note.green(fmt.Sprintf("Revision %d is verified on %s.", revision, count(r.Verified, "edge", "edges"))))
 	return nil

@@ -239,7 +239,8 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 			refused := errorFrom(resp, c.now())
 			_ = resp.Body.Close()
 			failure = refused
-			again = !k.once && refused.RetryAfter <= time.Minute &&
+			// Without Retry-After nothing says that trying again would help.
+			again = !k.once && resp.Header.Get("Retry-After") != "" && refused.RetryAfter <= time.Minute &&
 				(resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable)
 			wait = max(wait, refused.RetryAfter)
 		}

@@ -192,12 +192,13 @@ func TestRepeats(t *testing.T) {
 		waits    []time.Duration
 		code     fault.Code
 	}{
-		{"get after 503", busy(503, ""), 2, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 3, []time.Duration{200 * time.Millisecond, 400 * time.Millisecond}, ""},
+		{"get after 503", busy(503, "0"), 2, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 3, []time.Duration{200 * time.Millisecond, 400 * time.Millisecond}, ""},
 		{"post after 429 with seconds", busy(429, "3"), 1, func(c *Client) error { _, err := c.CreateProject(t.Context(), NewProject{Name: "x"}); return err }, 2, []time.Duration{3 * time.Second}, ""},
-		{"delete after 503", busy(503, ""), 1, func(c *Client) error { return c.RevokeToken(t.Context(), "x") }, 2, []time.Duration{200 * time.Millisecond}, ""},
+		{"delete after 503", busy(503, "0"), 1, func(c *Client) error { return c.RevokeToken(t.Context(), "x") }, 2, []time.Duration{200 * time.Millisecond}, ""},
 		{"told to wait too long", busy(503, "3600"), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
+		{"not asked to", busy(503, ""), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
 		{"never 500", busy(500, ""), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
-		{"gives up", busy(503, ""), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 5,
+		{"gives up", busy(503, "0"), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 5,
 			[]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond}, fault.Unavailable},
 		{"get after a lost connection", drop, 1, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 2, []time.Duration{200 * time.Millisecond}, ""},
 		{"keyed post after a lost connection", drop, 1, func(c *Client) error { _, err := c.CreateProject(t.Context(), NewProject{Name: "x"}); return err }, 2, []time.Duration{200 * time.Millisecond}, ""},

@@ -23,7 +23,7 @@
 // # Retries
 //
 // GET and keyed POST requests are repeated after a connection failed; those,
-// PUT, PATCH and DELETE are repeated after 429 and 503, following Retry-After.
+// PUT, PATCH and DELETE are repeated after a 429 or 503 that has a Retry-After.
 // Every POST carries an Idempotency-Key that stays the same over its repeats,
 // so a write happens once.
 //
