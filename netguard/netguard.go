@@ -101,7 +101,7 @@ func (p *Policy) Check(addr netip.Addr) error {
 		return nil
 	}
 	plain := addr.WithZone("").Unmap()
-	return fault.New(fault.Forbidden, "%s is %s and is not reached from here: use a public address, or let the operator allow it with --origin-ranges %s",
+	return fault.New(fault.Forbidden, "%s is %s and is not reached from here: use a public address, or let the operator allow it with --allow-origin-ranges %s",
 		addr, what, netip.PrefixFrom(plain, plain.BitLen()))
 }
 

@@ -110,7 +110,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, says)
 			continue
 		}
-		if !strings.Contains(err.Error(), "--origin-ranges") {
+		if !strings.Contains(err.Error(), "--allow-origin-ranges") {
 			t.Errorf("%s: the message does not say how to allow it: %v", text, err)
 		}
 	}
