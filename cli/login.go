@@ -101,6 +101,11 @@ func (c *loginCommand) link(a *app) error {
 			return fault.New(fault.NotFound, "there is no control plane's data in %s; name it with --data, or sign in elsewhere with \"edgewright login --url URL --token -\"", c.Data)
 		}
 	}
+	conn, err := a.connection()
+	if err != nil {
+		return err
+	}
+	c.URL = conn.URL
 	link, err := a.servers.LoginLink(a.ctx, c.StoreOptions)
 	if err != nil {
 		return err

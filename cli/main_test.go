@@ -64,7 +64,7 @@ func testServers() Servers {
 			return os.WriteFile(filepath.Join(o.Data, "restored"), raw, 0o600)
 		},
 		LoginLink: func(_ context.Context, o StoreOptions) (string, error) {
-			return "http://127.0.0.1:7070/login#" + filepath.Base(o.Data), nil
+			return o.URL + "/login?link=" + filepath.Base(o.Data), nil
 		},
 		RotateMasterKey: func(context.Context, StoreOptions) (string, error) { return "key_1", nil },
 		OpenAPI:         func() ([]byte, error) { return []byte("{\"openapi\":\"3.1.0\"}\n"), nil },

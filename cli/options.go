@@ -36,8 +36,8 @@ type Servers struct {
 	// RotateMasterKey makes a new master key current, seals every secret anew
 	// and returns the new key's ID.
 	RotateMasterKey func(ctx context.Context, o StoreOptions) (keyID string, err error)
-	// LoginLink makes a fresh one-time link that signs a browser in as the
-	// first owner, straight in the database.
+	// LoginLink makes a fresh one-time link below o.URL that signs a browser in
+	// as the first owner, straight in the database.
 	LoginLink func(ctx context.Context, o StoreOptions) (link string, err error)
 	// OpenAPI returns the OpenAPI 3.1 document of the API.
 	OpenAPI func() ([]byte, error)
@@ -160,6 +160,7 @@ func (o *EdgeOptions) Validate() error {
 // StoreOptions name a database on this machine.
 type StoreOptions struct {
 	Data     string `kong:"-"` // from --data, never empty
+	URL      string `kong:"-"` // for LoginLink: how browsers reach the control plane
 	Database string `env:"EDGEWRIGHT_DATABASE" placeholder:"DSN" help:"Path of an SQLite file, or postgres://user:password@host/name. Default: edgewright.db in the data directory."`
 }
 
