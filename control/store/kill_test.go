@@ -66,6 +66,13 @@ func writeUntilKilled(dir string) error {
 		return lines.Encode(a)
 	}
 	failed := make(chan error)
+	// It leads too, so that each kill leaves a lease behind.
+	go func() {
+		failed <- db.Lead(context.Background(), "leader", resource.NewID("plane"), time.Hour, func(ctx context.Context, _ store.Lease) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
 	for writer := range 4 {
 		go func() { failed <- keepWriting(db, writer, say) }()
 	}
@@ -253,5 +260,11 @@ func checkAcknowledged(t *testing.T, dir string, log []acknowledged) {
 	}
 	if _, err := db.VerifyAudit(ctx); err != nil {
 		t.Fatal(err)
+	}
+	// Nobody has to wait for the hour that the dead one's lease lasts.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := db.Lead(ctx, "leader", resource.NewID("plane"), time.Hour, func(context.Context, store.Lease) error { return nil }); err != nil {
+		t.Fatalf("leading after a kill: %v", err)
 	}
 }

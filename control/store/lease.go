@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/edgewright/edgewright/fault"
@@ -23,6 +24,12 @@ type Lease struct {
 // another's, when somebody else has it and it has not expired. Time is the
 // database's where it has a clock.
 func (db *DB) AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (lease Lease, held bool, err error) {
+	return db.acquireLease(ctx, name, holder, ttl, false)
+}
+
+// acquireLease takes the lease from another holder too when that one is known
+// to be gone.
+func (db *DB) acquireLease(ctx context.Context, name, holder string, ttl time.Duration, gone bool) (lease Lease, held bool, err error) {
 	if err := errors.Join(checkText("/name", name, true), checkText("/holder", holder, true)); err != nil {
 		return Lease{}, false, err
 	}
@@ -38,7 +45,7 @@ func (db *DB) AcquireLease(ctx context.Context, name, holder string, ttl time.Du
 			return err
 		}
 		lease.ExpiresAt = fromMicros(expires)
-		if held = lease.Holder == holder || !lease.ExpiresAt.After(now); !held {
+		if held = gone || lease.Holder == holder || !lease.ExpiresAt.After(now); !held {
 			return nil
 		}
 		if lease.Holder != holder || !lease.ExpiresAt.After(now) {
@@ -83,25 +90,17 @@ func usable(ttl time.Duration) time.Duration { return ttl * 5 / 6 }
 // it may have lost it: before another can get it. It waits for the lease, for as
 // long as it takes, and again after a loss. It returns when ctx ends or fn
 // returns by itself, and gives the lease back then.
+//
+// On SQLite all control planes are on one machine, and a lock on a file beside
+// the database tells at once that a former leader is dead: nobody waits for its
+// lease to expire. A lease that is led must not be taken with AcquireLease there.
 func (db *DB) Lead(ctx context.Context, name, holder string, ttl time.Duration, fn func(ctx context.Context, lease Lease) error) error {
 	if ttl <= 0 {
 		return fault.New(fault.Invalid, "a lease needs a time to live")
 	}
 	for {
-		asked := time.Now()
-		lease, held, err := db.AcquireLease(ctx, name, holder, ttl)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, errClosed):
+		if done, err := db.tryLead(ctx, name, holder, ttl, fn); done {
 			return err
-		case err != nil:
-			db.log.Warn("the lease could not be asked for", "lease", name, "error", err)
-		case held:
-			if done, err := db.leading(ctx, lease, asked, ttl, fn); done {
-				return err
-			}
-			db.log.Warn("the lease was lost", "lease", name)
 		}
 		select {
 		case <-ctx.Done():
@@ -109,6 +108,47 @@ func (db *DB) Lead(ctx context.Context, name, holder string, ttl time.Duration, 
 		case <-time.After(ttl / 3):
 		}
 	}
+}
+
+// tryLead leads if it can now. done is false when it is to be tried again.
+func (db *DB) tryLead(ctx context.Context, name, holder string, ttl time.Duration, fn func(context.Context, Lease) error) (done bool, err error) {
+	free, unlock, err := db.leaderLock(name)
+	if err != nil {
+		db.log.Warn("the leader's lock cannot be used; leadership goes by the lease's time", "lease", name, "error", err)
+	} else if !free {
+		return false, nil
+	}
+	defer unlock()
+	asked := time.Now()
+	lease, held, err := db.acquireLease(ctx, name, holder, ttl, free && db.path != "")
+	switch {
+	case ctx.Err() != nil:
+		return true, ctx.Err()
+	case errors.Is(err, errClosed):
+		return true, err
+	case err != nil:
+		db.log.Warn("the lease could not be asked for", "lease", name, "error", err)
+		return false, nil
+	case !held:
+		return false, nil
+	}
+	if done, err = db.leading(ctx, lease, asked, ttl, fn); !done {
+		db.log.Warn("the lease was lost", "lease", name)
+	}
+	return done, err
+}
+
+// leaderLock takes the lock that goes with a lease on SQLite; free is false when
+// another process has it. Elsewhere there is none, and it is always free.
+func (db *DB) leaderLock(name string) (free bool, unlock func(), err error) {
+	if db.path == "" {
+		return true, func() {}, nil
+	}
+	file, err := lockFile(db.path + "." + url.PathEscape(name) + ".lock")
+	if err != nil || file == nil {
+		return false, func() {}, err
+	}
+	return true, func() { file.Close() }, nil
 }
 
 // leading runs fn under a lease that was asked for at the given time. done is

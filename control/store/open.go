@@ -36,6 +36,7 @@ type Options struct {
 // DB is an open store. It is safe for concurrent use.
 type DB struct {
 	dialect *dialect
+	path    string // of SQLite's file; "" for PostgreSQL
 	keys    *secrets.Keyring
 	log     *slog.Logger
 	now     func() time.Time
@@ -122,7 +123,7 @@ func (db *DB) connect(dsn string) (remote *pgx.ConnConfig, err error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	db.dialect = &sqliteDialect
+	db.dialect, db.path = &sqliteDialect, path
 	if db.writers, err = openSQLite(path, "cache_size(-"+strconv.Itoa(sqliteWriterCache)+")"); err != nil {
 		return nil, err
 	}
