@@ -63,6 +63,8 @@ type Compiler struct {
 	mirror   *mirror
 	problems *problems
 
+	// given are the names that each certificate was last compiled for.
+	given map[string][]string
 	// waiting are certificates whose bundle could not be read; they are tried
 	// again with the next event.
 	waiting map[string]bool
@@ -70,7 +72,16 @@ type Compiler struct {
 
 // New returns a Compiler that has seen nothing.
 func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
-	return &Compiler{bundles: bundles, platform: platform, mirror: newMirror(), problems: newProblems(), waiting: map[string]bool{}}
+	c := &Compiler{bundles: bundles, platform: platform, problems: newProblems()}
+	c.Reset()
+	return c
+}
+
+// Reset forgets what was seen. It is called before events are sent from the
+// beginning: a control plane that was not the leader has missed deletions.
+func (c *Compiler) Reset() {
+	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
+	c.problems.reset()
 }
 
 // SetGroupKey seals with a key from now on and returns the documents that
@@ -96,6 +107,11 @@ func (c *Compiler) Apply(event resource.Event) []Output {
 	}
 	for id := range c.waiting {
 		affected.certificates = append(affected.certificates, id)
+	}
+	for _, id := range affected.sharers {
+		if crt, ok := c.mirror.certificates[id]; ok && !slices.Equal(c.mirror.givenNames(crt), c.given[id]) {
+			affected.certificates = append(affected.certificates, id)
+		}
 	}
 	var outputs []Output
 	for _, id := range sortedUnique(affected.sites) {
@@ -141,7 +157,10 @@ func (c *Compiler) certificate(id string) []Output {
 	crt, ok := c.mirror.certificates[id]
 	var names []string
 	if ok {
-		names = c.mirror.claimedNames(crt)
+		names = c.mirror.givenNames(crt)
+	}
+	if c.given[id] = names; len(names) == 0 {
+		delete(c.given, id)
 	}
 	if len(names) == 0 || crt.Status.Generation == "" {
 		c.problems.clear(id)

@@ -157,16 +157,104 @@ func TestWhatChanges(t *testing.T) {
 		{"issued", certificate("crt_1", "1", "a.example.com"), []string{"+certificate/crt_1"}},
 		{"a wildcard serves the names claimed below it", certificate("crt_2", "1", "*.example.com"), []string{"+certificate/crt_2"}},
 		{"a certificate for a name nobody claimed", certificate("crt_3", "1", "c.example.org"), []string{"-certificate/crt_3"}},
-		{"another project claims that name: still not for this one", claim("clm_3", "c.example.org", "dom_9", "other"), []string{"-site/dom_9", "-certificate/crt_3"}},
+		{"another project claims that name: still not for this one", claim("clm_3", "c.example.org", "dom_9", "other"), []string{"-site/dom_9"}},
 		{"a domain names a configuration that is not there: what edges have stays", domain("dom_1", "a.example.com", "missing"), nil},
 		{"and comes back", domain("dom_1", "a.example.com", "main"), []string{"+site/dom_1"}},
-		{"the claim goes: site and names go", gone(domains.KindClaim, "clm_1", "a.example.com"), []string{"-site/dom_1", "-certificate/crt_1", "+certificate/crt_2"}},
+		{"the claim goes: site and names go", gone(domains.KindClaim, "clm_1", "a.example.com"), []string{"-site/dom_1", "-certificate/crt_1"}},
 		{"the domain goes", gone(domains.Kind, "dom_2", "b.example.com"), []string{"-site/dom_2"}},
 		{"the certificate goes", gone(certificates.Kind, "crt_2", "*.example.com"), []string{"-certificate/crt_2"}},
 	} {
 		if diff := cmp.Diff(step.want, keys(c.Apply(step.event))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.what, diff)
 		}
+	}
+}
+
+// A name is in one document, whichever certificates could serve it.
+func TestOneCertificateAName(t *testing.T) {
+	c := newCompiler(&vault{})
+	given := map[string]string{} // name -> certificate
+	apply := func(e resource.Event) {
+		t.Helper()
+		documents := map[string][]string{}
+		for id, names := range c.given {
+			documents[id] = names
+		}
+		for _, o := range c.Apply(e) {
+			id := strings.TrimPrefix(o.Key, "certificate/")
+			if id == o.Key {
+				continue
+			}
+			delete(documents, id)
+			if !o.Deleted {
+				var crt edgeconfig.Certificate
+				if err := json.Unmarshal(o.Body, &crt); err != nil {
+					t.Fatal(err)
+				}
+				documents[id] = crt.Names
+			}
+		}
+		clear(given)
+		for id, names := range documents {
+			for _, name := range names {
+				if given[name] != "" {
+					t.Errorf("%s is in the documents of %s and %s", name, given[name], id)
+				}
+				given[name] = id
+			}
+		}
+	}
+	want := func(what, name, id string) {
+		t.Helper()
+		if given[name] != id {
+			t.Errorf("%s: %s is served with %q, want %q", what, name, given[name], id)
+		}
+	}
+	status := func(id, name string, s certificates.Status) resource.Event {
+		until := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+		s.Generation, s.Fingerprint, s.NotAfter = "1", "ab", &until
+		return put(certificates.Kind, id, name, certificates.Spec{Domains: []string{name}}, s)
+	}
+	apply(claim("clm_1", "a.example.com", "dom_1", "prj"))
+	apply(claim("clm_2", "b.example.com", "dom_2", "prj"))
+	apply(status("crt_3", "c.example.com", certificates.Status{Names: []string{"*.example.com"}, IssuedType: certificates.TypeCustom}))
+	want("a wildcard alone", "a.example.com", "crt_3")
+	apply(status("crt_2", "b.example.com", certificates.Status{Names: []string{"a.example.com", "b.example.com"}, IssuedType: certificates.TypeACME}))
+	want("the one of its name", "b.example.com", "crt_2")
+	want("an uploaded one before an automatic one of another name", "a.example.com", "crt_3")
+	apply(status("crt_1", "a.example.com", certificates.Status{Names: []string{"a.example.com"}, IssuedType: certificates.TypeACME}))
+	want("the one of its name", "a.example.com", "crt_1")
+	apply(status("crt_1", "a.example.com", certificates.Status{Names: []string{"a.example.com"}, IssuedType: certificates.TypeACME, State: certificates.StateExpired}))
+	want("not one that has expired", "a.example.com", "crt_3")
+	apply(gone(certificates.Kind, "crt_3", "c.example.com"))
+	want("when the best is gone", "a.example.com", "crt_2")
+	apply(gone(certificates.Kind, "crt_2", "b.example.com"))
+	want("an expired one before none", "a.example.com", "crt_1")
+	want("none", "b.example.com", "")
+
+	// Another project's certificate never serves it, whatever its leaf says.
+	foreign := status("crt_0", "a.example.com", certificates.Status{Names: []string{"a.example.com"}, IssuedType: certificates.TypeCustom})
+	foreign.Resource.Project = "else"
+	apply(foreign)
+	want("another project's", "a.example.com", "crt_1")
+}
+
+func TestReset(t *testing.T) {
+	c := newCompiler(&vault{})
+	events := []resource.Event{
+		domain("dom_1", "a.example.com", "main"), claim("clm_1", "a.example.com", "dom_1", "prj"), conf("cdn_1", "main", "http://o.example.net"),
+	}
+	for _, e := range events {
+		c.Apply(e)
+	}
+	// The claim is released while another control plane leads.
+	c.Reset()
+	var last []string
+	for _, e := range []resource.Event{events[0], events[2]} {
+		last = append(last, keys(c.Apply(e))...)
+	}
+	if slices.Contains(last, "+site/dom_1") {
+		t.Errorf("a claim that is gone still serves: %v", last)
 	}
 }
 
@@ -247,7 +335,8 @@ func TestIncrementalIsFull(t *testing.T) {
 				name := rapid.SampledFrom([]string{"main", "other"}).Draw(t, "conf")
 				e = conf("cdn_"+name, name, fmt.Sprintf("http://o%d.example.net", n))
 			case 3:
-				e = certificate(fmt.Sprintf("crt_%d", n), rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "generation"), names[n])
+				e = certificate(fmt.Sprintf("crt_%d", n), rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "generation"),
+					append([]string{names[n]}, rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 2, rapid.ID[string]).Draw(t, "more")...)...)
 			}
 			id := e.Resource.ID
 			if _, there := live[id]; there && e.Resource.Kind != cdn.Kind && rapid.Bool().Draw(t, "delete") {

@@ -31,8 +31,9 @@ type place struct{ project, environment, name string }
 
 type set map[string]struct{}
 
-// affected are the IDs of domains and certificates whose documents may change.
-type affected struct{ sites, certificates []string }
+// affected are the IDs of domains and certificates whose documents may change;
+// those of sharers change only when the names they are given do.
+type affected struct{ sites, certificates, sharers []string }
 
 func newMirror() *mirror {
 	return &mirror{
@@ -100,8 +101,7 @@ func (m *mirror) applyClaim(r resource.Resource, gone bool) (affected, error) {
 	var out affected
 	touch := func(name string) {
 		out.sites = append(out.sites, m.claims[name].DomainID)
-		out.certificates = append(out.certificates, m.certsByName[name].list()...)
-		out.certificates = append(out.certificates, m.certsByName["*."+parent(name)].list()...)
+		out.sharers = append(out.sharers, m.candidates(name)...)
 	}
 	if name, ok := m.claimNameByID[r.ID]; ok {
 		touch(name)
@@ -124,27 +124,95 @@ func (m *mirror) applyClaim(r resource.Resource, gone bool) (affected, error) {
 
 func (m *mirror) applyCertificate(r resource.Resource, gone bool) (affected, error) {
 	out := affected{certificates: []string{r.ID}}
-	if old, ok := m.certificates[r.ID]; ok {
-		for _, name := range old.Status.Names {
-			remove(m.certsByName, name, r.ID)
+	old := m.certificates[r.ID]
+	var next certificates.Certificate
+	if !gone {
+		c, err := certificates.Decode(r)
+		if err != nil {
+			return affected{}, err
 		}
-		delete(m.certificates, r.ID)
+		// Of spec and status, only what documents are made of.
+		s := c.Status
+		c.Spec = certificates.Spec{}
+		c.Status = certificates.Status{
+			Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter, State: s.State, IssuedType: s.IssuedType,
+		}
+		next = c
 	}
+	changed := !sameStanding(old, next)
+	if changed {
+		out.sharers = append(out.sharers, m.sharers(old)...)
+	}
+	for _, name := range old.Status.Names {
+		remove(m.certsByName, name, r.ID)
+	}
+	delete(m.certificates, r.ID)
 	if gone {
 		return out, nil
 	}
-	c, err := certificates.Decode(r)
-	if err != nil {
-		return affected{}, err
-	}
-	// Of the status, only what the document is made of.
-	s := c.Status
-	c.Status = certificates.Status{Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter}
-	m.certificates[r.ID] = c
-	for _, name := range c.Status.Names {
+	m.certificates[r.ID] = next
+	for _, name := range next.Status.Names {
 		add(m.certsByName, name, r.ID)
 	}
+	if changed {
+		out.sharers = append(out.sharers, m.sharers(next)...)
+	}
 	return out, nil
+}
+
+// sameStanding reports that nothing has changed that chosen goes by.
+func sameStanding(a, b certificates.Certificate) bool {
+	return a.ID == b.ID && (a.Status.Generation == "") == (b.Status.Generation == "") &&
+		(a.Status.State == certificates.StateExpired) == (b.Status.State == certificates.StateExpired) &&
+		a.Status.IssuedType == b.Status.IssuedType && slices.Equal(a.Status.Names, b.Status.Names)
+}
+
+// sharers are the certificates that could be given a name that c could be.
+func (m *mirror) sharers(c certificates.Certificate) []string {
+	var ids []string
+	for _, name := range m.coveredNames(c) {
+		ids = append(ids, m.candidates(name)...)
+	}
+	return ids
+}
+
+// candidates are the certificates whose leaf is valid for a name.
+func (m *mirror) candidates(name string) []string {
+	ids := m.certsByName[name].list()
+	if wildcard := "*." + parent(name); wildcard != name {
+		ids = append(ids, m.certsByName[wildcard].list()...)
+	}
+	return ids
+}
+
+// chosen is the one certificate that edges get for a claimed name, "" when there
+// is none: first one that has not expired, then the one of that name, then an
+// uploaded one, then the exact one before a wildcard, then the oldest. A name in
+// two documents would leave the choice to chance.
+func (m *mirror) chosen(name string, claim domains.ClaimSpec) string {
+	best, bestRank := "", 0
+	for _, id := range m.candidates(name) {
+		c := m.certificates[id]
+		if c.Status.Generation == "" || c.Project != claim.Project || c.Environment != claim.Environment {
+			continue
+		}
+		rank := 1
+		for _, better := range []bool{
+			c.Status.State != certificates.StateExpired,
+			c.Name == name,
+			c.Status.IssuedType == certificates.TypeCustom,
+			slices.Contains(c.Status.Names, name),
+		} {
+			rank *= 2
+			if better {
+				rank++
+			}
+		}
+		if rank > bestRank || rank == bestRank && id < best {
+			best, bestRank = id, rank
+		}
+	}
+	return best
 }
 
 // holds reports whether a domain has the claim on its name.
@@ -160,9 +228,9 @@ func (m *mirror) cdnOf(d domains.Domain) (cdn.CDN, bool) {
 
 func cdnPlace(d domains.Domain) place { return place{d.Project, d.Environment, d.Spec.CDN} }
 
-// claimedNames are the names that a certificate is valid for and that its own
-// project and environment have claimed, in order.
-func (m *mirror) claimedNames(c certificates.Certificate) []string {
+// coveredNames are the names that a certificate is valid for and that its own
+// project and environment have claimed.
+func (m *mirror) coveredNames(c certificates.Certificate) []string {
 	own := func(name string) bool {
 		claim, ok := m.claims[name]
 		return ok && claim.Project == c.Project && claim.Environment == c.Environment
@@ -181,6 +249,12 @@ func (m *mirror) claimedNames(c certificates.Certificate) []string {
 		}
 	}
 	return sortedUnique(names)
+}
+
+// givenNames are those of the covered names that this certificate, and no other,
+// is given to edges for, in order.
+func (m *mirror) givenNames(c certificates.Certificate) []string {
+	return slices.DeleteFunc(m.coveredNames(c), func(name string) bool { return m.chosen(name, m.claims[name]) != c.ID })
 }
 
 func (s set) list() []string { return slices.Collect(maps.Keys(s)) }
@@ -206,6 +280,12 @@ type problems struct {
 }
 
 func newProblems() *problems { return &problems{by: map[string]string{}} }
+
+func (p *problems) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.by)
+}
 
 func (p *problems) set(id string, err error) {
 	p.mu.Lock()
