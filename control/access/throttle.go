@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -83,27 +84,21 @@ func (t *throttle) reset(key string) {
 	delete(t.by, key)
 }
 
-// shrink forgets what is old and, if that is not enough, what waits least: an
-// attacker who fills the table cannot free a key that is being held up.
+// shrink makes room for a tenth of the table: it forgets what waits least. So an
+// attacker who fills the table cannot free a key that is held up for longer, and
+// pays for the sorting with a tenth of the table in failures.
 func (t *throttle) shrink(now time.Time) {
+	keys := make([]string, 0, len(t.by))
 	for k, f := range t.by {
 		if now.Sub(f.last) > throttleMemory {
 			delete(t.by, k)
+		} else {
+			keys = append(keys, k)
 		}
 	}
-	soonest := ""
-	for k, f := range t.by {
-		if len(t.by) < throttleSize {
-			return
-		}
-		if !f.until.After(now) {
-			delete(t.by, k)
-		} else if soonest == "" || f.until.Before(t.by[soonest].until) {
-			soonest = k
-		}
-	}
-	if len(t.by) >= throttleSize {
-		delete(t.by, soonest)
+	slices.SortFunc(keys, func(a, b string) int { return t.by[a].until.Compare(t.by[b].until) })
+	for _, k := range keys[:max(0, len(keys)-throttleSize*9/10)] {
+		delete(t.by, k)
 	}
 }
 

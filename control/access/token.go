@@ -35,6 +35,9 @@ func (s *Service) CreateToken(ctx context.Context, p *Principal, n NewToken, by 
 		return Token{}, "", err
 	}
 	own := p.Role(n.Project)
+	if !own.Valid() {
+		return Token{}, "", fault.New(fault.Forbidden, "a token cannot have more rights than its creator, who has none there")
+	}
 	if n.Role == "" {
 		n.Role = weaker(own, Developer)
 	}

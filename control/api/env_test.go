@@ -46,6 +46,7 @@ type testEnv struct {
 	access *access.Service
 	fleet  *fakeFleet
 	dns    *fakeDNS
+	issuer *gatedIssuer
 	link   string // the owner's first login link
 	owner  access.User
 }
@@ -75,6 +76,7 @@ func newEnv(t *testing.T, options ...envOption) *testEnv {
 	ok(t, err)
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
 	ca := localca.New(db, nil)
+	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
 		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Fleet: e.fleet,
@@ -90,7 +92,7 @@ func newEnv(t *testing.T, options ...envOption) *testEnv {
 
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: ca}, nil)
+	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
 	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer).Run(running) })
 	wg.Go(func() {
 		if err := e.server.Run(running); err != nil {
@@ -245,6 +247,35 @@ func (e *testEnv) tokenFor(project string, role access.Role, scopes ...string) *
 		e.t.Fatalf("a token's secret is %q", t.Secret)
 	}
 	return &who{e: e, token: t.Secret}
+}
+
+// gatedIssuer is the local CA, which tests can make wait.
+type gatedIssuer struct {
+	certificates.Issuer
+	mu   sync.Mutex
+	gate chan struct{} // nil: open
+}
+
+func (g *gatedIssuer) close() (open func()) {
+	gate := make(chan struct{})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gate = gate
+	return func() { close(gate) }
+}
+
+func (g *gatedIssuer) Issue(ctx context.Context, o certificates.Order) (string, error) {
+	g.mu.Lock()
+	gate := g.gate
+	g.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return g.Issuer.Issue(ctx, o)
 }
 
 // fakeDNS stands for the resolvers of the world and its web servers.

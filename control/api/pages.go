@@ -61,7 +61,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 // metricsPage is for who scrapes from the same machine, or has a token that may.
 func (s *Server) metricsPage(w http.ResponseWriter, r *http.Request) {
 	if s.options.Metrics == nil {
-		s.noSuchOperation(w, r)
+		s.nothingHere(w, r)
 		return
 	}
 	info := requestFrom(r.Context())
@@ -102,7 +102,7 @@ func (s *Server) docs(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := fs.ReadFile(docsFiles, path.Join("docs", name))
 	if err != nil {
-		s.noSuchOperation(w, r)
+		s.nothingHere(w, r)
 		return
 	}
 	w.Header().Set("Content-Security-Policy", docsPolicy)
@@ -123,11 +123,15 @@ func (s *Server) noSuchOperation(w http.ResponseWriter, r *http.Request) {
 			allowed = append(allowed, method)
 		}
 	}
-	err := newProblem(fault.NotFound, 0, "there is nothing at this path; see /docs")
-	if len(allowed) > 0 {
-		err = newProblem(fault.Invalid, http.StatusMethodNotAllowed, r.Method+" is not possible here; use "+strings.Join(allowed, " or "))
-		err.allow = strings.Join(allowed, ", ")
+	if len(allowed) == 0 {
+		s.nothingHere(w, r)
+		return
 	}
-	err.RequestID = requestFrom(r.Context()).id
-	s.writeProblem(w, r, err)
+	p := newProblem(fault.Invalid, http.StatusMethodNotAllowed, r.Method+" is not possible here; use "+strings.Join(allowed, " or "))
+	p.allow, p.RequestID = strings.Join(allowed, ", "), requestFrom(r.Context()).id
+	s.writeProblem(w, r, p)
+}
+
+func (s *Server) nothingHere(w http.ResponseWriter, r *http.Request) {
+	s.writeProblem(w, r, fault.New(fault.NotFound, "there is nothing at this path; see /docs"))
 }

@@ -31,7 +31,7 @@ type tenant struct {
 	session          *who // for operations on one's own account
 	path             map[string]string
 	revision         int64
-	markers          []string // what nobody else may be told
+	markers          []string      // what nobody else may be told
 	join             func() string // a new join token
 }
 

@@ -1,0 +1,633 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/fault"
+)
+
+func TestStatuses(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	domainsPath := infrastructure + "/domains"
+
+	a.post(domainsPath, `{"domain":`).refused(http.StatusBadRequest, fault.Invalid)
+	a.post(domainsPath, ``).refused(http.StatusBadRequest, fault.Invalid)
+	a.with("Content-Type", "text/plain").post(domainsPath, `{"domain":"a.localhost"}`).refused(http.StatusUnsupportedMediaType, fault.Invalid)
+	nobody := &who{e: e}
+	if h := nobody.get(domainsPath).refusedHeader(http.StatusUnauthorized); !strings.HasPrefix(h.Get("WWW-Authenticate"), "Bearer") {
+		t.Error("401 does not say how to authenticate")
+	}
+	(&who{e: e, token: "ew_wrong"}).get(domainsPath).refused(http.StatusUnauthorized, fault.Unauthenticated)
+	nobody.with("Authorization", "Basic eDp5").get(domainsPath).refused(http.StatusUnauthorized, fault.Unauthenticated)
+	// Credentials come before the body: nobody learns what would be valid.
+	nobody.post(domainsPath, `{"domian":1}`).refused(http.StatusUnauthorized, fault.Unauthenticated)
+	e.tokenFor("default", access.Viewer).post(domainsPath, AddDomain{Domain: "a.localhost"}).refused(http.StatusForbidden, fault.Forbidden)
+	e.tokenFor("default", access.Owner, "cdn:*").get(domainsPath).refused(http.StatusForbidden, fault.Forbidden)
+	a.get(domainsPath+"/a.localhost").refused(http.StatusNotFound, fault.NotFound)
+	a.get(domainsPath+"?project_id=nothing").refused(http.StatusNotFound, fault.NotFound)
+	a.get(domainsPath+"?environment=nothing").refused(http.StatusNotFound, fault.NotFound)
+	a.get("/api/v1/nothing").refused(http.StatusNotFound, fault.NotFound)
+	if h := a.do(http.MethodPut, domainsPath, nil).refusedHeader(http.StatusMethodNotAllowed); h.Get("Allow") != "GET, POST" {
+		t.Errorf("Allow: %q", h.Get("Allow"))
+	}
+	a.post(domainsPath, AddDomain{Domain: "a.localhost", Origin: "http://127.0.0.1:1"}).want(http.StatusCreated)
+	a.post(domainsPath, AddDomain{Domain: "a.localhost"}).refused(http.StatusConflict, fault.Conflict)
+	a.do(http.MethodDelete, domainsPath+"/a.localhost", nil).refused(http.StatusPreconditionRequired, fault.PreconditionRequired)
+	a.with("If-Match", `"99999"`).do(http.MethodDelete, domainsPath+"/a.localhost", nil).refused(http.StatusPreconditionFailed, fault.Stale)
+	a.post(domainsPath, `{"domain":"`+strings.Repeat("x", defaultMaxBody)+`"}`).refused(http.StatusRequestEntityTooLarge, fault.TooLarge)
+	a.with("Idempotency-Key", "big").post(domainsPath, `{"domain":"`+strings.Repeat("x", defaultMaxBody)+`"}`).refused(http.StatusRequestEntityTooLarge, fault.TooLarge)
+	p := a.post(domainsPath, AddDomain{Domain: "not a domain"}).refused(http.StatusUnprocessableEntity, fault.Invalid)
+	if len(p.Errors) != 1 || p.Errors[0].Pointer != "/domain" || p.Errors[0].Fix == "" {
+		t.Errorf("%+v", p)
+	}
+	for range 30 {
+		r := nobody.post("/api/v1/login", Login{Email: "owner@localhost", Password: "wrong password"})
+		if r.status == http.StatusTooManyRequests {
+			r.refused(http.StatusTooManyRequests, fault.RateLimited)
+			if r.header.Get("Retry-After") == "" || r.header.Get("Retry-After") == "0" {
+				t.Errorf("Retry-After: %q", r.header.Get("Retry-After"))
+			}
+			return
+		}
+		r.refused(http.StatusUnauthorized, fault.Unauthenticated)
+	}
+	t.Error("logins are not throttled")
+}
+
+// refusedHeader checks an error's form and returns its headers.
+func (r *reply) refusedHeader(status int) http.Header {
+	r.t.Helper()
+	var p Problem
+	r.want(status, &p)
+	if p.Status != status || p.Code == "" {
+		r.t.Fatalf("%s", r.body)
+	}
+	return r.header
+}
+
+// panicking and failing stand for defects of ours.
+type panicking struct{}
+
+func (panicking) Query(context.Context, traffic.Query) (traffic.Series, error) { panic("a defect") }
+
+type failing struct{ err error }
+
+func (f failing) Query(context.Context, traffic.Query) (traffic.Series, error) {
+	return traffic.Series{}, f.err
+}
+
+func TestDefects(t *testing.T) {
+	e := newEnv(t, func(o *Options) {
+		o.Traffic = panicking{}
+		o.Ready = func(context.Context) error { return fmt.Errorf("the secret path /var/lib/x cannot be read") }
+	})
+	p := e.admin().get(infrastructure+"/traffic").refused(http.StatusInternalServerError, fault.Internal)
+	if strings.Contains(p.Detail, "defect") || strings.Contains(p.Detail, "panic") {
+		t.Errorf("a panic's text is shown: %s", p.Detail)
+	}
+	e.admin().get("/readyz").refused(http.StatusServiceUnavailable, fault.Unavailable)
+	(&who{e: e}).get("/healthz").want(http.StatusOK)
+
+	e = newEnv(t, func(o *Options) { o.Traffic = failing{fmt.Errorf("the password is hunter2")} })
+	if r := e.admin().get(infrastructure + "/traffic"); r.status != http.StatusInternalServerError || strings.Contains(string(r.body), "hunter2") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	e = newEnv(t, func(o *Options) { o.Traffic = failing{context.DeadlineExceeded} })
+	e.admin().get(infrastructure+"/traffic").refused(http.StatusGatewayTimeout, fault.Unavailable)
+	(&who{e: e}).get("/readyz").want(http.StatusOK)
+}
+
+func TestFaultsHaveAStatus(t *testing.T) {
+	for _, code := range []fault.Code{
+		fault.Invalid, fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.Conflict, fault.Stale, fault.PreconditionRequired,
+		fault.IdempotencyMismatch, fault.RateLimited, fault.TooLarge, fault.Unavailable, fault.Internal,
+	} {
+		if row, ok := statuses[code]; !ok || row.title == "" || row.status < 400 {
+			t.Errorf("the code %s has no row", code)
+		}
+	}
+}
+
+func TestValidation(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	for _, c := range []struct{ method, path, body, pointer, fix string }{
+		{"POST", "/domains", `{"domian":"a.localhost","domain":"a.localhost"}`, "/domian", `"domain"`},
+		{"POST", "/domains", `{}`, "", ""},
+		{"POST", "/domains", `{"domain":7}`, "/domain", ""},
+		{"POST", "/domains", `{"domain":"a.localhost","hsts":{"max_age":-1}}`, "/hsts/max_age", ""},
+		{"POST", "/domains", `{"domain":"a.localhost","xxxxxxxxxxxx":1}`, "/xxxxxxxxxxxx", "take it out"},
+		{"POST", "/cdn", `{"origins":[{"url":"http://a"},{"url":7}]}`, "/origins/1/url", ""},
+		{"POST", "/cdn", `{"origins":[{"url":"http://127.0.0.1"},{"url":"gopher://x"}]}`, "/origins/1/url", ""},
+		{"POST", "/cdn", `{"origins":[{"url":"http://127.0.0.1"}],"cache_rules":[{"pattern":"/a","tll":5}]}`, "/cache_rules/0/tll", `"ttl"`},
+		{"POST", "/cdn", `{"origins":null}`, "/origins", ""},
+		{"GET", "/domains?limit=0", ``, "query:limit", ""},
+		{"GET", "/domains?limit=many", ``, "query:limit", ""},
+		{"GET", "/domains?limt=5", ``, "query:limt", ""},
+		{"POST", "/domains?dry-run=true", `{"domain":"a.localhost"}`, "query:dry-run", ""},
+		{"POST", "/cdn/purge", `{"paths":[],"purge_all":false}`, "/paths", ""},
+		{"POST", "/cdn/purge", `{"paths":["/a"],"purge_all":true}`, "/purge_all", ""},
+		{"POST", "/ssl/a.localhost", `{"type":"lets_encrypt","key_pem":"x"}`, "/type", ""},
+		{"GET", "/traffic?window=5", ``, "query:window", ""},
+		{"GET", "/revisions/x", ``, "path:revision", ""},
+		{"POST", "/plans", `{"resources":[{"kind":"cdn","name":"x","spec":{"origns":[]}}]}`, "/resources/0/spec/origns", `"origins"`},
+		{"POST", "/plans", `{"resources":[{"kind":"project","name":"x","spec":{}}]}`, "/resources/0/kind", ""},
+	} {
+		var body any
+		if c.body != "" {
+			body = c.body
+		}
+		p := a.do(c.method, infrastructure+c.path, body).refused(http.StatusUnprocessableEntity, fault.Invalid)
+		if len(p.Errors) == 0 || p.Errors[0].Pointer != c.pointer || p.Errors[0].Detail == "" || !strings.Contains(p.Errors[0].Fix, c.fix) {
+			t.Errorf("%s %s %s: %+v", c.method, c.path, c.body, p.Errors)
+		}
+	}
+	if list := countDomains(t, a, ""); list != 0 {
+		t.Errorf("refused requests left %d domains", list)
+	}
+}
+
+func countDomains(t *testing.T, w *who, query string) int {
+	t.Helper()
+	var list DomainList
+	w.get(infrastructure+"/domains"+query).want(http.StatusOK, &list)
+	return len(list.Domains)
+}
+
+// Every PUT, PATCH and DELETE wants to know what its caller saw.
+func TestPreconditions(t *testing.T) {
+	e := newEnv(t)
+	for i, id := range slices.Sorted(maps.Keys(operations(e.server))) {
+		o := operations(e.server)[id]
+		if o.Method == http.MethodGet || o.Method == http.MethodPost {
+			continue
+		}
+		t.Run(id, func(t *testing.T) {
+			e.t = t
+			f, tc := newTenant(e, fmt.Sprintf("tenant-%d", i)), tenantCases[id]
+			by, body := f.who, any(nil)
+			switch {
+			case tc.session:
+				by = f.session
+			case opOf(o).level == onPlatform:
+				by = e.admin()
+			}
+			if id == "members-update" {
+				f.path["user"] = f.name + "-person@example.com"
+			}
+			if tc.body != nil {
+				body = tc.body(f)
+			}
+			path := f.fill(t, o.Path, tc)
+			if needsProject(o) {
+				path += "?project_id=" + f.id
+			}
+			if opOf(o).noMatch {
+				if id != "tokens-revoke" {
+					t.Errorf("%s needs no If-Match; it has to", id)
+				}
+				return
+			}
+			if !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "If-Match" }) {
+				t.Errorf("If-Match is not documented")
+			}
+			before := f.digest(e)
+			by.do(o.Method, path, body).refused(http.StatusPreconditionRequired, fault.PreconditionRequired)
+			for _, tag := range []string{`"999999"`, `"abc"`, `W/"999999"`, `"-1"`, `"0"`, `"1" , "2"`} {
+				by.with("If-Match", tag).do(o.Method, path, body).refused(http.StatusPreconditionFailed, fault.Stale)
+			}
+			if f.digest(e) != before {
+				t.Error("a refused change changed something")
+			}
+		})
+	}
+}
+
+// The ETag of an answer is what If-Match takes, and exactly one of two writers wins.
+func TestETags(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	path := infrastructure + "/cdn/main"
+	config := ReplaceCDN{Origins: []Origin{{URL: "http://127.0.0.1:1"}}}
+	made := a.post(infrastructure+"/cdn", ConfigureCDN{Name: "main", ReplaceCDN: config}).want(http.StatusOK)
+	tag := made.header.Get("ETag")
+	if got := a.get(path).want(http.StatusOK).header.Get("ETag"); got != tag || tag == "" {
+		t.Fatalf("ETag %q, then %q", tag, got)
+	}
+	results := make(chan int, 8)
+	for i := range 8 {
+		config := ReplaceCDN{Origins: []Origin{{URL: fmt.Sprintf("http://127.0.0.1:%d", 100+i)}}}
+		go func() { results <- a.with("If-Match", tag).do(http.MethodPut, path, config).status }()
+	}
+	won := 0
+	for range 8 {
+		switch status := <-results; status {
+		case http.StatusOK:
+			won++
+		case http.StatusPreconditionFailed:
+		default:
+			t.Errorf("status %d", status)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d of 8 writers won", won)
+	}
+	a.with("If-Match", "*").do(http.MethodPut, path, config).want(http.StatusOK)
+	a.with("If-Match", "*").do(http.MethodPut, infrastructure+"/cdn/none", config).refused(http.StatusNotFound, fault.NotFound)
+}
+
+// Every operation that offers a dry run answers with a plan and changes nothing.
+func TestDryRuns(t *testing.T) {
+	e := newEnv(t)
+	n := 0
+	for i, id := range slices.Sorted(maps.Keys(operations(e.server))) {
+		o := operations(e.server)[id]
+		if !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "dry_run" }) {
+			continue
+		}
+		n++
+		t.Run(id, func(t *testing.T) {
+			e.t = t
+			f, tc := newTenant(e, fmt.Sprintf("tenant-%d", i)), tenantCases[id]
+			by, body, query := f.who, any(nil), url.Values{"dry_run": {"true"}}
+			if opOf(o).level == onPlatform {
+				by = e.admin()
+			}
+			if tc.body != nil {
+				body = tc.body(f)
+			}
+			if id == "certificates-provision" {
+				body = Provision{KeyPEM: "", Type: "auto", AutoRenew: new(bool)}
+			}
+			if needsProject(o) {
+				query.Set("project_id", f.id)
+			}
+			before := f.digest(e)
+			state, err := e.db.VerifyAudit(context.Background())
+			ok(t, err)
+			r := f.call(t, by, o, tc, query, body)
+			if tc.status >= 400 {
+				r.want(tc.status)
+			} else {
+				var p Plan
+				r.want(http.StatusOK, &p)
+				if p.ID != "" || len(p.Actions) == 0 || p.Actions[0].Op == "update" && len(p.Actions[0].Diff) == 0 {
+					t.Errorf("%s", r.body)
+				}
+			}
+			after, err := e.db.VerifyAudit(context.Background())
+			ok(t, err)
+			if f.digest(e) != before || after != state {
+				t.Error("a dry run changed something")
+			}
+		})
+	}
+	if n < 10 {
+		t.Errorf("only %d operations offer a dry run", n)
+	}
+}
+
+func TestPages(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	for i := range 5 {
+		a.post(infrastructure+"/domains", AddDomain{Domain: fmt.Sprintf("d%d.localhost", i)}).want(http.StatusCreated)
+	}
+	var names []string
+	for cursor := "start"; cursor != ""; {
+		query := "?limit=2"
+		if cursor != "start" {
+			query += "&cursor=" + url.QueryEscape(cursor)
+		}
+		var list DomainList
+		a.get(infrastructure+"/domains"+query).want(http.StatusOK, &list)
+		for _, d := range list.Domains {
+			names = append(names, d.Domain)
+		}
+		cursor = list.NextCursor
+	}
+	if got := strings.Join(names, " "); got != "d0.localhost d1.localhost d2.localhost d3.localhost d4.localhost" {
+		t.Errorf("pages hold %s", got)
+	}
+	for i := range 3 {
+		e.project(fmt.Sprintf("p%d", i), access.Viewer)
+	}
+	person := e.memberSession("p0", "person@example.com", access.Viewer)
+	for _, project := range []string{"p1", "p2"} {
+		var invited Invited
+		a.post("/api/v1/projects/"+project+"/members", Invite{Email: "person@example.com", Role: "viewer"}).want(http.StatusCreated, &invited)
+		person.post("/api/v1/login", Login{Link: invited.Link}).want(http.StatusOK)
+	}
+	for _, w := range []*who{a, person} {
+		seen := map[string]bool{}
+		for cursor := ""; ; {
+			var list ProjectList
+			w.get("/api/v1/projects?limit=1&cursor="+cursor).want(http.StatusOK, &list)
+			for _, p := range list.Projects {
+				seen[p.Name] = true
+			}
+			if cursor = list.NextCursor; cursor == "" {
+				break
+			}
+		}
+		if !seen["p0"] || !seen["p1"] || !seen["p2"] || seen["default"] != (w == a) {
+			t.Errorf("pages of projects hold %v", seen)
+		}
+	}
+	a.get(infrastructure+"/revisions?cursor=nonsense").refused(http.StatusUnprocessableEntity, fault.Invalid)
+}
+
+func TestSecureHeadersAndPages(t *testing.T) {
+	dashboard := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("dashboard")) })
+	e := newEnv(t, func(o *Options) { o.Dashboard = dashboard })
+	nobody := &who{e: e}
+	for _, path := range []string{"/api/v1/session", "/openapi.json", "/docs", "/docs/docs.js", "/healthz", "/", "/some/page", "/api/v1/nothing"} {
+		r := nobody.get(path)
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"} {
+			if r.header.Get(name) != want {
+				t.Errorf("%s: %s is %q", path, name, r.header.Get(name))
+			}
+		}
+		if r.header.Get("Content-Security-Policy") == "" || r.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s: %v", path, r.header)
+		}
+		if strings.HasPrefix(path, "/api/") && r.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be stored", path)
+		}
+	}
+	if r := nobody.get("/some/page").want(http.StatusOK); string(r.body) != "dashboard" {
+		t.Errorf("%s", r.body)
+	}
+	var doc map[string]any
+	nobody.get("/openapi.json").want(http.StatusOK, &doc)
+	if doc["openapi"] != "3.1.0" {
+		t.Errorf("openapi is %v", doc["openapi"])
+	}
+	nobody.get("/docs/nothing.js").refused(http.StatusNotFound, fault.NotFound)
+	metrics := nobody.get("/metrics").want(http.StatusOK)
+	if !strings.Contains(string(metrics.body), `edgewright_api_requests_total{class="4xx",operation="session"} 1`) {
+		t.Errorf("%s", metrics.body)
+	}
+	if pem := nobody.get("/api/v1/trust/root.pem").want(http.StatusOK); !strings.HasPrefix(string(pem.body), "-----BEGIN CERTIFICATE-----") {
+		t.Errorf("%s", pem.body)
+	}
+	if b := e.admin().get("/api/v1/backup").want(http.StatusOK); len(b.body) < 100 || strings.Contains(string(b.body), adminToken) {
+		t.Errorf("a backup has %d bytes", len(b.body))
+	}
+}
+
+// The documentation needs no other host and runs under its policy.
+func TestDocsAreSelfContained(t *testing.T) {
+	files, err := fs.Glob(docsFiles, "docs/*")
+	ok(t, err)
+	if len(files) != 3 {
+		t.Fatalf("%v", files)
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(docsFiles, name)
+		ok(t, err)
+		for _, bad := range []string{"http://", "https://", "//cdn", "style=", "onclick=", "innerHTML", "eval(", "<style", "<script>"} {
+			if strings.Contains(string(text), bad) {
+				t.Errorf("%s has %q", name, bad)
+			}
+		}
+	}
+}
+
+func TestEdgesTellTenantsLittle(t *testing.T) {
+	e := newEnv(t)
+	_, tenant := e.project("tenant", access.Owner)
+	var list EdgeList
+	tenant.get(infrastructure+"/edges").want(http.StatusOK, &list)
+	if got := list.Edges[0]; got.Sites != 0 || got.HTTP != "" || got.RequestsPerS != 0 || got.Region != "local" || got.State != "online" {
+		t.Errorf("a tenant is told %+v", got)
+	}
+	e.admin().get(infrastructure+"/edges").want(http.StatusOK, &list)
+	if got := list.Edges[0]; got.Sites != 3 || got.HTTP == "" {
+		t.Errorf("an admin is told %+v", got)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	path := infrastructure + "/cdn/main"
+	set := func(port int) {
+		t.Helper()
+		config := ConfigureCDN{Name: "main", ReplaceCDN: ReplaceCDN{Origins: []Origin{{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}}}}
+		a.with("X-Edgewright-Via", "cli").post(infrastructure+"/cdn?reason=port+"+fmt.Sprint(port), config).want(http.StatusOK)
+	}
+	origin := func() string {
+		t.Helper()
+		var c CDNAnswer
+		r := a.get(path)
+		if r.status == http.StatusNotFound {
+			return ""
+		}
+		r.want(http.StatusOK, &c)
+		return c.CDN.Origins[0].URL
+	}
+	set(1)
+	set(2)
+	var list RevisionList
+	a.get(infrastructure+"/revisions?kind=cdn").want(http.StatusOK, &list)
+	if len(list.Revisions) != 2 || list.Revisions[0].Cause.Reason != "port 2" || list.Revisions[0].Cause.Via != "cli" || list.Revisions[0].Rollout.Verified != 1 {
+		t.Fatalf("%+v", list.Revisions)
+	}
+	if d := list.Revisions[0].Entries[0].Diff; len(d) != 1 || d[0].Pointer != "/origins/0/url" || string(d[0].After) != `"http://127.0.0.1:2"` {
+		t.Fatalf("%+v", d)
+	}
+	second, first := list.Revisions[0].Revision, list.Revisions[1].Revision
+	a.post(fmt.Sprintf("%s/revisions/%d/revert", infrastructure, first), nil).refused(http.StatusConflict, fault.Conflict)
+	var undone Undone
+	a.post(fmt.Sprintf("%s/revisions/%d/revert", infrastructure, second), Undo{Reason: "no good"}).want(http.StatusOK, &undone)
+	if origin() != "http://127.0.0.1:1" || undone.Revision == 0 || undone.Plan.AppliedRevision != undone.Revision {
+		t.Fatalf("%s, %+v", origin(), undone)
+	}
+	set(3)
+	a.post(infrastructure+"/rollback", RollBack{Revision: second}).want(http.StatusOK, &undone)
+	if origin() != "http://127.0.0.1:2" {
+		t.Fatalf("rolled back to %s", origin())
+	}
+	a.post(infrastructure+"/rollback", RollBack{Revision: 999999}).refused(http.StatusNotFound, fault.NotFound)
+	var one Revision
+	a.get(fmt.Sprintf("%s/revisions/%d", infrastructure, undone.Revision)).want(http.StatusOK, &one)
+	if one.Cause.Via != "rollback" {
+		t.Errorf("%+v", one.Cause)
+	}
+
+	// What makes up projects is not undone from the side.
+	a.get(infrastructure+"/revisions?project_id=*&kind=project").want(http.StatusOK, &list)
+	a.post(fmt.Sprintf("%s/revisions/%d/revert?project_id=*", infrastructure, list.Revisions[0].Revision), nil).refused(http.StatusNotFound, fault.NotFound)
+	a.post(fmt.Sprintf("%s/revisions/%d/revert", infrastructure, list.Revisions[0].Revision), nil).refused(http.StatusForbidden, fault.Forbidden)
+}
+
+// Ownership of a domain is proven anew, never restored by a revert.
+func TestRevertRestoresNoClaim(t *testing.T) {
+	e := newEnv(t)
+	id, tenant := e.project("tenant", access.Owner)
+	q := "?project_id=" + id
+	tenant.post(infrastructure+"/domains"+q, AddDomain{Domain: "mine.localhost", Origin: "http://127.0.0.1:1"}).want(http.StatusCreated)
+	tenant.with("If-Match", "*").do(http.MethodDelete, infrastructure+"/domains/mine.localhost"+q, nil).want(http.StatusNoContent)
+	var list RevisionList
+	tenant.get(infrastructure+"/revisions"+q).want(http.StatusOK, &list)
+	revert := fmt.Sprintf("%s/revisions/%d/revert%s", infrastructure, list.Revisions[0].Revision, q)
+	e.admin().post(infrastructure+"/domains", AddDomain{Domain: "mine.localhost"}).want(http.StatusCreated) // now somebody else's
+	tenant.post(revert, nil).refused(http.StatusConflict, fault.Conflict)
+	e.admin().with("If-Match", "*").do(http.MethodDelete, infrastructure+"/domains/mine.localhost", nil).want(http.StatusNoContent)
+	var undone Undone
+	tenant.post(revert, nil).want(http.StatusOK, &undone)
+	for _, action := range undone.Plan.Actions {
+		if action.Kind == "claim" {
+			t.Errorf("a revert made a claim: %+v", action)
+		}
+	}
+	var mine DomainAnswer
+	tenant.get(infrastructure+"/domains/mine.localhost"+q).want(http.StatusOK, &mine)
+	if mine.Domain.Status != domainPending || mine.Domain.Verification.Status != "pending" {
+		t.Errorf("%+v", mine.Domain)
+	}
+}
+
+func TestPlans(t *testing.T) {
+	e := newEnv(t)
+	id, tenant := e.project("tenant", access.Developer)
+	q := "?project_id=" + id
+	want := Desired{Resources: []Declared{
+		{Kind: "cdn", Name: "default", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:1"}]}`)},
+		{Kind: "domain", Name: "planned.localhost", Spec: json.RawMessage(`{"redirect_https":false}`)},
+	}}
+	var p Plan
+	tenant.post(infrastructure+"/plans"+q, want).want(http.StatusCreated, &p)
+	if len(p.Actions) != 2 || p.ID == "" {
+		t.Fatalf("%+v", p)
+	}
+	var applied Applied
+	tenant.post(infrastructure+"/plans/"+p.ID+"/apply"+q, Apply{Reason: "first"}).want(http.StatusOK, &applied)
+	tenant.post(infrastructure+"/plans/"+p.ID+"/apply"+q, nil).refused(http.StatusConflict, fault.Conflict)
+	tenant.get(infrastructure+"/plans/"+p.ID+q).want(http.StatusOK, &p)
+	if p.AppliedRevision != applied.Revision || applied.Revision == 0 {
+		t.Fatalf("%+v, %+v", p, applied)
+	}
+	var exported Export
+	tenant.get(infrastructure+"/export"+q).want(http.StatusOK, &exported)
+	tenant.post(infrastructure+"/plans"+q, Desired{Resources: exported.Resources, Prune: true}).want(http.StatusCreated, &p)
+	if len(p.Actions) != 0 {
+		t.Fatalf("what is exported differs from what is: %+v", p.Actions)
+	}
+	tenant.post(infrastructure+"/plans/"+p.ID+"/apply"+q, nil).want(http.StatusOK, &applied)
+
+	// A plan whose ground has moved is refused, whole.
+	want.Resources[0].Spec = json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:2"}]}`)
+	want.Resources[1].Spec = json.RawMessage(`{"redirect_https":true}`)
+	tenant.post(infrastructure+"/plans"+q, want).want(http.StatusCreated, &p)
+	tenant.post(infrastructure+"/cdn"+q, ConfigureCDN{ReplaceCDN: ReplaceCDN{Origins: []Origin{{URL: "http://127.0.0.1:3"}}}}).want(http.StatusOK)
+	tenant.post(infrastructure+"/plans/"+p.ID+"/apply"+q, nil).refused(http.StatusPreconditionFailed, fault.Stale)
+	var d DomainAnswer
+	tenant.get(infrastructure+"/domains/planned.localhost"+q).want(http.StatusOK, &d)
+	if d.Domain.RedirectHTTPS {
+		t.Error("half of a refused plan was carried out")
+	}
+
+	// A token that may plan but not delete domains cannot by way of a plan.
+	narrow := e.tokenFor(id, access.Developer, "plans:*", "cdn:*", "domains:write")
+	kept := slices.DeleteFunc(slices.Clone(exported.Resources), func(d Declared) bool { return d.Kind == "domain" })
+	narrow.post(infrastructure+"/plans"+q, Desired{Resources: kept, Prune: true}).refused(http.StatusForbidden, fault.Forbidden)
+	tenant.post(infrastructure+"/plans"+q, Desired{Resources: kept, Prune: true}).want(http.StatusCreated, &p)
+	narrow.post(infrastructure+"/plans/"+p.ID+"/apply"+q, nil).refused(http.StatusForbidden, fault.Forbidden)
+	e.tokenFor(id, access.Developer, "domains:*").post(infrastructure+"/domains"+q, AddDomain{Domain: "x.localhost", Origin: "http://127.0.0.1:1"}).
+		refused(http.StatusForbidden, fault.Forbidden)
+}
+
+// Work that outlives its request can be watched.
+func TestOperation(t *testing.T) {
+	e := newEnv(t)
+	e.server.issueWait = 200 * time.Millisecond
+	open := e.issuer.close()
+	a := e.admin()
+	a.post(infrastructure+"/domains", AddDomain{Domain: "slow.localhost"}).want(http.StatusCreated)
+	var p Provisioned
+	r := a.post(infrastructure+"/ssl/slow.localhost", Provision{}).want(http.StatusAccepted, &p)
+	if p.Operation == nil || p.ExpiresAt != nil || r.header.Get("Location") != infrastructure+"/operations/"+p.Operation.ID {
+		t.Fatalf("%s %v", r.body, r.header)
+	}
+	var waiting DomainAnswer
+	a.get(infrastructure+"/domains/slow.localhost").want(http.StatusOK, &waiting)
+	if waiting.Domain.Status != domainIssuing {
+		t.Errorf("the domain is %s while its certificate is issued", waiting.Domain.Status)
+	}
+	open()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		var got OperationAnswer
+		a.get(r.header.Get("Location")).want(http.StatusOK, &got)
+		if got.Operation.State == operationSucceeded {
+			if got.Operation.FinishedAt == nil {
+				t.Error("an operation that succeeded has no end")
+			}
+			break
+		}
+		if got.Operation.State != operationRunning || time.Now().After(deadline) {
+			t.Fatalf("%+v", got.Operation)
+		}
+	}
+	a.with("If-Match", "*").do(http.MethodDelete, infrastructure+"/ssl/slow.localhost", nil).want(http.StatusNoContent)
+	var gone OperationAnswer
+	a.get(r.header.Get("Location")).want(http.StatusOK, &gone)
+	if gone.Operation.State != operationFailed {
+		t.Errorf("%+v", gone.Operation)
+	}
+}
+
+func TestProjectsAreDeletedEmpty(t *testing.T) {
+	e := newEnv(t)
+	id, tenant := e.project("tenant", access.Owner)
+	q := "?project_id=" + id
+	tenant.post(infrastructure+"/domains"+q, AddDomain{Domain: "t.localhost"}).want(http.StatusCreated)
+	star := func(w *who) *who { return w.with("If-Match", "*") }
+	star(tenant).do(http.MethodDelete, "/api/v1/projects/tenant", nil).refused(http.StatusConflict, fault.Conflict)
+	star(tenant).do(http.MethodDelete, "/api/v1/projects/tenant/environments/production", nil).refused(http.StatusConflict, fault.Conflict)
+	star(tenant).do(http.MethodDelete, infrastructure+"/domains/t.localhost"+q, nil).want(http.StatusNoContent)
+	star(tenant).do(http.MethodDelete, "/api/v1/projects/tenant/environments/staging", nil).want(http.StatusNoContent)
+	star(tenant).do(http.MethodDelete, "/api/v1/projects/tenant/environments/production", nil).refused(http.StatusConflict, fault.Conflict)
+	star(e.admin()).do(http.MethodDelete, "/api/v1/projects/default", nil).refused(http.StatusConflict, fault.Conflict)
+	star(tenant).do(http.MethodDelete, "/api/v1/projects/tenant", nil).want(http.StatusNoContent)
+	tenant.get("/api/v1/session").refused(http.StatusUnauthorized, fault.Unauthenticated)
+	// A new project of that name has nothing of the old one.
+	again, _ := e.project("tenant", access.Owner)
+	if again == id {
+		t.Error("a project's ID was used twice")
+	}
+	var list RevisionList
+	e.admin().get(infrastructure+"/revisions?environment=*&project_id="+again).want(http.StatusOK, &list)
+	for _, r := range list.Revisions {
+		for _, entry := range r.Entries {
+			if entry.Kind == "domain" {
+				t.Errorf("the new project has the old one's history: %+v", entry)
+			}
+		}
+	}
+	records, _, err := e.db.AuditLog(context.Background(), store.AuditQuery{Project: again, Limit: 100})
+	ok(t, err)
+	for _, r := range records {
+		if r.Action == "project.forget" {
+			t.Errorf("the new project has the old one's audit log: %+v", r)
+		}
+	}
+}
