@@ -12,7 +12,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { queryClient } from "./app/queryClient";
+import { createQueryClient } from "./app/queryClient";
 import { router } from "./app/router";
 import { cssVariables, theme } from "./lib/theme";
 
@@ -30,7 +30,7 @@ createRoot(container).render(
       defaultColorScheme="auto"
       getStyleNonce={() => nonce}
     >
-      <QueryClientProvider client={queryClient}>
+      <QueryClientProvider client={createQueryClient()}>
         <ModalsProvider>
           <Notifications position="bottom-right" limit={4} />
           <RouterProvider router={router} />

@@ -65,7 +65,11 @@ const guard: Middleware = {
   },
 };
 
-export const api = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "/", credentials: "same-origin" });
+export const api = createClient<paths>({
+  baseUrl: globalThis.location?.origin ?? "/",
+  credentials: "same-origin",
+  fetch: (request) => globalThis.fetch(request), // looked up at each call, so that a test can stand in
+});
 api.use(guard);
 
 /** The body of an answer that has one. */

@@ -2,7 +2,7 @@ import { ActionIcon, Drawer, Loader, Menu, Modal, Tooltip, useMantineColorScheme
 import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Navigate, Outlet, useLocation, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
 import { Suspense, useEffect } from "react";
 import { ApiError, api } from "@/api/client";
 import { useEventStream, useLiveState } from "@/api/events";
@@ -29,12 +29,8 @@ export const pages = [
 /** The frame of every screen behind the login: it holds the session, the scope and the event stream. */
 export function Shell() {
   const session = useQuery(sessionQuery());
-  const location = useLocation();
   if (session.data) return <Frame session={session.data} />;
-  if (session.error instanceof ApiError && session.error.status === 401) {
-    const next = location.href === "/" ? {} : { next: location.href };
-    return <Navigate to="/login" search={next} replace />;
-  }
+  if (session.error instanceof ApiError && session.error.status === 401) return <ToLogin />;
   return (
     <main className={styles["splash"]}>
       {session.error ? (
@@ -42,6 +38,21 @@ export function Shell() {
       ) : (
         <Loader size="sm" aria-label={t.common.loading} />
       )}
+    </main>
+  );
+}
+
+/** Leads to the login, once: this is still on screen while the login's code is on its way. */
+function ToLogin() {
+  const router = useRouter();
+  useEffect(() => {
+    const { href, pathname } = router.state.location;
+    if (pathname === "/login") return;
+    void router.navigate({ to: "/login", search: href === "/" ? {} : { next: href }, replace: true });
+  }, [router]);
+  return (
+    <main className={styles["splash"]}>
+      <Loader size="sm" aria-label={t.common.loading} />
     </main>
   );
 }

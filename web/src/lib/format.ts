@@ -14,7 +14,7 @@ const percentNumber = new Intl.NumberFormat(locale, { style: "percent", maximumF
 const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 const dateOnly = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "short" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" });
 
 /** 1,234 below a hundred thousand, 1.2M above. */
 export function count(n: number): string {
@@ -64,7 +64,7 @@ export function duration(seconds: number): string {
   return `${integer.format(seconds)} s`;
 }
 
-/** "12 sec. ago", "in 3 days"; "just now" within two seconds. */
+/** "12s ago", "in 3 days"; "just now" within two seconds. */
 export function ago(at: Date | string, now: Date = new Date()): string {
   const seconds = (new Date(at).getTime() - now.getTime()) / 1000;
   if (Math.abs(seconds) < 2) return "just now";

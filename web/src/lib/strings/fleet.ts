@@ -10,7 +10,7 @@ export const fleet = {
       region: "Region",
       kind: "Kind",
       state: "State",
-      sync: "Configuration",
+      sync: "Config",
       sites: "Sites",
       rate: "Requests",
       heartbeat: "Heartbeat",
