@@ -205,10 +205,56 @@ func (c *Cache) answerPrivate(ctx context.Context, f *fill, v *request.View, res
 		resp.Body, resp.Upstream = http.NoBody, nil
 		return resp, nil
 	}
+	cutToRange(resp, f.meta, v, res)
 	body := &privateBody{ReadCloser: resp.Body, f: f}
 	body.stop = context.AfterFunc(ctx, f.cancel)
 	resp.Body = body
 	return resp, nil
+}
+
+// cutToRange makes a 206 out of the whole response to a request whose range was
+// left out, when the range begins near the start. A player that probes for
+// ranges with the first bytes of a large file needs to see that it gets them.
+func cutToRange(resp *Response, m *meta, v *request.View, res *Result) {
+	size := resp.ContentLength
+	if res.wants&wantsRange == 0 || resp.Status != http.StatusOK || size < 0 || !m.rangeApplies(v) {
+		return
+	}
+	ranges, verdict := parseRange(v.Header.Values("Range"), size)
+	if verdict != rangeSatisfiable || len(ranges) > 1 || ranges[0].start > farAhead {
+		return
+	}
+	partial(resp, ranges[0], size)
+	resp.Body = &cutBody{ReadCloser: resp.Body, skip: ranges[0].start, left: ranges[0].length}
+	resp.Upstream = nil
+}
+
+// cutBody is one range of a content that can only be read from its start.
+type cutBody struct {
+	io.ReadCloser
+	skip, left int64
+}
+
+func (b *cutBody) Read(p []byte) (int, error) {
+	if b.skip > 0 {
+		n, err := io.CopyN(io.Discard, b.ReadCloser, b.skip)
+		b.skip -= n
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	if err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // privateBody ends its fill when it is closed.

@@ -146,7 +146,7 @@ func (c *Cache) SiteBytes(id string) int64 {
 	}
 	c.policy.mu.Lock()
 	defer c.policy.mu.Unlock()
-	return s.bytes
+	return s.queues.bytes()
 }
 
 // site returns the state of a site, nil when it has none.

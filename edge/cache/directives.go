@@ -77,7 +77,7 @@ func (s *scanner) next() (d directive, ok bool) {
 		return d, false
 	}
 	end := memberEnd(s.rest)
-	d.text = strings.Trim(s.rest[:end], " \t")
+	d.text = trim(s.rest[:end])
 	s.rest = s.rest[end:]
 	d.name, d.value, d.hasValue = strings.Cut(d.text, "=")
 	if trimmed := strings.TrimRight(d.name, " \t"); len(trimmed) != len(d.name) {
@@ -354,7 +354,7 @@ func (c *requestControl) add(d *directive) {
 // 5.6.1, empty members allowed). It fails on a member that is no token.
 func fieldNames(list string, names []string) ([]string, bool) {
 	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.Trim(name, " \t"); name == "" {
+		if name = trim(name); name == "" {
 			continue
 		}
 		if !isToken(name) {

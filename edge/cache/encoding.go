@@ -28,7 +28,7 @@ func acceptedCodings(lines []string) codings {
 			var member string
 			member, line, _ = strings.Cut(line, ",")
 			coding, parameters, _ := strings.Cut(member, ";")
-			coding = strings.Trim(coding, " \t")
+			coding = trim(coding)
 			is := accepted
 			if zeroQuality(parameters) {
 				is = refused
@@ -75,8 +75,8 @@ func zeroQuality(parameters string) bool {
 		var p string
 		p, parameters, _ = strings.Cut(parameters, ";")
 		name, value, _ := strings.Cut(p, "=")
-		if strings.EqualFold(strings.Trim(name, " \t"), "q") {
-			value = strings.Trim(value, " \t")
+		if strings.EqualFold(trim(name), "q") {
+			value = trim(value)
 			return value != "" && strings.Trim(value, "0.") == ""
 		}
 	}

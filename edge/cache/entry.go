@@ -28,7 +28,7 @@ type Entry struct {
 
 // entryOverhead is what an entry costs beside key, header and content: the
 // structures themselves, measured by TestAccountingIsHonest.
-const entryOverhead = int64(unsafe.Sizeof(Entry{})+unsafe.Sizeof(meta{})+unsafe.Sizeof(resource{})+unsafe.Sizeof(rendered{})+unsafe.Sizeof(memoryContent{})) + 256
+const entryOverhead = int64(unsafe.Sizeof(Entry{})+unsafe.Sizeof(meta{})+unsafe.Sizeof(resource{})+unsafe.Sizeof(rendered{})+unsafe.Sizeof(memoryContent{})) + 320
 
 // cost is the memory that the entry accounts for, in bytes.
 func (e *Entry) cost() int64 {

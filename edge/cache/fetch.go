@@ -39,8 +39,8 @@ func (c *Cache) Fetch(ctx context.Context, siteID string, v *request.View, res *
 		switch {
 		case e != nil:
 			return c.answerStored(v, res, e, cacheStatus{collapsed: attempt > 0})
-		case f == nil && res.wants&wantsRange != 0 && res.Outcome == Miss:
-			return c.passRange(ctx, v, res, origin)
+		case f == nil && res.detail != "":
+			return c.passAsIs(ctx, res, origin)
 		case f == nil: // the site was purged meanwhile: begin with its new state
 			continue
 		case leader:
@@ -97,7 +97,7 @@ func (c *Cache) join(s *site, v *request.View, res *Result, origin Origin, attem
 			}
 		}
 	}
-	if res.Entry == nil && res.wants&wantsRange != 0 && !fromStart(v.Header.Values("Range")) {
+	if res.detail = c.asIs(v, res); res.detail != "" {
 		res.Outcome = Miss
 		return nil, nil, false
 	}
@@ -108,6 +108,26 @@ func (c *Cache) join(s *site, v *request.View, res *Result, origin Origin, attem
 	}
 	s.register(f)
 	return f, nil, true
+}
+
+// asIs says why a request with preconditions or ranges had better be sent on
+// with them than turned into a fill of the whole; "" when it should not. Without
+// anything stored, and without hope that what comes can be, asking for the whole
+// only to answer 304 or a part would make the origin work for nothing.
+func (c *Cache) asIs(v *request.View, res *Result) string {
+	switch {
+	case res.Entry != nil || res.wants == 0:
+		return ""
+	case res.wants&wantsRange != 0 && !fromStart(v.Header.Values("Range")):
+		return "range"
+	case c.solo.has(res.hash, res.now):
+		return "not-shared"
+	case res.control.noStore:
+		return whyRequest
+	case len(v.Header.Values("Authorization")) > 0:
+		return whyAuthorization
+	}
+	return ""
 }
 
 // buildKey returns the key and how much of it is the URI's.
@@ -270,15 +290,15 @@ func (c *Cache) pass(ctx context.Context, siteID string, v *request.View, res *R
 	return passed(resp, Bypass, &status), nil
 }
 
-// passRange sends a range request on as it is: its answer is a part, which is
-// not stored.
-func (c *Cache) passRange(ctx context.Context, v *request.View, res *Result, origin Origin) (*Response, error) {
+// passAsIs sends a request on with its preconditions and ranges. The answer may
+// be a part, or nothing but 304, and is not stored.
+func (c *Cache) passAsIs(ctx context.Context, res *Result, origin Origin) (*Response, error) {
 	resp, err := origin(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	stripHopByHop(resp.Header)
-	status := cacheStatus{name: c.statusName, forwarded: res.forwarded, detail: "range"}
+	status := cacheStatus{name: c.statusName, forwarded: res.forwarded, detail: res.detail}
 	return passed(resp, Miss, &status), nil
 }
 

@@ -92,7 +92,7 @@ func appendCookies(b []byte, lines []string, names []string) []byte {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			pair = strings.Trim(pair, " \t")
+			pair = trim(pair)
 			name, _, _ := strings.Cut(pair, "=")
 			if _, found := slices.BinarySearch(names, strings.TrimRight(name, " \t")); !found || pair == "" {
 				continue

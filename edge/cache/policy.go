@@ -12,15 +12,16 @@ import (
 // was dropped, so that what comes back enters the main queue at once. A use is
 // one atomic increment and moves nothing, so hits never wait for each other.
 //
-// Under pressure a site that holds more than its share loses its own entries
-// first, before anyone else's. What no other site needs it may use.
+// Every entry stands in two pairs of such queues: one of all sites, one of its
+// own. Under pressure a site that holds more than its share loses entries by
+// its own queues first, before anyone else does. What no other site needs it
+// may use.
 type policy struct {
 	max   int64 // bytes
 	share int64 // bytes of one site that pressure from others leaves alone
 
 	mu       sync.Mutex
-	small    queue
-	main     queue
+	all      queues
 	ghosts   []uint64 // hashes by their low bits; the newer takes the slot
 	over     []*site  // sites above their share
 	stored   int64    // bytes of entries
@@ -33,14 +34,37 @@ type policy struct {
 // residence is an entry's place in the policy; guarded by policy.mu, but for
 // uses and state.
 type residence struct {
-	queue          *queue
-	next, previous *Entry // in the queue
-	older, newer   *Entry // in the site's list
-	bytes          int64
-	gone           bool // removed, or never to be added
+	links [2]link // in the queues of all, and of the site
+	bytes int64
+	held  bool // in the queues
+	main  bool // in the main ones
+	gone  bool // removed, or never to be added
 
 	uses  atomic.Uint32
 	state atomic.Uint32 // pins, and evictedBit
+}
+
+type link struct{ next, previous *Entry }
+
+// The two sets of links.
+const (
+	ofAll = iota
+	ofSite
+)
+
+// queues is one pair of queues.
+type queues struct {
+	which       int
+	small, main queue
+}
+
+func (q *queues) bytes() int64 { return q.small.bytes + q.main.bytes }
+
+func (q *queues) of(main bool) *queue {
+	if main {
+		return &q.main
+	}
+	return &q.small
 }
 
 // queue is a doubly linked list of entries, oldest at the tail.
@@ -49,32 +73,47 @@ type queue struct {
 	bytes      int64
 }
 
-func (q *queue) push(e *Entry) {
-	r := &e.residence
-	r.queue, r.next, r.previous = q, q.head, nil
+func (q *queue) push(e *Entry, which int) {
+	l := &e.residence.links[which]
+	l.next, l.previous = q.head, nil
 	if q.head != nil {
-		q.head.residence.previous = e
+		q.head.residence.links[which].previous = e
 	} else {
 		q.tail = e
 	}
 	q.head = e
-	q.bytes += r.bytes
+	q.bytes += e.residence.bytes
 }
 
-func (q *queue) unlink(e *Entry) {
+func (q *queue) unlink(e *Entry, which int) {
+	l := &e.residence.links[which]
+	if l.previous != nil {
+		l.previous.residence.links[which].next = l.next
+	} else {
+		q.head = l.next
+	}
+	if l.next != nil {
+		l.next.residence.links[which].previous = l.previous
+	} else {
+		q.tail = l.previous
+	}
+	q.bytes -= e.residence.bytes
+	l.next, l.previous = nil, nil
+}
+
+// enqueue puts an entry at the head of its queues, dequeue takes it out.
+func (p *policy) enqueue(e *Entry, main bool) {
 	r := &e.residence
-	if r.previous != nil {
-		r.previous.residence.next = r.next
-	} else {
-		q.head = r.next
-	}
-	if r.next != nil {
-		r.next.residence.previous = r.previous
-	} else {
-		q.tail = r.previous
-	}
-	q.bytes -= r.bytes
-	r.queue, r.next, r.previous = nil, nil, nil
+	r.held, r.main = true, main
+	p.all.of(main).push(e, ofAll)
+	e.site.queues.of(main).push(e, ofSite)
+}
+
+func (p *policy) dequeue(e *Entry) {
+	r := &e.residence
+	p.all.of(r.main).unlink(e, ofAll)
+	e.site.queues.of(r.main).unlink(e, ofSite)
+	r.held = false
 }
 
 const maxUses = 3
@@ -135,14 +174,13 @@ func (p *policy) add(e *Entry, reserved int64) (victims []*Entry) {
 		return nil
 	}
 	r.bytes = e.cost()
-	if slot := &p.ghosts[e.hash&uint64(len(p.ghosts)-1)]; *slot == e.hash {
+	slot := &p.ghosts[e.hash&uint64(len(p.ghosts)-1)]
+	known := *slot == e.hash
+	if known {
 		*slot = 0
-		p.main.push(e)
-	} else {
-		p.small.push(e)
 	}
+	p.enqueue(e, known)
 	p.stored += r.bytes
-	e.site.link(e)
 	p.weigh(e.site)
 	return p.evict(nil)
 }
@@ -152,7 +190,7 @@ func (p *policy) add(e *Entry, reserved int64) (victims []*Entry) {
 func (p *policy) replace(removed []*Entry, old, e *Entry) (victims []*Entry) {
 	e.residence.uses.Store(old.residence.uses.Load())
 	p.mu.Lock()
-	if old.residence.queue == &p.main {
+	if old.residence.held && old.residence.main {
 		p.ghosts[e.hash&uint64(len(p.ghosts)-1)] = e.hash
 	}
 	p.mu.Unlock()
@@ -173,12 +211,11 @@ func (p *policy) remove(entries ...*Entry) {
 func (p *policy) drop(e *Entry) {
 	r := &e.residence
 	r.gone = true
-	if r.queue == nil {
+	if !r.held {
 		return
 	}
-	r.queue.unlink(e)
+	p.dequeue(e)
 	p.stored -= r.bytes
-	e.site.unlink(e)
 	p.weigh(e.site)
 	if r.state.Or(evictedBit)&^evictedBit != 0 {
 		p.pinned.Add(r.bytes)
@@ -188,7 +225,7 @@ func (p *policy) drop(e *Entry) {
 // weigh keeps the list of sites above their share. It is short: no more than
 // max/share sites can be on it.
 func (p *policy) weigh(s *site) {
-	switch above := s.bytes > p.share; {
+	switch above := s.queues.bytes() > p.share; {
 	case above && !s.over:
 		s.over = true
 		p.over = append(p.over, s)
@@ -209,10 +246,7 @@ func (p *policy) used() int64 { return p.stored + p.inflight + p.pinned.Load() }
 // evict drops entries until the bound holds; p.mu is held.
 func (p *policy) evict(victims []*Entry) []*Entry {
 	for p.used() > p.max && p.stored > 0 {
-		victim := p.overVictim()
-		if victim == nil {
-			victim = p.victim()
-		}
+		victim := p.victim(p.pressed())
 		p.ghosts[victim.hash&uint64(len(p.ghosts)-1)] = victim.hash
 		p.drop(victim)
 		p.evicted++
@@ -221,51 +255,43 @@ func (p *policy) evict(victims []*Entry) []*Entry {
 	return victims
 }
 
-// overVictim picks from the site that is furthest above its share: its oldest
-// entry that was not used since it was last passed over.
-func (p *policy) overVictim() *Entry {
+// pressed are the queues to take from: those of the site that is furthest above
+// its share, else those of all. p.mu is held.
+func (p *policy) pressed() *queues {
 	var s *site
 	for _, o := range p.over {
-		if s == nil || o.bytes > s.bytes {
+		if s == nil || o.queues.bytes() > s.queues.bytes() {
 			s = o
 		}
 	}
 	if s == nil {
-		return nil
+		return &p.all
 	}
-	for {
-		e := s.oldest
-		uses := e.residence.uses.Load()
-		if uses == 0 || e == s.newest {
-			return e
-		}
-		e.residence.uses.Store(uses - 1)
-		s.unlink(e)
-		s.link(e)
-	}
+	return &s.queues
 }
 
-// victim is S3-FIFO's choice; there is at least one entry.
-func (p *policy) victim() *Entry {
+// victim is S3-FIFO's choice from a pair of queues that is not empty; what was
+// used moves instead, in both pairs. p.mu is held.
+func (p *policy) victim(q *queues) *Entry {
 	for {
-		if p.small.tail != nil && (p.small.bytes > p.max/10 || p.main.tail == nil) {
-			e := p.small.tail
-			if e.residence.uses.Load() > 1 {
-				e.residence.uses.Store(0)
-				p.small.unlink(e)
-				p.main.push(e)
-				continue
+		if q.small.tail != nil && (q.small.bytes > q.bytes()/10 || q.main.tail == nil) {
+			e := q.small.tail
+			if e.residence.uses.Load() <= 1 {
+				return e
 			}
-			return e
+			e.residence.uses.Store(0)
+			p.dequeue(e)
+			p.enqueue(e, true)
+			continue
 		}
-		e := p.main.tail
+		e := q.main.tail
 		uses := e.residence.uses.Load()
 		if uses == 0 {
 			return e
 		}
 		e.residence.uses.Store(uses - 1)
-		p.main.unlink(e)
-		p.main.push(e)
+		p.dequeue(e)
+		p.enqueue(e, true)
 	}
 }
 

@@ -94,10 +94,14 @@ func (p *policy) sweep(s *site) {
 	const batch = 256
 	for {
 		p.mu.Lock()
-		for i := 0; i < batch && s.oldest != nil; i++ {
-			p.drop(s.oldest)
+		for i := 0; i < batch && s.queues.bytes() > 0; i++ {
+			if e := s.queues.small.tail; e != nil {
+				p.drop(e)
+			} else {
+				p.drop(s.queues.main.tail)
+			}
 		}
-		empty := s.oldest == nil
+		empty := s.queues.bytes() == 0
 		p.mu.Unlock()
 		if empty {
 			return
@@ -201,7 +205,9 @@ func coveredBy(targets []target, key string) bool {
 
 // purgeTargets removes what targets cover of one site. Fills are cut off first:
 // what is inserted after that came from requests to the origin that began
-// later. Then the table is walked without a lock.
+// later. Then single paths are found by their chains, unless one is so long
+// that walking it would hold the lock for long; for the others the table is
+// walked without a lock.
 func (c *Cache) purgeTargets(s *site, targets []target) int {
 	s.mu.Lock()
 	for _, fills := range s.fills {
@@ -213,11 +219,19 @@ func (c *Cache) purgeTargets(s *site, targets []target) int {
 	}
 	s.mu.Unlock()
 	n := 0
+	var wide []target
+	for i := range targets {
+		if removed, ok := c.purgePath(s, &targets[i]); ok {
+			n += removed
+		} else {
+			wide = append(wide, targets[i])
+		}
+	}
+	if len(wide) == 0 {
+		return n
+	}
 	var batch []*resource
 	flush := func() {
-		if len(batch) == 0 {
-			return
-		}
 		var removed []*Entry
 		s.mu.Lock()
 		for _, r := range batch {
@@ -229,8 +243,8 @@ func (c *Cache) purgeTargets(s *site, targets []target) int {
 		batch = batch[:0]
 	}
 	s.table.each(func(r *resource) {
-		if coveredBy(targets, r.key) {
-			if batch = append(batch, r); len(batch) == 64 {
+		if coveredBy(wide, r.key) {
+			if batch = append(batch, r); len(batch) == purgeBatch {
 				flush()
 			}
 		}
@@ -238,6 +252,36 @@ func (c *Cache) purgeTargets(s *site, targets []target) int {
 	flush()
 	return n
 }
+
+// purgeBatch is how many resources are removed under the lock at once.
+const purgeBatch = 64
+
+// purgePath removes what a target without prefix covers. ok is false when it
+// has to be looked for among everything.
+func (c *Cache) purgePath(s *site, t *target) (n int, ok bool) {
+	if t.prefix {
+		return 0, false
+	}
+	var removed []*Entry
+	s.mu.Lock()
+	chain := s.paths[c.hashPath(t.path)]
+	if chain.count > purgeBatch {
+		s.mu.Unlock()
+		return 0, false
+	}
+	for r := chain.head; r != nil; {
+		next := r.next
+		if a := addressOf(r.key); t.covers(&a) {
+			removed = append(removed, s.discard(r)...)
+		}
+		r = next
+	}
+	s.mu.Unlock()
+	c.policy.remove(removed...)
+	return len(removed), true
+}
+
+func (c *Cache) hashPath(path string) uint64 { return maphash.String(c.seed, path) }
 
 // invalidate removes what an unsafe request that succeeded may have changed
 // (RFC 9111 section 4.4): its target, and what Location and Content-Location

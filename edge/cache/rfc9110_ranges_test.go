@@ -172,3 +172,49 @@ func TestEmptyContentHasNoRanges(t *testing.T) {
 		}
 	})
 }
+
+func TestRangesOfWhatIsTooLarge(t *testing.T) {
+	content := strings.Repeat("0123456789", 10_000)
+	timed(t, Options{MaxObjectBytes: 1000}, func(w *world) {
+		w.script(func(r *asked) reply {
+			if r.header.Get("Range") != "" {
+				return reply{status: 206, header: []string{"Content-Range: bytes 0-1/100000"}, body: "01"}
+			}
+			return reply{header: []string{"Cache-Control: max-age=10"}, body: content}
+		})
+		for i, sent := range []string{"", "bytes=0-1"} {
+			got := w.get("/a", "Range: bytes=0-1")
+			if got.status != 206 || got.body != "01" || got.header.Get("Content-Range") != "bytes 0-1/100000" || got.cut != nil {
+				t.Errorf("request %d: %d %q %v", i+1, got.status, got.body, got.header)
+			}
+			if r := w.last().header.Get("Range"); r != sent {
+				t.Errorf("request %d: the origin was asked for %q", i+1, r)
+			}
+			settled()
+		}
+	})
+}
+
+func TestConditionsGoToTheOriginWhenNothingIsShared(t *testing.T) {
+	timed(t, Options{}, func(w *world) {
+		w.script(func(r *asked) reply {
+			if r.header.Get("If-None-Match") == "\"a\"" {
+				return reply{status: 304, header: []string{"ETag: \"a\""}}
+			}
+			return reply{header: []string{"Cache-Control: private", "ETag: \"a\""}, body: "content"}
+		})
+		w.get("/a")
+		settled()
+		for _, c := range []struct{ target, line string }{{"/a", ""}, {"/b", "Authorization: x"}, {"/c", "Cache-Control: no-store"}} {
+			if got := w.get(c.target, "If-None-Match: \"a\"", c.line); got.status != 304 || w.last().header.Get("If-None-Match") != "\"a\"" || got.outcome != "miss" {
+				t.Errorf("%s: %d %s, sent %q", c.target, got.status, got.outcome, w.last().header["If-None-Match"])
+			}
+			settled()
+		}
+		time.Sleep(2 * minute)
+		if w.get("/a", "If-None-Match: \"a\""); w.last().header["If-None-Match"] != nil {
+			t.Error("after a while the whole is asked for again")
+		}
+		settled()
+	})
+}

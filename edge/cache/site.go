@@ -20,17 +20,18 @@ type site struct {
 
 	mu       sync.Mutex             // of writers; look-ups do not take it
 	fills    map[uint64][]*fill     // by URI hash
+	paths    map[uint64]pathChain   // by hash of the path
 	siblings map[uint64][]*resource // by URI hash: resources whose key holds more than the URI
 	objects  int                    // entries in the table
 
 	// Guarded by policy.mu.
-	oldest, newest  *Entry
-	bytes, inflight int64
-	over            bool // on policy.over
+	queues   queues
+	inflight int64 // bytes reserved by fills
+	over     bool  // on policy.over
 }
 
 func newSite(id string, p *policy) *site {
-	return &site{id: id, policy: p, fills: map[uint64][]*fill{}, siblings: map[uint64][]*resource{}}
+	return &site{id: id, policy: p, fills: map[uint64][]*fill{}, paths: map[uint64]pathChain{}, siblings: map[uint64][]*resource{}}
 }
 
 // resource is what is stored under one key: one entry for each variant.
@@ -38,35 +39,47 @@ type resource struct {
 	key       string
 	hash, uri uint64 // of the key, and of its URI part
 	variants  atomic.Pointer[[]*Entry]
+
+	// The site's resources of the same path; guarded by its lock.
+	path           uint64 // hash
+	next, previous *resource
 }
 
-// link and unlink keep the site's list of entries by age; policy.mu is held.
-func (s *site) link(e *Entry) {
-	r := &e.residence
-	r.older, r.newer = s.newest, nil
-	if s.newest != nil {
-		s.newest.residence.newer = e
-	} else {
-		s.oldest = e
-	}
-	s.newest = e
-	s.bytes += r.bytes
+// pathChain are the resources whose paths have one hash, so that a purge of a
+// path need not look at everything.
+type pathChain struct {
+	head  *resource
+	count int
 }
 
-func (s *site) unlink(e *Entry) {
-	r := &e.residence
-	if r.older != nil {
-		r.older.residence.newer = r.newer
-	} else {
-		s.oldest = r.newer
+// chain and unchain keep the chains by path; s.mu is held.
+func (s *site) chain(r *resource) {
+	c := s.paths[r.path]
+	if r.next = c.head; c.head != nil {
+		c.head.previous = r
 	}
-	if r.newer != nil {
-		r.newer.residence.older = r.older
-	} else {
-		s.newest = r.older
+	s.paths[r.path] = pathChain{r, c.count + 1}
+}
+
+func (s *site) unchain(r *resource) {
+	c := s.paths[r.path]
+	switch {
+	case r.previous != nil:
+		r.previous.next = r.next
+	case c.head == r:
+		c.head = r.next
+	default:
+		return // not in it
 	}
-	s.bytes -= r.bytes
-	r.older, r.newer = nil, nil
+	if r.next != nil {
+		r.next.previous = r.previous
+	}
+	r.next, r.previous = nil, nil
+	if c.count--; c.count == 0 {
+		delete(s.paths, r.path)
+	} else {
+		s.paths[r.path] = c
+	}
 }
 
 // find returns the resource of a key; it takes no lock and does not allocate.
@@ -111,8 +124,9 @@ func (s *site) insert(e *Entry, f *fill, maxVariants int) (removed []*Entry, ok 
 	}
 	r := s.find(f.hash, []byte(f.key))
 	if r == nil {
-		r = &resource{key: f.key, hash: f.hash, uri: f.uri}
+		r = &resource{key: f.key, hash: f.hash, uri: f.uri, path: f.cache.hashPath(addressOf(f.key).path)}
 		s.table.insert(f.hash, r)
+		s.chain(r)
 		if f.asker.rule.keyed() {
 			s.siblings[f.uri] = append(s.siblings[f.uri], r)
 		}
@@ -160,7 +174,9 @@ func (s *site) dropLocked(e *Entry) bool {
 // forget takes a resource out of the table; s.mu is held.
 func (s *site) forget(r *resource) {
 	r.variants.Store(nil)
-	s.table.remove(r.hash, r)
+	if s.table.remove(r.hash, r) {
+		s.unchain(r)
+	}
 	if list := s.siblings[r.uri]; list != nil {
 		list = slices.DeleteFunc(list, func(o *resource) bool { return o == r })
 		if len(list) == 0 {

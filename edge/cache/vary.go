@@ -26,7 +26,7 @@ type varied struct {
 func parseVary(lines []string) (names []string, ok bool) {
 	for _, line := range lines {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.Trim(name, " \t"); name == "" {
+			if name = trim(name); name == "" {
 				continue
 			}
 			if name == "*" || !isToken(name) {
@@ -124,7 +124,7 @@ func appendNormal(b []byte, lines []string, syntax fieldSyntax) []byte {
 			} else {
 				member, line, _ = strings.Cut(line, ",")
 			}
-			if member = strings.Trim(member, " \t"); member == "" {
+			if member = trim(member); member == "" {
 				continue
 			}
 			if !first {
