@@ -116,16 +116,25 @@ func (x *exchange) content(resp *cache.Response) error {
 	}
 	space := buffers.Get().(*[]byte)
 	defer buffers.Put(space)
+	var late *lateFlush
+	defer func() { late.stop() }()
 	for {
 		n, err := resp.Body.Read(*space)
 		if n > 0 {
+			late.suspend()
 			if _, err := x.write((*space)[:n]); err != nil {
 				return err
 			}
-			if streams {
+			switch {
+			case streams:
 				if err := control.Flush(); err != nil {
 					return err
 				}
+			case x.sent < resp.ContentLength && err == nil:
+				if late == nil {
+					late = newLateFlush(control)
+				}
+				late.resume()
 			}
 		}
 		if err == io.EOF {
@@ -135,6 +144,55 @@ func (x *exchange) content(resp *cache.Response) error {
 			x.fault = sideOrigin
 			return err
 		}
+	}
+}
+
+// flushDelay is how long a piece of an answer of known length may wait for
+// more before it is sent.
+const flushDelay = 20 * time.Millisecond
+
+// lateFlush flushes what a slow origin has sent so far. Between suspend and
+// resume it keeps its hands off the response. A nil lateFlush does nothing.
+type lateFlush struct {
+	control *http.ResponseController
+	timer   *time.Timer
+	mu      sync.Mutex
+	armed   bool
+}
+
+func newLateFlush(control *http.ResponseController) *lateFlush {
+	l := &lateFlush{control: control}
+	l.timer = time.AfterFunc(time.Hour, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.armed {
+			l.armed = false
+			_ = l.control.Flush() // the next write meets the same error
+		}
+	})
+	return l
+}
+
+func (l *lateFlush) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = true
+	l.timer.Reset(flushDelay)
+}
+
+func (l *lateFlush) suspend() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = false
+}
+
+func (l *lateFlush) stop() {
+	if l != nil {
+		l.suspend()
+		l.timer.Stop()
 	}
 }
 

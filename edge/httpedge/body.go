@@ -4,10 +4,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/textproto"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
 )
@@ -23,19 +27,45 @@ type clientBody struct {
 	known   bool  // the length was declared
 	patient bool  // a stream of messages, which may be silent for long
 
+	arrived func() http.Header // the client's trailers, after the end
+	trailer http.Header        // those announced, filled in at the end; nil for none
+
 	started atomic.Bool
 	mu      sync.Mutex
 	read    int64
 	begin   time.Time
 	renewAt time.Time
+	ended   bool
 	err     error // the first failure that is the client's
 }
 
 func newClientBody(x *exchange) *clientBody {
-	return &clientBody{
-		src: x.r.Body, limits: &x.s.limits, control: http.NewResponseController(x.w), known: x.r.ContentLength >= 0,
-		patient: isGRPC(x.r.Header.Get("Content-Type")),
+	r := x.r
+	b := &clientBody{
+		src: r.Body, limits: &x.s.limits, control: http.NewResponseController(x.w), known: r.ContentLength >= 0,
+		patient: isGRPC(r.Header.Get("Content-Type")),
+		arrived: func() http.Header { return r.Trailer },
 	}
+	// HTTP/1 and 2 have turned the announcement into keys; HTTP/3 leaves it.
+	for name := range r.Trailer {
+		b.announce(name)
+	}
+	for _, value := range r.Header["Trailer"] {
+		for name := range strings.SplitSeq(value, ",") {
+			b.announce(textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return b
+}
+
+func (b *clientBody) announce(name string) {
+	if !httpguts.ValidTrailerHeader(name) {
+		return
+	}
+	if b.trailer == nil {
+		b.trailer = http.Header{}
+	}
+	b.trailer[name] = nil
 }
 
 var errTooLarge = errors.New("the content is larger than the site allows")
@@ -59,13 +89,30 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		b.err = errTooLarge
 		return 0, b.err
 	}
-	if err != nil {
+	switch {
+	case err == io.EOF:
 		_ = b.control.SetReadDeadline(time.Time{}) // net/http goes on reading the connection
-		if err != io.EOF {
-			b.err = err
+		if b.trailer != nil {
+			arrived := b.arrived()
+			for name := range b.trailer {
+				b.trailer[name] = arrived[name]
+			}
 		}
+		b.ended = true
+	case err != nil:
+		b.err = err
 	}
 	return n, err
+}
+
+// hurry bounds the time that net/http waits for the rest of a content nobody
+// wants, which it reads before it answers, and before it reuses a connection.
+func (b *clientBody) hurry(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ended {
+		_ = b.control.SetReadDeadline(time.Now().Add(d))
+	}
 }
 
 // renew sets the deadline for the next read. With a declared length the whole

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
 	"github.com/edgewright/edgewright/edge/telemetry"
@@ -54,6 +55,10 @@ func (p *problem) render(accept string) (body []byte, contentType string) {
 	return b.Bytes(), "text/html; charset=utf-8"
 }
 
+// refusedContent is how long the rest of a refused request's content is read,
+// so that the client gets to see the answer.
+const refusedContent = time.Second
+
 // fail answers with an error page and ends the phases.
 func (x *exchange) fail(status int, side, detail string) bool {
 	x.fault = side
@@ -69,7 +74,8 @@ func (x *exchange) fail(status int, side, detail string) bool {
 		h["Allow"] = headerAllow
 	}
 	if x.body != nil && x.r.ProtoMajor < 2 {
-		x.closes = true // what is left of the content is not waited for
+		x.closes = true
+		x.body.hurry(refusedContent)
 	}
 	x.head(status)
 	x.write(body)

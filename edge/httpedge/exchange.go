@@ -102,6 +102,9 @@ func (x *exchange) account() {
 		}
 	}
 	x.finish() // no interim answer after this
+	if x.body != nil && x.r.ProtoMajor < 2 {
+		x.body.hurry(x.s.limits.BodyTimeout)
+	}
 
 	record := telemetry.Record{
 		At: x.start, FirstByte: x.firstByte, Status: x.status, Bytes: x.sent, OriginBytes: x.origin.bytes.Load(),

@@ -19,6 +19,10 @@ import (
 func (x *exchange) forward(result *cache.Result) bool {
 	out := x.outbound(result.OriginQuery(&x.view))
 	x.untime()
+	if x.body != nil && x.r.ProtoMajor == 1 {
+		// An origin may answer while the client still sends.
+		_ = http.NewResponseController(x.w).EnableFullDuplex()
+	}
 	resp, err := x.s.o.Cache.Fetch(x.context(), x.site.ID, &x.view, result, out.send)
 	if err != nil {
 		return x.unanswered(err)
@@ -61,17 +65,16 @@ func (x *exchange) unanswered(err error) bool {
 // when others wait for the answer, and holds nothing that ends with it but the
 // content, which only a request of its own has.
 type outbound struct {
-	site    *Site
-	method  string
-	path    string
-	query   string
-	host    string // of the client, with the edge's port
-	header  http.Header
-	length  int64
-	body    *clientBody
-	trailer http.Header
-	trace   *originTrace
-	failed  func(o *balance.Origin, ejected bool, err error)
+	site   *Site
+	method string
+	path   string
+	query  string
+	host   string // of the client, with the edge's port
+	header http.Header
+	length int64
+	body   *clientBody
+	trace  *originTrace
+	failed func(o *balance.Origin, ejected bool, err error)
 }
 
 func (x *exchange) outbound(query string) *outbound {
@@ -81,7 +84,7 @@ func (x *exchange) outbound(query string) *outbound {
 	s, site, id := x.s, x.siteID(), x.id
 	return &outbound{
 		site: x.site, method: x.r.Method, path: x.view.Path, query: query, host: x.publicHost(),
-		header: x.outgoing(), length: x.r.ContentLength, body: x.body, trailer: x.r.Trailer, trace: &x.origin,
+		header: x.outgoing(), length: x.r.ContentLength, body: x.body, trace: &x.origin,
 		failed: func(o *balance.Origin, ejected bool, err error) {
 			s.log.Warn("an origin failed", "site", site, "origin", o.ID, "ejected", ejected, "request_id", id, "error", err)
 		},
@@ -164,7 +167,7 @@ func (b *outbound) request(ctx context.Context, o *balance.Origin, header http.H
 		}
 	}
 	if b.body != nil {
-		r.Body, r.ContentLength, r.Trailer = b.body, b.length, b.trailer
+		r.Body, r.ContentLength, r.Trailer = b.body, b.length, b.body.trailer
 	}
 	return r.WithContext(ctx)
 }

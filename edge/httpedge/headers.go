@@ -26,7 +26,7 @@ func hopByHop(name string) bool {
 func own(name string) bool {
 	switch name {
 	case "Forwarded", "Via", "Cdn-Loop", "X-Request-Id", "X-Real-Ip", "True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip",
-		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "Host", VerifyHeader, "Early-Data", "Proxy":
+		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "Host", "Content-Length", VerifyHeader, "Early-Data", "Proxy":
 		return true
 	}
 	return strings.HasPrefix(name, "X-Forwarded-")

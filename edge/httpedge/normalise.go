@@ -44,6 +44,9 @@ func (x *exchange) normalise() bool {
 	if host := r.Header["Host"]; len(host) > 1 || len(host) == 1 && host[0] != r.Host {
 		return x.fail(http.StatusBadRequest, sideClient, "The request names two different hosts.")
 	}
+	if length := r.Header["Content-Length"]; r.ProtoMajor >= 2 && length != nil && (len(length) > 1 || !decimal(length[0])) {
+		return x.fail(http.StatusBadRequest, sideClient, "The Content-Length is not one decimal number.")
+	}
 	if x.view.Authority, _, err = request.Authority(authority); err != nil {
 		return x.fail(http.StatusBadRequest, sideClient, sentence(err))
 	}
@@ -75,6 +78,15 @@ func (x *exchange) findBody() bool {
 		x.body = newClientBody(x)
 	}
 	return true
+}
+
+func decimal(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 type prefixed struct {

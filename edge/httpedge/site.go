@@ -94,7 +94,10 @@ func (x *exchange) redirect() bool {
 	}
 	h["Location"] = []string{location}
 	h["Content-Length"] = []string{"0"}
-	x.closes = x.body != nil
+	if x.body != nil && x.r.ProtoMajor < 2 {
+		x.closes = true
+		x.body.hurry(refusedContent)
+	}
 	x.head(http.StatusPermanentRedirect)
 	return true
 }

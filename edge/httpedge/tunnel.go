@@ -53,7 +53,7 @@ func (x *exchange) tunnel() bool {
 	content := x.r.Body
 	x.body = nil
 	out := x.outbound(x.view.Query)
-	out.method, out.length, out.trailer = http.MethodGet, 0, nil
+	out.method, out.length = http.MethodGet, 0
 	out.header["Connection"], out.header["Upgrade"] = headerUpgrade, headerWebSocket
 	key := first(out.header["Sec-Websocket-Key"])
 	if extended != "" {

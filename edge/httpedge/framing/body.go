@@ -139,3 +139,8 @@ func hexDigit(c byte) (int64, bool) {
 	}
 	return 0, false
 }
+
+func isHex(c byte) bool {
+	_, ok := hexDigit(c)
+	return ok
+}

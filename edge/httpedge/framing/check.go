@@ -3,6 +3,8 @@ package framing
 import (
 	"bytes"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Framing is what a head says about the bytes after it.
@@ -16,12 +18,14 @@ type Framing struct {
 var (
 	refuseLine       = &Refusal{400, "a line of the request does not end in CR LF, or holds a bare CR"}
 	refuseStart      = &Refusal{400, "the request line is not a method, a target and a version, parted by single spaces"}
+	refusePercent    = &Refusal{400, "the request target holds a % that two hexadecimal digits do not follow"}
 	refuseVersion    = &Refusal{505, "this server speaks HTTP/1.0 and HTTP/1.1 here"}
 	refuseFold       = &Refusal{400, "a header field is folded over several lines"}
 	refuseName       = &Refusal{400, "a header field's name holds a character that is not allowed, or a space stands before its colon"}
 	refuseValue      = &Refusal{400, "a header field's value holds a control character"}
 	refuseFields     = &Refusal{431, "the request has too many header fields"}
 	refuseHost       = &Refusal{400, "the request must have exactly one Host field"}
+	refuseHostName   = &Refusal{400, "the Host field does not hold a host name or an address"}
 	refuseLength     = &Refusal{400, "the Content-Length is not one decimal number"}
 	refuseBoth       = &Refusal{400, "the request has both Content-Length and Transfer-Encoding"}
 	refuseTransfer   = &Refusal{400, "Transfer-Encoding does not belong in an HTTP/1.0 request"}
@@ -87,6 +91,9 @@ func Check(head []byte, maxFields int) (f Framing, bad *Refusal) {
 		case len("Host"):
 			if isName(name, "host") {
 				host++
+				if !httpguts.ValidHostHeader(string(value)) || bytes.IndexByte(value, '@') >= 0 {
+					return f, refuseHostName
+				}
 			}
 		case len("Upgrade"):
 			if isName(name, "upgrade") && bytes.Contains(bytes.ToLower(value), []byte("websocket")) {
@@ -147,9 +154,18 @@ func checkStart(line []byte) (old bool, bad *Refusal) {
 	if !ok || len(target) == 0 {
 		return false, refuseStart
 	}
-	for _, c := range target {
-		if c <= ' ' || c == 0x7f {
+	inPath := true
+	for i, c := range target {
+		switch {
+		case c <= ' ' || c == 0x7f:
 			return false, refuseStart
+		case c == '?':
+			inPath = false
+		case c == '%' && inPath:
+			// net/http would refuse it too, but without a page.
+			if len(target)-i < 3 || !isHex(target[i+1]) || !isHex(target[i+2]) {
+				return false, refusePercent
+			}
 		}
 	}
 	switch {

@@ -67,6 +67,9 @@ func TestCheck(t *testing.T) {
 		{"lower-case version", "GET / http/1.1\r\nHost: a\r\n\r\n", Framing{}, refuseStart},
 		{"version 2", "PRI * HTTP/2.0\r\n\r\n", Framing{}, refuseVersion},
 		{"version 1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", Framing{}, refuseVersion},
+		{"bad percent", "GET /%2 HTTP/1.1\r\nHost: a\r\n\r\n", Framing{}, refusePercent},
+		{"percent in the query", "GET /?100% HTTP/1.1\r\nHost: a\r\n\r\n", Framing{}, nil},
+		{"user in host", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", Framing{}, refuseHostName},
 		{"method with a colon", "GE:T / HTTP/1.1\r\nHost: a\r\n\r\n", Framing{}, refuseStart},
 		{"too many fields", "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 20) + "\r\n", Framing{}, refuseFields},
 	} {
