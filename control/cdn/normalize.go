@@ -6,11 +6,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/idna"
 
 	"github.com/edgewright/edgewright/control/resource"
@@ -24,7 +24,7 @@ const (
 	MaxRules     = 200
 	MaxTTL       = 10 * 365 * 24 * 3600 // seconds; RFC 9111 section 1.2.2 lets caches stop at 2^31
 	MaxTimeoutMS = 10 * 60 * 1000
-	maxPattern   = 1024
+	maxPattern   = 1000 // edges take 1,024, and Glob adds a little
 	maxName      = 63
 
 	defaultConnectMS  = 5_000
@@ -144,13 +144,27 @@ func (o *Origin) normalize(index int, policy *netguard.Policy, add adder) {
 	} else {
 		o.URL = text
 	}
-	if o.HostHeader = strings.TrimSpace(o.HostHeader); o.HostHeader != "" && (!httpguts.ValidHostHeader(o.HostHeader) || strings.ContainsAny(o.HostHeader, "/@ ")) {
-		add(at+"/host_header", fmt.Sprintf("%q is not a host", o.HostHeader), `write a name, such as "www.example.com", without scheme and path`)
+	if o.HostHeader = strings.TrimSpace(o.HostHeader); o.HostHeader != "" {
+		host, port, hasPort := strings.Cut(o.HostHeader, ":")
+		ascii, ok := asciiHost(host)
+		if n, err := strconv.ParseUint(port, 10, 16); hasPort && (err != nil || n == 0) {
+			ok = false
+		}
+		if _, err := netip.ParseAddrPort(o.HostHeader); err == nil {
+			ascii, ok = host, true
+		}
+		if !ok {
+			add(at+"/host_header", fmt.Sprintf("%q is not a host", o.HostHeader), `write a name, such as "www.example.com", without scheme and path`)
+		} else if o.HostHeader = ascii; hasPort {
+			o.HostHeader += ":" + port
+		}
 	}
-	if o.ServerName = strings.TrimSuffix(strings.TrimSpace(strings.ToLower(o.ServerName)), "."); o.ServerName != "" {
-		if _, err := idna.Lookup.ToASCII(o.ServerName); err != nil {
+	if o.ServerName = strings.TrimSpace(o.ServerName); o.ServerName != "" {
+		ascii, ok := asciiHost(o.ServerName)
+		if !ok {
 			add(at+"/server_name", fmt.Sprintf("%q is not a host name", o.ServerName), `write the name in the origin's certificate, such as "origin.example.com"`)
 		}
+		o.ServerName = ascii
 	}
 	https := strings.HasPrefix(o.URL, "https:")
 	switch o.HTTP2 {
@@ -166,12 +180,53 @@ func (o *Origin) normalize(index int, policy *netguard.Policy, add adder) {
 		if o.SkipVerify {
 			add(at+"/skip_verify", "a certificate that is not verified needs no CA", "remove skip_verify or root_ca_pem")
 		}
-		if !x509.NewCertPool().AppendCertsFromPEM([]byte(o.RootCAPEM)) {
-			add(at+"/root_ca_pem", "no certificate can be read from it", "paste the CA's certificate in PEM, from -----BEGIN CERTIFICATE----- on")
-		} else if block, _ := pem.Decode([]byte(o.RootCAPEM)); block != nil && strings.Contains(block.Type, "PRIVATE KEY") {
-			add(at+"/root_ca_pem", "this holds a private key", "paste the certificate only, and consider the key disclosed")
+		if detail, fix := checkRoots(o.RootCAPEM); detail != "" {
+			add(at+"/root_ca_pem", detail, fix)
 		}
 	}
+}
+
+// checkRoots wants certificates and nothing else.
+func checkRoots(text string) (detail, fix string) {
+	const paste = "paste the CA's certificate in PEM, from -----BEGIN CERTIFICATE----- on"
+	rest, count := []byte(text), 0
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if strings.Contains(block.Type, "PRIVATE KEY") {
+			return "this holds a private key", "paste the certificate only, and consider the key disclosed"
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Sprintf("a block of type %q is not a certificate", block.Type), paste
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Sprintf("certificate %d cannot be read: %v", count+1, err), "copy it again, without changes"
+		}
+		count++
+	}
+	if count == 0 {
+		return "no certificate can be read from it", paste
+	}
+	return "", ""
+}
+
+// asciiHost returns a host name in lower-case A-labels, without trailing dot.
+// Underscores are met in the field and let pass, as edges do.
+func asciiHost(host string) (string, bool) {
+	ascii, err := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false)).ToASCII(strings.TrimSuffix(host, "."))
+	if err != nil || len(ascii) > 253 {
+		return host, false
+	}
+	for label := range strings.SplitSeq(ascii, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+		}) {
+			return host, false
+		}
+	}
+	return ascii, true
 }
 
 // normalizeOriginURL understands what people paste: upper case, a trailing
@@ -196,10 +251,15 @@ func normalizeOriginURL(text string, policy *netguard.Policy) (string, error) {
 		return "", fault.InvalidField("", "an origin has no query and no fragment", fmt.Sprintf(`write "%s://%s"`, u.Scheme, u.Host))
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if net.ParseIP(host) == nil && !strings.Contains(host, "%") {
-		ascii, err := idna.New(idna.MapForLookup(), idna.Transitional(false)).ToASCII(host)
-		if err != nil {
-			return "", fault.InvalidField("", fmt.Sprintf("%q is not a host name", host), "check its spelling")
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if addr.Zone() != "" {
+			return "", fault.InvalidField("", fmt.Sprintf("%q names a network interface, which differs from edge to edge", host), "write the address alone")
+		}
+		host = addr.String()
+	} else if host != "" {
+		ascii, ok := asciiHost(host)
+		if !ok {
+			return "", fault.InvalidField("", fmt.Sprintf("%q is not a host name", host), "use letters, digits, hyphens and dots")
 		}
 		host = ascii
 	}
@@ -217,11 +277,6 @@ func normalizeOriginURL(text string, policy *netguard.Policy) (string, error) {
 	}
 	if err := policy.CheckURL(u); err != nil {
 		return "", err
-	}
-	if strings.ContainsFunc(host, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:", r))
-	}) {
-		return "", fault.InvalidField("", fmt.Sprintf("%q is not a host name", host), "use letters, digits, hyphens and dots")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
