@@ -2,6 +2,7 @@ package acme_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/reconcile"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -260,5 +263,62 @@ func TestOptionsAreChecked(t *testing.T) {
 		if _, err := acme.New(o); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", o, err)
 		}
+	}
+}
+
+// owner says that every name is the project's.
+type owner struct{}
+
+func (owner) Verified(context.Context, string, string, string) (bool, error) { return true, nil }
+
+// The whole room against the real CA: provision, fail, mend, renew.
+func TestRoomWithPebble(t *testing.T) {
+	p := startPebble(t, "0")
+	db := openStore(t)
+	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}})
+	loop := reconcile.New(reconcile.Options{Store: db}, certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- loop.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	cause := resource.Cause{Actor: "user usr_test", Via: "test"}
+	provision := func(domain string) certificates.Certificate {
+		t.Helper()
+		bound, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c, err := room.Provision(bound, certificates.ProvisionRequest{Project: "alpha", Environment: "production", Domain: domain, Type: certificates.TypeACME, AutoRenew: true}, cause)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+
+	c := provision("shop.example.com")
+	if c.Status.State != certificates.StateValid || !strings.Contains(c.Status.Issuer, "Pebble") {
+		t.Fatalf("provisioned: %+v", c.Status)
+	}
+	b, err := room.Bundle(t.Context(), c.ID, c.Status.Generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, p, parseChain(t, b.ChainPEM), "shop.example.com")
+
+	renewed, err := room.Renew(t.Context(), "alpha", "production", "shop.example.com", cause)
+	if err != nil || renewed.Status.State != certificates.StateValid || renewed.Status.Serial == c.Status.Serial {
+		t.Errorf("renewed: %+v, %v", renewed.Status, err)
+	}
+
+	p.edge.mu.Lock()
+	p.edge.spoil = true
+	p.edge.mu.Unlock()
+	failed := provision("blog.example.com")
+	if failed.Status.State != certificates.StateFailed || failed.Status.LastError.Reason != "WrongAnswer" || failed.Status.NextAttempt == nil || failed.Status.LastError.Fix == "" {
+		t.Fatalf("with another server in the way: %+v", failed.Status)
+	}
+	p.edge.mu.Lock()
+	p.edge.spoil = false
+	p.edge.mu.Unlock()
+	if mended := provision("blog.example.com"); mended.Status.State != certificates.StateValid || mended.Status.LastError != nil {
+		t.Errorf("mended: %+v", mended.Status)
 	}
 }

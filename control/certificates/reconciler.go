@@ -51,6 +51,10 @@ func NewReconciler(s *Service, issuers map[CertType]Issuer, log *slog.Logger) *R
 // Kinds implements reconcile.Reconciler.
 func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind, kindClaim} }
 
+// Workers implements reconcile.Parallel: an order takes seconds, and one whose
+// name leads nowhere takes minutes, which others must not wait for.
+func (r *Reconciler) Workers() int { return 64 }
+
 // Reconcile moves one certificate to what its spec wants, or those that wait for
 // a claim.
 func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Duration, error) {

@@ -2,7 +2,8 @@
 //
 // Types: Reconciler (a room's part), Ref (what it is asked to look at), Loop.
 // Interface needed: Watcher (the store). Optional abilities of a Reconciler:
-// Router, to be woken by events of other kinds.
+// Router, to be woken by events of other kinds; Parallel, to have more calls at
+// the same time.
 //
 // Phases: event of the store -> refs -> queue (one entry a ref, however many
 // events) -> worker -> Reconcile -> again after the time it asks for, or, when
@@ -50,6 +51,12 @@ type Router interface {
 	Route(event resource.Event) []Ref
 }
 
+// Parallel is a Reconciler whose calls may take minutes, so that it wants more
+// of them at the same time than the Loop's Workers.
+type Parallel interface {
+	Workers() int
+}
+
 // Watcher delivers events; resource.Store is one.
 type Watcher interface {
 	Watch(ctx context.Context, since int64, fn func(resource.Event) error) error
@@ -95,7 +102,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	for i, r := range l.reconcilers {
 		q := newQueue()
 		queues[i] = q
-		for range l.options.Workers {
+		workers := l.options.Workers
+		if p, ok := r.(Parallel); ok {
+			workers = max(workers, p.Workers())
+		}
+		for range workers {
 			calls.Go(func() { l.work(ctx, r, q) })
 		}
 	}

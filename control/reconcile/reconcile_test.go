@@ -254,3 +254,24 @@ func TestQueueForgets(t *testing.T) {
 		}
 	})
 }
+
+type patient struct{ fake }
+
+func (*patient) Workers() int { return 5 }
+
+func TestParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := &patient{fake{act: func(Ref) (time.Duration, error) { <-release; return 0, nil }}}
+		send, stop := start(t, r, 1)
+		for i := range 8 {
+			send <- event(fmt.Sprint(i))
+		}
+		synctest.Wait()
+		if got := r.seen(); len(got) != 5 {
+			t.Errorf("%d calls at the same time, want 5", len(got))
+		}
+		close(release)
+		stop()
+	})
+}
