@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"strings"
-
 	"github.com/edgewright/edgewright/client"
 )
 
@@ -13,7 +11,7 @@ type auditCommand struct {
 }
 
 func (auditCommand) Help() string {
-	return "Newest first. Every line's hash covers the line before it, so a changed past shows. With --project '*' it is the whole platform's.\n\n" +
+	return "Newest first. Every line's hash covers the line before it, so a changed past shows; -o json has the hashes and the details. With --project '*' it is the whole platform's.\n\n" +
 		examples("edgewright audit", "edgewright audit --project '*' -n 500 -o json")
 }
 
@@ -37,13 +35,9 @@ func (c *auditCommand) Run(a *app) error {
 		list = append(list, r)
 	}
 	return a.show(auditList{list}, func() {
-		t := a.table("WHEN", "WHO", "ACTION", "WHAT", "DETAIL", "REQUEST")
+		t := a.table("WHEN", "WHO", "ACTION", "WHAT", "REQUEST")
 		for _, r := range list {
-			detail := strings.Trim(valueText(r.Detail), "{}")
-			if detail == "null" {
-				detail = ""
-			}
-			t.row(date(&r.At), r.Actor, r.Action, r.Target, t.dim(detail), t.dim(r.RequestID))
+			t.row(date(&r.At), r.Actor, r.Action, r.Target, t.dim(r.RequestID))
 		}
 		t.print(a.out)
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -285,7 +286,7 @@ func (a *app) printDomain(d *client.Domain) {
 		fmt.Fprintln(a.out)
 		t := a.table("CONDITION", "STATUS", "SINCE", "MESSAGE")
 		for _, c := range d.Conditions {
-			t.row(c.Type, t.state(c.Status), a.ago(&c.Since), strings.TrimSpace(c.Reason+" "+c.Message))
+			t.row(c.Type, t.state(c.Status), a.ago(&c.Since), cmp.Or(c.Message, c.Reason))
 		}
 		t.print(a.out)
 	}

@@ -108,7 +108,7 @@ func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // Main runs one command line, without the program's name, and returns the exit
 // status.
-func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, servers Servers) (code int) {
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, servers Servers) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// From the first signal on, a second one has its usual effect.
@@ -120,16 +120,6 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, servers Serv
 		servers: servers, now: time.Now,
 	}
 	a.ink, a.note = newInk(a.outTTY), newInk(a.errTTY)
-
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case exitPanic:
-			code = int(r)
-		default:
-			panic(r)
-		}
-	}()
 	return a.run(args)
 }
 
@@ -144,9 +134,12 @@ func (a *app) run(args []string) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
+	parsed, code, err := parse(parser, args)
+	switch {
+	case err != nil:
 		return a.misused(err)
+	case parsed == nil:
+		return code // --help was printed
 	}
 	// An error after this point is reported in the form that was asked for.
 	err = parsed.Run(a)
@@ -162,6 +155,21 @@ func (a *app) run(args []string) int {
 	}
 	a.explain(err)
 	return exitFailed
+}
+
+// parse returns the parsed line, or the exit status of one that asked for help.
+func parse(parser *kong.Kong, args []string) (parsed *kong.Context, code int, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exitPanic:
+			parsed, code, err = nil, int(r), nil
+		default:
+			panic(r)
+		}
+	}()
+	parsed, err = parser.Parse(args)
+	return parsed, exitOK, err
 }
 
 func newParser(g *grammar, stdout, stderr io.Writer) (*kong.Kong, error) {

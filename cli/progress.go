@@ -20,7 +20,7 @@ type waitFlags struct {
 type board struct {
 	a     *app
 	live  bool
-	lines int // drawn, on a terminal
+	drawn string // on a terminal
 	last  map[string]string
 }
 
@@ -56,11 +56,7 @@ func (b *board) update(title string, lines []boardLine) {
 		return
 	}
 	var out strings.Builder
-	if b.lines > 0 {
-		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", b.lines)
-	}
 	fmt.Fprintln(&out, title)
-	b.lines = 1
 	shown := lines
 	if len(lines) > maxBoard {
 		// What is not done yet is what one looks for.
@@ -81,9 +77,15 @@ func (b *board) update(title string, lines []boardLine) {
 			note = "  " + a.note.dim(clean(l.note))
 		}
 		fmt.Fprintf(&out, "  %-*s  %s%s\n", width, clean(l.label), a.note.state(l.state), note)
-		b.lines++
 	}
-	fmt.Fprint(a.err, out.String())
+	if out.String() == b.drawn {
+		return
+	}
+	if n := strings.Count(b.drawn, "\n"); n > 0 {
+		fmt.Fprintf(a.err, "\x1b[%dA\x1b[J", n)
+	}
+	b.drawn = out.String()
+	fmt.Fprint(a.err, b.drawn)
 }
 
 // bar draws a progress bar of a fixed width.

@@ -74,8 +74,13 @@ func TestBoardOfMany(t *testing.T) {
 		lines[i].state = "pending"
 	}
 	b.update("Revision 9", lines)
-	if b.lines != maxBoard+1 {
-		t.Errorf("%d lines", b.lines)
+	if n := strings.Count(b.drawn, "\n"); n != maxBoard+1 {
+		t.Errorf("%d lines", n)
+	}
+	before := out.Len()
+	b.update("Revision 9", lines)
+	if out.Len() != before {
+		t.Error("drawn again although nothing changed")
 	}
 }
 
