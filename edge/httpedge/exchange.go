@@ -94,7 +94,7 @@ func (x *exchange) account() {
 						p = http.ErrAbortHandler
 					}
 				}()
-				x.fail(http.StatusInternalServerError, sideEdge, "The edge could not handle this request. The fault is in its log under the request ID.")
+				x.fail(http.StatusInternalServerError, sideEdge, panicDetail)
 				p = nil
 			}()
 		} else {
@@ -125,6 +125,8 @@ func (x *exchange) account() {
 		panic(p)
 	}
 }
+
+const panicDetail = "The edge could not handle this request. The fault is in its log under the request ID."
 
 func (x *exchange) logAccess(record *telemetry.Record) {
 	record.Duration = time.Since(x.start)

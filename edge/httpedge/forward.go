@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/edgewright/edgewright/edge/balance"
@@ -45,6 +46,9 @@ func (x *exchange) unanswered(err error) bool {
 		x.fault = sideClient // it has left; nobody reads an answer
 		panic(http.ErrAbortHandler)
 	}
+	if errors.Is(err, errPanicked) {
+		return x.fail(http.StatusInternalServerError, sideEdge, panicDetail)
+	}
 	x.origin.failed.Store(true)
 	x.logger().Warn("no answer from the origin", "error", err)
 	var connect *upstream.ConnectError
@@ -65,16 +69,17 @@ func (x *exchange) unanswered(err error) bool {
 // when others wait for the answer, and holds nothing that ends with it but the
 // content, which only a request of its own has.
 type outbound struct {
-	site   *Site
-	method string
-	path   string
-	query  string
-	host   string // of the client, with the edge's port
-	header http.Header
-	length int64
-	body   *clientBody
-	trace  *originTrace
-	failed func(o *balance.Origin, ejected bool, err error)
+	site     *Site
+	method   string
+	path     string
+	query    string
+	host     string // of the client, with the edge's port
+	header   http.Header
+	length   int64
+	body     *clientBody
+	trace    *originTrace
+	failed   func(o *balance.Origin, ejected bool, err error)
+	panicked func(p any)
 }
 
 func (x *exchange) outbound(query string) *outbound {
@@ -88,12 +93,25 @@ func (x *exchange) outbound(query string) *outbound {
 		failed: func(o *balance.Origin, ejected bool, err error) {
 			s.log.Warn("an origin failed", "site", site, "origin", o.ID, "ejected", ejected, "request_id", id, "error", err)
 		},
+		panicked: func(p any) {
+			s.log.Error("a request panicked", "panic", p, "site", site, "request_id", id, "stack", string(debug.Stack()))
+		},
 	}
 }
 
+// errPanicked is a panic on the way to an origin. It may happen in a goroutine
+// of the cache, where account cannot catch it.
+var errPanicked = errors.New("the edge panicked on the way to the origin")
+
 // send asks origins until one answers: the phases balance and origin. It is the
 // cache's Origin.
-func (b *outbound) send(ctx context.Context, extra http.Header) (*http.Response, error) {
+func (b *outbound) send(ctx context.Context, extra http.Header) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.panicked(p)
+			resp, err = nil, errPanicked
+		}
+	}()
 	header := b.header
 	if len(extra) > 0 {
 		header = maps.Clone(header)
@@ -107,7 +125,7 @@ func (b *outbound) send(ctx context.Context, extra http.Header) (*http.Response,
 		if o == nil {
 			return nil, last
 		}
-		resp, err := o.RoundTrip(b.request(ctx, o, header))
+		resp, err = o.RoundTrip(b.request(ctx, o, header))
 		if err == nil {
 			o.Succeeded()
 			b.trace.answered.Store(o)
