@@ -2,9 +2,7 @@ package certificates
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -382,37 +380,4 @@ func decode(r resource.Resource) (Certificate, error) {
 		c.Status.State = StateNone
 	}
 	return c, nil
-}
-
-// parseChain reads a PEM chain, leaf first.
-func parseChain(chainPEM string) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
-	rest := []byte(chainPEM)
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, c)
-	}
-	if len(chain) == 0 {
-		return nil, errors.New("no certificate in PEM")
-	}
-	return chain, nil
-}
-
-// encodeChain is the opposite of parseChain.
-func encodeChain(chain []*x509.Certificate) string {
-	var b strings.Builder
-	for _, c := range chain {
-		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
-	}
-	return b.String()
 }

@@ -9,7 +9,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/resource"
@@ -140,4 +143,37 @@ func checkIssued(spec Spec, key signer, chainPEM string, now time.Time) ([]*x509
 		}
 	}
 	return chain, nil
+}
+
+// parseChain reads a PEM chain, leaf first.
+func parseChain(chainPEM string) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	rest := []byte(chainPEM)
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	if len(chain) == 0 {
+		return nil, errors.New("no certificate in PEM")
+	}
+	return chain, nil
+}
+
+// encodeChain is the opposite of parseChain.
+func encodeChain(chain []*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range chain {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.String()
 }
