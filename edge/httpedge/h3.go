@@ -108,10 +108,10 @@ func (s *Server) shutdownH3(ctx context.Context) error {
 		}
 	}
 	_ = s.h3Listener.Close() // established connections are not affected
-	ctx, cancel := context.WithCancel(ctx)
+	quiet, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- s.h3.Shutdown(ctx) }()
+	go func() { done <- s.h3.Shutdown(quiet) }()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	var idle time.Duration
@@ -132,6 +132,12 @@ wait:
 				}
 				break wait
 			}
+		}
+	}
+	if s.o.QUIC.Alone != nil {
+		select {
+		case <-s.o.QUIC.Alone:
+		case <-ctx.Done():
 		}
 	}
 	return errors.Join(err, s.quic.Close())

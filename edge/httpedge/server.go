@@ -86,7 +86,8 @@ type QUIC struct {
 	ConnectionIDs quic.ConnectionIDGenerator // nil: random ones
 	ResetKey      *quic.StatelessResetKey
 	TokenKey      *quic.TokenGeneratorKey
-	Released      func() bool // whether a successor takes new connections; nil: never
+	Released      func() bool     // whether a successor takes new connections; nil: never
+	Alone         <-chan struct{} // closed when no older process needs packets passed on; nil: none does
 }
 
 // Server is the HTTP doors of one edge.

@@ -155,7 +155,7 @@ func (l *listeners) quic() *httpedge.QUIC {
 	if l.packets == nil {
 		return nil
 	}
-	return &httpedge.QUIC{Conn: l.packets, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released}
+	return &httpedge.QUIC{Conn: l.packets, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released, Alone: l.packets.Alone()}
 }
 
 func (l *listeners) httpAddr() string {
@@ -221,7 +221,7 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 	}
 	var inbox, way *net.UnixConn
 	if l.packets != nil {
-		near, far, err := handover.Pair(unix.SOCK_DGRAM)
+		near, far, err := handover.Pair(unix.SOCK_SEQPACKET)
 		if err != nil {
 			return err
 		}

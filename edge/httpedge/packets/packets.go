@@ -5,7 +5,7 @@
 //
 // Every process marks the connection IDs it gives out with four random bytes of
 // its own. Only one process reads the socket: packets with the mark of a
-// predecessor are passed on to it over a Unix datagram socket, all others,
+// predecessor are passed on to it over a Unix socket, all others,
 // among them those of new connections, are its own. A process that has let go of
 // the socket reads what is passed on to it, and passes on in turn what belongs to
 // its own predecessor. All of them write to the UDP socket themselves.
@@ -51,6 +51,7 @@ type Conn struct {
 	// Predecessors: the marks of all, and the way to the last.
 	older       []mark
 	predecessor *net.UnixConn
+	alone       chan struct{} // closed when no predecessor lives
 
 	released atomic.Bool
 	inbox    *net.UnixConn // set before released
@@ -64,15 +65,21 @@ var _ quic.OOBCapablePacketConn = (*Conn)(nil)
 
 // NewConn returns the socket of a process that has no predecessor.
 func NewConn(udp *net.UDPConn) *Conn {
-	c := &Conn{UDPConn: udp, batch: ipv4.NewPacketConn(udp), space: make([]byte, 2048)}
+	c := newConn(udp)
+	close(c.alone)
+	return c
+}
+
+func newConn(udp *net.UDPConn) *Conn {
+	c := &Conn{UDPConn: udp, batch: ipv4.NewPacketConn(udp), space: make([]byte, 2048), alone: make(chan struct{})}
 	_, _ = rand.Read(c.mark[:])
 	return c
 }
 
 // Succeed returns the socket of a process that follows another: lineage is what
-// the predecessor's Lineage returned, way leads to it.
+// the predecessor's Lineage returned, way leads to it and ends with it.
 func Succeed(udp *net.UDPConn, lineage string, way *net.UnixConn) (*Conn, error) {
-	c := NewConn(udp)
+	c := newConn(udp)
 	for text := range strings.SplitSeq(lineage, ",") {
 		var m mark
 		if n, err := hex.Decode(m[:], []byte(text)); err != nil || n != markBytes {
@@ -81,8 +88,22 @@ func Succeed(udp *net.UDPConn, lineage string, way *net.UnixConn) (*Conn, error)
 		c.older = append(c.older, m)
 	}
 	c.predecessor = way
+	go func() {
+		defer close(c.alone)
+		var word [1]byte
+		for {
+			if _, err := way.Read(word[:]); err != nil {
+				return // it says nothing; this is its end, or Close
+			}
+		}
+	}()
 	return c, nil
 }
+
+// Alone is closed when no predecessor lives whose packets must be passed on.
+// Until then a process that is released must go on reading: its successor
+// reaches older ones only through it.
+func (c *Conn) Alone() <-chan struct{} { return c.alone }
 
 // Lineage is what a successor must know to tell this process's packets, and
 // those of its predecessors, from its own.
@@ -127,6 +148,7 @@ func (c *Conn) Close() error {
 	err := c.UDPConn.Close()
 	if c.predecessor != nil {
 		err = errors.Join(err, c.predecessor.Close())
+		<-c.alone
 	}
 	if c.released.Load() {
 		err = errors.Join(err, c.inbox.Close())
