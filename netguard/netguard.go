@@ -251,9 +251,9 @@ func (p *Policy) Resolve(ctx context.Context, network, host string) ([]netip.Add
 	if err != nil {
 		var missing *net.DNSError
 		if errors.As(err, &missing) && missing.IsNotFound {
-			return nil, fault.New(fault.Unavailable, "%s has no address: check the name and its DNS records: %w", host, err)
+			return nil, unresolved(err, host+" has no address: check the name and its DNS records")
 		}
-		return nil, fault.New(fault.Unavailable, "cannot resolve %s: %w", host, err)
+		return nil, unresolved(err, host+" cannot be resolved now: its name servers, or the resolver of this machine, do not answer")
 	}
 	if len(addrs) == 0 {
 		return nil, fault.New(fault.Unavailable, "%s has no address: check the name and its DNS records", host)
@@ -264,6 +264,12 @@ func (p *Policy) Resolve(ctx context.Context, network, host string) ([]netip.Add
 		}
 	}
 	return addrs, nil
+}
+
+// unresolved keeps the resolver's words for the log: they name our resolver,
+// which is no business of a tenant.
+func unresolved(cause error, message string) error {
+	return &fault.Error{Code: fault.Unavailable, Message: message, Err: cause}
 }
 
 // attemptTimeout bounds one address while others remain to be tried.

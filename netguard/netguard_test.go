@@ -365,7 +365,15 @@ func TestDialErrors(t *testing.T) {
 	if len(d.dialed) != 0 {
 		t.Errorf("dialled %v", d.dialed)
 	}
+	broken := &netguard.Policy{Resolver: failing{&net.DNSError{Err: "server misbehaving", Name: "x.example", Server: "10.9.8.7:53", IsTemporary: true}}}
+	if _, err := broken.DialContext(t.Context(), "tcp", "x.example:443"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "10.9.8.7") {
+		t.Errorf("a resolver that fails: %v", err)
+	}
 }
+
+type failing struct{ err error }
+
+func (f failing) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) { return nil, f.err }
 
 func TestNextAddressIsTried(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
