@@ -373,7 +373,9 @@ func TestDialErrors(t *testing.T) {
 
 type failing struct{ err error }
 
-func (f failing) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) { return nil, f.err }
+func (f failing) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, f.err
+}
 
 func TestNextAddressIsTried(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
