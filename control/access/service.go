@@ -243,7 +243,7 @@ func normalEmail(email string) string { return strings.ToLower(strings.TrimSpace
 func checkEmail(pointer, email string) (string, error) {
 	e := normalEmail(email)
 	a, err := mail.ParseAddress(e)
-	if err != nil || a.Address != e || len(e) > 254 || strings.ContainsAny(e, " \"<>") {
+	if err != nil || a.Address != e || len(e) > 254 || strings.ContainsFunc(e, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`"<>`, r) }) {
 		return "", fault.InvalidField(pointer, fmt.Sprintf("%q is not an email address", email), "write it like name@example.com")
 	}
 	return e, nil

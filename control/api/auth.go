@@ -27,7 +27,10 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	info := requestFrom(r.Context())
 	o := opOf(ctx.Operation())
 	info.operation = o.id
-	err := s.identify(r, info)
+	err := checkAddress(r)
+	if err == nil {
+		err = s.identify(r, info)
+	}
 	if fault.Is(err, fault.Unauthenticated) && o.level == public {
 		err = nil // an old cookie must not be in the way of a new login
 	}

@@ -112,7 +112,7 @@ func (v *viewer) origin(ctx context.Context, d domains.Domain) (string, error) {
 		return url, nil
 	}
 	c, err := v.s.cdn.Get(ctx, d.Project, d.Environment, d.Spec.CDN)
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) { // a name that none can have
 		return "", err
 	}
 	url := ""

@@ -39,7 +39,7 @@ const adminToken = "admin-token-of-the-tests"
 
 // testEnv is a control plane with everything but edges: real rooms on a real store.
 type testEnv struct {
-	t      *testing.T
+	t      testing.TB
 	db     *store.DB
 	server *Server
 	http   *httptest.Server
@@ -53,10 +53,14 @@ type testEnv struct {
 
 type envOption func(*Options)
 
-func newEnv(t *testing.T, options ...envOption) *testEnv {
+func newEnv(t testing.TB, options ...envOption) *testEnv {
+	t.Helper()
+	return newEnvOn(t, storetest.SQLite(t), options...)
+}
+
+func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	t.Helper()
 	ctx := context.Background()
-	db := storetest.SQLite(t)
 	e := &testEnv{t: t, db: db, fleet: newFakeFleet(t, db), dns: &fakeDNS{txt: map[string]string{}}}
 
 	var err error
@@ -99,6 +103,11 @@ func newEnv(t *testing.T, options ...envOption) *testEnv {
 			t.Errorf("Run: %v", err)
 		}
 	})
+	eventually(t, "the hub runs", func() bool {
+		e.server.hub.mu.Lock()
+		defer e.server.hub.mu.Unlock()
+		return e.server.hub.running
+	})
 	t.Cleanup(func() {
 		stop()
 		wg.Wait()
@@ -106,6 +115,18 @@ func newEnv(t *testing.T, options ...envOption) *testEnv {
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return e
+}
+
+// eventually polls until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("it did not come to it that %s", what)
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 func ok(t testing.TB, err error) {
@@ -314,7 +335,7 @@ type fakeFleet struct {
 	tokens map[string]bool
 }
 
-func newFakeFleet(t *testing.T, db *store.DB) *fakeFleet {
+func newFakeFleet(t testing.TB, db *store.DB) *fakeFleet {
 	t.Helper()
 	f := &fakeFleet{db: db, purges: map[string]fleet.PurgeState{}, subs: map[chan fleet.Event]bool{}, tokens: map[string]bool{}}
 	done, err := db.Commit(context.Background(), resource.Commit{

@@ -67,6 +67,9 @@ func newHub(s *Server) *hub {
 // run watches until ctx ends; all streams end with it.
 func (h *hub) run(ctx context.Context) error {
 	base, err := h.newest(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,8 +36,8 @@ func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	if len(key) > keyLength {
-		s.writeProblem(w, r, fault.InvalidField("header:Idempotency-Key", "the key is longer than 255 bytes", "use a shorter one"))
+	if len(key) > keyLength || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
+		s.writeProblem(w, r, fault.InvalidField("header:Idempotency-Key", "the key is longer than 255 bytes or not printable ASCII", "use a random string"))
 		return
 	}
 	body, err := readAll(r, ctx.Operation().MaxBodyBytes)

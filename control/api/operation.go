@@ -214,6 +214,9 @@ func timeoutOf(o op) time.Duration {
 // run is the one path from a parsed request to a handler: who, which project,
 // may they, and afterwards the audit record.
 func run[I any](ctx context.Context, s *Server, o op, in *I, h handler[I]) (*answer, error) {
+	if err := checkBody(in); err != nil {
+		return nil, err
+	}
 	c, err := s.callFor(ctx, o, in)
 	if err != nil {
 		return nil, err

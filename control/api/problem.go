@@ -183,7 +183,7 @@ func pointerOf(location string) string {
 	var b strings.Builder
 	for _, part := range strings.FieldsFunc(rest, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(part))
+		b.WriteString(escapePointer(part))
 	}
 	return b.String()
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -289,7 +290,10 @@ func needsProject(o *huma.Operation) bool {
 // TestTenants walks every operation: another tenant neither sees nor touches
 // anything; the owner can, gets what the document says, and leaves a trace.
 func TestTenants(t *testing.T) {
-	e := newEnv(t)
+	storetest.Each(t, func(t *testing.T, db *store.DB) { walkTenants(t, newEnvOn(t, db)) })
+}
+
+func walkTenants(t *testing.T, e *testEnv) {
 	all := operations(e.server)
 	for id := range tenantCases {
 		if all[id] == nil {

@@ -38,12 +38,16 @@ func (s *Service) Environment(ctx context.Context, project, name string) (Enviro
 }
 
 func (s *Service) environment(ctx context.Context, project, name string) (resource.Resource, error) {
+	unknown := fault.New(fault.NotFound, "the project has no such environment; see `edgewright projects`").About("environment " + name)
+	if !plain(name) {
+		return resource.Resource{}, unknown
+	}
 	page, err := s.store.List(ctx, resource.Query{Kind: KindEnvironment, Project: project, Name: name, Limit: 1})
 	if err != nil {
 		return resource.Resource{}, err
 	}
 	if len(page.Items) == 0 {
-		return resource.Resource{}, fault.New(fault.NotFound, "the project has no such environment; see `edgewright projects`").About("environment " + name)
+		return resource.Resource{}, unknown
 	}
 	return page.Items[0], nil
 }

@@ -59,9 +59,6 @@ func (s *Service) PlanCreate(ctx context.Context, name string, spec Spec) (resou
 	if err != nil {
 		return p, err
 	}
-	if strings.HasPrefix(name, "prj") && len(name) > 20 {
-		return p, fault.InvalidField("/name", "the name looks like an ID", "use a shorter name")
-	}
 	if _, err := s.byName(ctx, name); err == nil {
 		return p, fault.New(fault.Conflict, "there is a project %q already; choose another name", name).About("project " + name)
 	} else if !fault.Is(err, fault.NotFound) {
@@ -97,6 +94,9 @@ func (s *Service) Create(ctx context.Context, name string, spec Spec, cause reso
 
 // Get returns a project by ID or name.
 func (s *Service) Get(ctx context.Context, idOrName string) (Project, error) {
+	if !plain(idOrName) {
+		return Project{}, fault.New(fault.NotFound, "there is no such project")
+	}
 	r, err := s.store.Get(ctx, Kind, idOrName)
 	if fault.Is(err, fault.NotFound) {
 		r, err = s.byName(ctx, strings.ToLower(idOrName))
@@ -236,4 +236,10 @@ func checkRevision(r resource.Resource, want int64) error {
 			About(string(r.Kind) + " " + r.Name)
 	}
 	return nil
+}
+
+// plain reports whether a text from outside can be a name or an ID at all. What
+// cannot is not asked of the database, which may not even take it.
+func plain(text string) bool {
+	return text != "" && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
