@@ -66,6 +66,7 @@ type plane struct {
 	access   *access.Service
 	local    *localca.CA
 	fleet    *fleet.Fleet
+	compiler *compile.Compiler
 	loop     *reconcile.Loop
 	traffic  *traffic.Service
 	types    resource.Types
@@ -127,9 +128,10 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
+	p.compiler = compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges})
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
-		Compiler: compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges}),
+		Compiler: p.compiler,
 		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
 	})
 	if err != nil {
@@ -201,6 +203,7 @@ func (p *plane) serve(ctx context.Context) error {
 // the lease is lost.
 func (p *plane) lead(ctx context.Context, _ store.Lease) error {
 	for {
+		p.compiler.Reset() // another may have led since, and what it saw is not here
 		group, term := errgroup.WithContext(ctx)
 		group.Go(func() error { return p.fleet.Lead(term) })
 		group.Go(func() error { return p.loop.Run(term) })

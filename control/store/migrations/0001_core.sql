@@ -22,6 +22,7 @@ CREATE TABLE resources (
 );
 CREATE UNIQUE INDEX resources_by_name ON resources (kind, project, environment, name);
 CREATE INDEX resources_by_kind ON resources (kind, id);
+CREATE INDEX resources_by_kind_name ON resources (kind, name, id);
 CREATE INDEX resources_by_project ON resources (project, kind, id);
 CREATE INDEX resources_by_seq ON resources (seq, id);
 
