@@ -35,6 +35,7 @@ type bus struct {
 // How long things of the bus may take.
 const (
 	busReadyWithin   = 10 * time.Second
+	busReadyStep     = 100 * time.Millisecond
 	busConnectWithin = 10 * time.Second
 )
 
@@ -118,11 +119,19 @@ func (b *bus) startServer(o BusOptions, k *keyset, log *slog.Logger, now func() 
 	if b.server, err = server.NewServer(options); err != nil {
 		return fault.New(fault.Unavailable, "the bus cannot be made: %w", err)
 	}
-	b.server.SetLoggerV2(&busLog{log: log}, false, false, false)
+	logger := &busLog{log: log, fatal: make(chan string, 1)}
+	b.server.SetLoggerV2(logger, false, false, false)
 	b.server.Start()
-	if !b.server.ReadyForConnections(busReadyWithin) {
-		b.close()
-		return fault.New(fault.Unavailable, "the bus does not start: is %s taken by another program?", o.Listen)
+	for waited := time.Duration(0); !b.server.ReadyForConnections(busReadyStep); waited += busReadyStep {
+		reason := ""
+		select {
+		case reason = <-logger.fatal:
+		default:
+		}
+		if reason != "" || waited > busReadyWithin {
+			b.close()
+			return fault.New(fault.Unavailable, "the bus does not start on %q; is the address taken by another program? %s", o.Listen, reason)
+		}
 	}
 	return nil
 }
@@ -314,7 +323,10 @@ resolver_preload {
 }
 
 // busLog passes the server's warnings and errors on.
-type busLog struct{ log *slog.Logger }
+type busLog struct {
+	log   *slog.Logger
+	fatal chan string
+}
 
 func (l *busLog) Noticef(string, ...any) {}
 func (l *busLog) Debugf(string, ...any)  {}
@@ -325,6 +337,14 @@ func (l *busLog) Warnf(format string, v ...any) {
 func (l *busLog) Errorf(format string, v ...any) {
 	l.log.Warn("bus server", "message", fmt.Sprintf(format, v...))
 }
+
+// Fatalf is told of what the server cannot go on after; it does not end the
+// process.
 func (l *busLog) Fatalf(format string, v ...any) {
-	l.log.Error("bus server", "message", fmt.Sprintf(format, v...))
+	message := fmt.Sprintf(format, v...)
+	l.log.Error("bus server", "message", message)
+	select {
+	case l.fatal <- message:
+	default:
+	}
 }

@@ -111,6 +111,9 @@ func checkJoin(r *edgeconfig.JoinRequest) error {
 
 // join makes the edge's resource unless it is there, and its credentials.
 func (f *Fleet) join(ctx context.Context, id string, r edgeconfig.JoinRequest, by string) (edgeconfig.JoinReply, error) {
+	if _, revoked := f.keys().Revoked[r.BusKey]; revoked {
+		return edgeconfig.JoinReply{}, fault.New(fault.Forbidden, "this edge was revoked: to take it in again, remove its identity.json and join with a new token")
+	}
 	stored, err := f.options.Store.Get(ctx, KindEdge, id)
 	if fault.Is(err, fault.NotFound) {
 		stored, err = f.makeEdge(ctx, id, r, by)

@@ -73,7 +73,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 func join(t *testing.T, f *fleettest.Fleet, name string) *agent.Identity {
 	t.Helper()
-	id, err := f.Join(t.Context(), "", "fra", name)
+	id, err := f.JoinEdge(t.Context(), "", "fra", name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,13 +284,10 @@ func TestAnotherLeaderEndsLeading(t *testing.T) {
 	f := start(t, fleettest.Options{})
 	node := &fleettest.Node{}
 	run(t, f, join(t, f, "one"), node, nil)
-	last, err := f.Store.DocumentSeq(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Store.SaveDocuments(t.Context(), last, last+1, 0, nil, nil); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "somebody else publishes", func() bool {
+		last, err := f.Store.DocumentSeq(t.Context())
+		return err == nil && last > 0 && f.Store.SaveDocuments(t.Context(), last, last+1, 0, nil, nil) == nil
+	})
 	put(t, f, "a", "http://one")
 	eventually(t, "the challenge is refused", func() bool {
 		return fault.Is(f.Present(t.Context(), edgeconfig.Challenge{Host: "a", Token: "t"}), fault.Unavailable)
@@ -561,7 +558,7 @@ func TestSigningKeyRotation(t *testing.T) {
 	f := start(t, fleettest.Options{Change: quick})
 	node := &fleettest.Node{}
 	dir := t.TempDir()
-	id, err := f.Join(t.Context(), dir, "fra", "one")
+	id, err := f.JoinEdge(t.Context(), dir, "fra", "one")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,12 +179,11 @@ func (p *publisher) wanted(batch []change) []change {
 		if c.Deleted {
 			c.Body = nil
 		}
-		if c.asked { // a later repeat must not take the consent away
-			if j := last[c.Key]; j != i && batch[j].Deleted {
-				batch[j].asked = true
-			}
-		}
-		if last[c.Key] != i {
+		if j := last[c.Key]; j != i {
+			later := &batch[j]
+			later.asked = later.asked || c.asked && later.Deleted // a repeat must not take the consent away
+			later.again = later.again || c.again
+			later.atLeast = max(later.atLeast, c.atLeast)
 			c.settle(0, fault.New(fault.Conflict, "document %s was changed again at the same moment", c.Key))
 			continue
 		}
@@ -242,7 +241,9 @@ func (p *publisher) guard(batch []change) []change {
 	for kind, n := range unasked {
 		p.recent[kind] = slices.DeleteFunc(p.recent[kind], func(at time.Time) bool { return now.Sub(at) > guardWindow })
 		before := p.ledger.liveOf(kind) + len(p.recent[kind]) + strangers[kind]
-		if gone := n + len(p.recent[kind]); before >= guardFrom && gone*100 > before*guardPercent {
+		gone := n + len(p.recent[kind])
+		// While something is held back, what follows of its kind is as suspicious.
+		if len(p.heldOf(kind).Keys) > 0 || before >= guardFrom && gone*100 > before*guardPercent {
 			hold[kind] = true
 			continue
 		}

@@ -137,8 +137,8 @@ func (f *Fleet) Delete(ctx context.Context, names ...string) (int64, error) {
 func SiteID(name string) string  { return "site_" + name }
 func SiteKey(name string) string { return edgeconfig.KindSite + "/" + SiteID(name) }
 
-// Join joins an edge of this process and returns its identity. dir may be "".
-func (f *Fleet) Join(ctx context.Context, dir, region, name string) (*agent.Identity, error) {
+// JoinEdge joins an edge of this process and returns its identity. dir may be "".
+func (f *Fleet) JoinEdge(ctx context.Context, dir, region, name string) (*agent.Identity, error) {
 	return agent.Join(ctx, agent.JoinOptions{Dir: dir, Region: region, Name: name, Join: f.JoinLocal, Simulated: true})
 }
 
@@ -234,7 +234,8 @@ type Node struct {
 	draining bool
 	batches  int
 	takes    map[time.Duration]int
-	traffic  map[string]edgeconfig.Counters
+	counted  []count
+	from     map[time.Duration]int // how much of counted each span has taken
 }
 
 // Apply implements agent.Node.
@@ -300,29 +301,33 @@ func (n *Node) Info() edgeconfig.Heartbeat {
 	return edgeconfig.Heartbeat{Version: "test", HTTP: "127.0.0.1:1", HTTPS: "127.0.0.1:2", Sites: len(n.docs), Draining: n.draining}
 }
 
-// Count adds traffic of a site to what the next Take returns.
+type count struct {
+	site     string
+	requests int64
+}
+
+// Count adds traffic of a site, all hits.
 func (n *Node) Count(site string, requests int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.traffic == nil {
-		n.traffic = map[string]edgeconfig.Counters{}
-	}
-	c := n.traffic[site]
-	c.Add(edgeconfig.Counters{Requests: requests, Cache: map[string]int64{"hit": requests}})
-	n.traffic[site] = c
+	n.counted = append(n.counted, count{site, requests})
 }
 
-// Take implements agent.Reporter. Spans are not told apart: what was counted is
-// returned once.
+// Take implements agent.Reporter.
 func (n *Node) Take(span time.Duration) edgeconfig.Rollup {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.takes == nil {
-		n.takes = map[time.Duration]int{}
+		n.takes, n.from = map[time.Duration]int{}, map[time.Duration]int{}
 	}
 	n.takes[span]++
-	r := edgeconfig.Rollup{Sites: n.traffic}
-	n.traffic = nil
+	r := edgeconfig.Rollup{Sites: map[string]edgeconfig.Counters{}}
+	for _, c := range n.counted[n.from[span]:] {
+		sum := r.Sites[c.site]
+		sum.Add(edgeconfig.Counters{Requests: c.requests, Cache: map[string]int64{"hit": c.requests}})
+		r.Sites[c.site] = sum
+	}
+	n.from[span] = len(n.counted)
 	return r
 }
 
