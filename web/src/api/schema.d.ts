@@ -1198,8 +1198,11 @@ export interface components {
         JoinReply: {
             bus_jwt: string;
             bus_root: string;
+            bus_server_name: string;
             bus_url: string;
             edge: string;
+            name: string;
+            region: string;
             trust_keys: string[];
         };
         JoinRequest: {
@@ -1447,6 +1450,8 @@ export interface components {
             chain_pem?: string;
             /** @description For custom: the leaf's private key. It is stored encrypted and never shown */
             key_pem?: string;
+            /** @description Get a new certificate although the present one is not due */
+            renew?: boolean;
             /** @description lets_encrypt, local, custom or auto. Default: auto */
             type?: string;
         };
@@ -1650,11 +1655,20 @@ export interface components {
              * @description Response bytes to clients, headers left out
              */
             bytes: number;
+            /** @description Requests by outcome: hit, miss, stale, revalidated, bypass, none */
+            cache: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description Responses of 500 and above
              */
             errors: number;
+            /**
+             * Format: int64
+             * @description TLS handshakes
+             */
+            handshakes: number;
             /** Format: int64 */
             hits: number;
             /** Format: int64 */
@@ -1680,11 +1694,20 @@ export interface components {
              * @description Response bytes to clients, headers left out
              */
             bytes: number;
+            /** @description Requests by outcome: hit, miss, stale, revalidated, bypass, none */
+            cache: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description Responses of 500 and above
              */
             errors: number;
+            /**
+             * Format: int64
+             * @description TLS handshakes
+             */
+            handshakes: number;
             /** Format: int64 */
             hits: number;
             /** Format: int64 */
@@ -2094,12 +2117,14 @@ export interface operations {
     "cdn-replace": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
@@ -2141,12 +2166,14 @@ export interface operations {
     "cdn-delete": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
@@ -2326,18 +2353,21 @@ export interface operations {
     "domains-remove": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
                 "If-Match"?: string;
             };
             path: {
+                /** @description The name, in A-labels or Unicode */
                 domain: string;
             };
             cookie?: never;
@@ -2376,18 +2406,21 @@ export interface operations {
     "domains-update": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
                 "If-Match"?: string;
             };
             path: {
+                /** @description The name, in A-labels or Unicode */
                 domain: string;
             };
             cookie?: never;
@@ -2423,7 +2456,9 @@ export interface operations {
     "domains-verify": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
                 project_id?: string;
+                /** @description Environment, by name. Default: production */
                 environment?: string;
             };
             header?: {
@@ -2431,6 +2466,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The name, in A-labels or Unicode */
                 domain: string;
             };
             cookie?: never;
@@ -2614,6 +2650,7 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description By ID or name */
                 edge: string;
             };
             cookie?: never;
@@ -2648,6 +2685,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description By ID or name */
                 edge: string;
             };
             cookie?: never;
@@ -2873,8 +2911,8 @@ export interface operations {
     "plans-apply": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name, or * for the whole platform. Default: default */
                 project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
@@ -2998,12 +3036,14 @@ export interface operations {
     "revisions-revert": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
@@ -3171,18 +3211,21 @@ export interface operations {
     "certificates-provision": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The name, in A-labels or Unicode */
                 domain: string;
             };
             cookie?: never;
@@ -3227,18 +3270,21 @@ export interface operations {
     "certificates-remove": {
         parameters: {
             query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
                 /** @description Answer with the plan, change nothing */
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
-                project_id?: string;
-                environment?: string;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
                 "If-Match"?: string;
             };
             path: {
+                /** @description The name, in A-labels or Unicode */
                 domain: string;
             };
             cookie?: never;
@@ -3819,7 +3865,9 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description Project, by ID or name */
                 project: string;
+                /** @description User ID, email, or an invitation's ID */
                 user: string;
             };
             cookie?: never;
@@ -3854,7 +3902,9 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description Project, by ID or name */
                 project: string;
+                /** @description User ID, email, or an invitation's ID */
                 user: string;
             };
             cookie?: never;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LiveEvent } from "@/api/events";
 import { traffic } from "@/test/fixtures";
-import { liveRates, liveTotals, recentRate, windowRates } from "./traffic";
+import { liveRates, liveTotals, liveWindow, recentRate, windowRates } from "./traffic";
 
 function second(at: number, requests: number, sites: Record<string, number> = {}): LiveEvent {
   const rate = (n: number) => ({
@@ -23,9 +23,17 @@ describe("live", () => {
   it("leaves a gap where no second was heard", () => {
     const rates = liveRates(events);
     expect(rates.x.at(-1)).toBe(1002);
-    expect(rates.x).toHaveLength(300);
+    expect(rates.x).toHaveLength(60);
     expect(rates.requests.slice(-3)).toEqual([10, null, 20]);
     expect(rates.hits.at(-1)).toBe(10);
+  });
+
+  it("grows its window by the minute, up to five", () => {
+    expect(liveWindow([])).toBe(60);
+    expect(liveWindow(events)).toBe(60);
+    expect(liveWindow([second(1000, 1), second(1059, 1)])).toBe(60);
+    expect(liveWindow([second(1000, 1), second(1060, 1)])).toBe(120);
+    expect(liveWindow([second(1000, 1), second(9000, 1)])).toBe(300);
   });
 
   it("counts a domain that had no request as zero, not as unknown", () => {

@@ -12,14 +12,23 @@ export type Rates = {
 /** Sums over some seconds. */
 export type Totals = { seconds: number; requests: number; hits: number; errors: number; bytes: number };
 
-/** The last five minutes, second by second, of all sites or of one domain. */
+/** Seconds that the live window shows: what was heard, rounded up to a minute, five minutes at most. */
+export function liveWindow(live: readonly LiveEvent[]): number {
+  const first = live[0];
+  const last = live.at(-1);
+  if (!first || !last) return 60;
+  const heard = (Date.parse(last.at) - Date.parse(first.at)) / 1000 + 1;
+  return Math.min(liveSeconds, Math.max(1, Math.ceil(heard / 60)) * 60);
+}
+
+/** The live window, second by second, of all sites or of one domain. */
 export function liveRates(live: readonly LiveEvent[], domain?: string): Rates {
   const last = live.at(-1);
   if (!last) return { x: [], requests: [], hits: [], errors: [] };
   const end = Math.floor(Date.parse(last.at) / 1000);
   const bySecond = new Map(live.map((event) => [Math.floor(Date.parse(event.at) / 1000), event]));
   const out: Rates = { x: [], requests: [], hits: [], errors: [] };
-  for (let at = end - liveSeconds + 1; at <= end; at++) {
+  for (let at = end - liveWindow(live) + 1; at <= end; at++) {
     const event = bySecond.get(at);
     const rate = event && (domain ? (event.sites[domain] ?? none) : event.total);
     out.x.push(at);

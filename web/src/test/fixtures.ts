@@ -79,6 +79,8 @@ export function traffic(over: Partial<Schemas["Traffic"]> = {}): Schemas["Traffi
     errors: 0,
     origin_errors: 0,
     status: {},
+    cache: {},
+    handshakes: 0,
     p50_ms: 0,
     p95_ms: 0,
     p99_ms: 0,

@@ -11,7 +11,7 @@ export function Panel({
   id,
 }: {
   title?: ReactNode;
-  window?: string | undefined;
+  window?: ReactNode;
   actions?: ReactNode;
   children: ReactNode;
   flush?: boolean;

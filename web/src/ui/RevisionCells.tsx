@@ -18,6 +18,12 @@ export function ChangeText({ revision }: { revision: Revision }) {
 /** A revision's roll-out, as it goes on. */
 export function LiveRollout({ revision }: { revision: Revision }) {
   const rollout = useRollout(revision.revision, revision.rollout);
-  if (!rollout || (rollout.documents ?? 0) === 0) return <span className="dim">{t.activity.noRollout}</span>;
+  if (!rollout?.documents) {
+    return (
+      <span className="dim" title={t.activity.noRollout}>
+        –
+      </span>
+    );
+  }
   return <Rollout rollout={rollout} />;
 }

@@ -2,7 +2,7 @@ import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 import { ApiError } from "@/api/client";
-import { plan, rollout } from "@/test/fixtures";
+import { plan } from "@/test/fixtures";
 import { show } from "@/test/render";
 import { ConfirmByTyping } from "./ConfirmByTyping";
 import { type Column, DataTable, formatSort, parseSort } from "./DataTable";
@@ -10,6 +10,7 @@ import { Diff, valueText } from "./Diff";
 import { DiffReview } from "./DiffReview";
 import { PageState } from "./PageState";
 import { Rollout, rolloutState } from "./Rollout";
+import { edgeStates } from "./RolloutDetail";
 
 describe("DataTable", () => {
   type Row = { name: string; n: number };
@@ -183,17 +184,39 @@ describe("PageState", () => {
 });
 
 describe("Rollout", () => {
+  const counts = { edges: 3, pending: 0, applied: 3, verified: 3, rejected: 0 };
+
   it("is as far as its least advanced edge, and a refusal outweighs all", () => {
     expect(rolloutState(undefined)).toBe("none");
-    expect(rolloutState({ ...rollout, edges: 0 })).toBe("none");
-    expect(rolloutState(rollout)).toBe("verified");
-    expect(rolloutState({ edges: 3, verified: 2, applied: 1 })).toBe("applied");
-    expect(rolloutState({ edges: 3, verified: 2 })).toBe("pending");
-    expect(rolloutState({ edges: 3, verified: 2, rejected: 1 })).toBe("rejected");
+    expect(rolloutState({ ...counts, edges: 0 })).toBe("none");
+    expect(rolloutState(counts)).toBe("verified");
+    expect(rolloutState({ ...counts, verified: 2 })).toBe("applied");
+    expect(rolloutState({ ...counts, verified: 2, pending: 1 })).toBe("pending");
+    expect(rolloutState({ ...counts, verified: 2, rejected: 1 })).toBe("rejected");
   });
 
   it("says it in words", () => {
-    show(<Rollout rollout={{ edges: 3, verified: 2, rejected: 1 }} />);
-    expect(screen.getByText("1 of 3 refused")).toBeTruthy();
+    show(<Rollout rollout={{ ...counts, verified: 2, rejected: 1 }} />);
+    expect(screen.getByText("Refused by 1 of 3")).toBeTruthy();
+  });
+
+  it("tells the state of each edge from those that are named and the counts", () => {
+    const edges = ["a", "b", "c", "d"].map((id, i) => ({ id, name: `edge ${id}`, region: "fra", revision: i }));
+    const states = (over: object) =>
+      edgeStates({ documents: 1, ...counts, ...over }, edges).map((e) => `${e.id} ${e.state}`);
+    expect(states({})).toEqual(["a verified", "b verified", "c verified"]); // d joined later
+    expect(states({ verified: 1 })).toEqual(["a applied", "b applied", "c applied"]);
+    expect(
+      states({
+        verified: 1,
+        pending: 1,
+        rejected: 1,
+        per_edge: [
+          { edge: "b", state: "rejected", reason: "no origin" },
+          { edge: "c", state: "pending" },
+        ],
+      }),
+    ).toEqual(["a verified", "b rejected", "c pending"]);
+    expect(states({ pending: 2, verified: 1, per_edge: [{ edge: "b", state: "pending" }] })).toEqual(["b pending"]);
   });
 });

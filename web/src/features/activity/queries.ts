@@ -36,7 +36,7 @@ export const revisionQuery = (scope: Scope, revision: number) =>
     // Events say when something moved; this catches what was missed while it is moving.
     refetchInterval: (query) => {
       const r = query.state.data?.rollout;
-      return r && r.edges > 0 && r.verified + r.rejected < r.edges ? 2000 : false;
+      return r && r.pending > 0 ? 2000 : false;
     },
   });
 

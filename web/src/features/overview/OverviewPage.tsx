@@ -11,7 +11,7 @@ import { domainsQuery } from "@/features/domains/queries";
 import { edgesQuery } from "@/features/edges/queries";
 import { bytes, count, decimal, duration, milliseconds, ratio } from "@/lib/format";
 import { t } from "@/lib/strings";
-import { liveRates, liveTotals, recentRate, windowRates } from "@/lib/traffic";
+import { liveRates, liveTotals, liveWindow, recentRate, windowRates } from "@/lib/traffic";
 import { CommandLine } from "@/ui/CommandLine";
 import { EmptyState } from "@/ui/EmptyState";
 import { Icon } from "@/ui/icons";
@@ -56,10 +56,7 @@ export function OverviewPage() {
         <PageState query={traffic} skeleton={<SkeletonBlock height={92} />}>
           {(data) => <Numbers range={range} stored={stored} traffic={data} />}
         </PageState>
-        <Panel
-          title={t.overview.traffic}
-          window={`${t.overview.windows[range]}, ${t.overview.step(duration(range === "live" ? 1 : windows[range].step))}`}
-        >
+        <Panel title={t.overview.traffic} window={<ChartWindow range={range} />}>
           <ChartOf
             range={range}
             traffic={traffic.data}
@@ -100,7 +97,7 @@ function Numbers({ range, stored, traffic }: { range: Range; stored: WindowName;
       label: t.overview.now,
       value: now === null ? "–" : decimal(now),
       unit: "/s",
-      note: t.overview.lastTen,
+      note: t.overview.lastSeconds(Math.max(1, Math.min(10, heard.seconds))),
     },
     { label: t.overview.requests, value: count(sums.requests), note },
     { label: t.overview.hitRatio, value: ratio(sums.hits, sums.requests), note },
@@ -117,6 +114,14 @@ function Numbers({ range, stored, traffic }: { range: Range; stored: WindowName;
     },
   ];
   return <Stats items={items} label={t.overview.stats} />;
+}
+
+/** Which time the chart covers, and what one point of it is. */
+function ChartWindow({ range }: { range: Range }) {
+  const live = useLive();
+  return range === "live"
+    ? `${t.overview.windowOf(duration(liveWindow(live)))}, ${t.overview.step(duration(1))}`
+    : `${t.overview.windows[range]}, ${t.overview.step(duration(windows[range].step))}`;
 }
 
 function ChartOf({

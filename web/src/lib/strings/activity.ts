@@ -51,7 +51,7 @@ export const activity = {
     system: "Edgewright",
     token: (name: string) => `Token ${name}`,
     user: "A former member",
-    noRollout: "Nothing to roll out",
+    noRollout: "Nothing on the edges comes from this revision: it had nothing for them, or later changes replaced it.",
     notFound: "This revision is not in this environment.",
     link: "Link to this revision",
     older: "Older changes",

@@ -93,14 +93,14 @@ export const common = {
   },
   rollout: {
     none: "No edges",
-    words: (state: string, verified: number, edges: number, rejected: number) =>
+    words: (state: string, n: { verified: number; applied: number; rejected: number; edges: number }) =>
       state === "rejected"
-        ? `${rejected} of ${edges} refused`
+        ? `Refused by ${n.rejected} of ${n.edges}`
         : state === "verified"
-          ? `Verified ${verified}/${edges}`
+          ? `Verified ${n.verified}/${n.edges}`
           : state === "applied"
-            ? `Applied, verified ${verified}/${edges}`
-            : `Rolling out ${verified}/${edges}`,
+            ? `Applied ${n.verified + n.applied}/${n.edges}`
+            : `Rolling out ${n.verified + n.applied}/${n.edges}`,
     title: (verified: number, applied: number, pending: number, rejected: number) =>
       `${verified} verified, ${applied} applied, ${pending} pending, ${rejected} refused`,
     states: {

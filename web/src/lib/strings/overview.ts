@@ -14,7 +14,7 @@ export const overview = {
     ranges: { live: "Live", "1h": "1 hour", "24h": "24 hours", "7d": "7 days" },
     windows: { live: "last 5 minutes", "1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days" },
     windowOf: (span: string) => `last ${span}`,
-    lastTen: "average of 10 s",
+    lastSeconds: (n: number) => `average of ${n} s`,
     step: (span: string) => `a point each ${span}`,
     lines: { requests: "Requests", hits: "Cache hits", errors: "Errors" },
     waiting: "Waiting for the first second of traffic",

@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { may, type Scope } from "@/app/session";
+import { edgesQuery } from "@/features/edges/queries";
 import { absolute } from "@/lib/format";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
@@ -24,6 +25,7 @@ export function RevisionDetail({
   onRevert: (revision: Revision) => void;
 }) {
   const query = useQuery(revisionQuery(scope, revision.revision));
+  const edges = useQuery(edgesQuery());
   return (
     <section className={styles["detail"]} aria-label={`${t.activity.columns.revision} ${revision.revision}`}>
       <div className={styles["facts"]}>
@@ -72,7 +74,7 @@ export function RevisionDetail({
         {(full) => (
           <div className="stack tight">
             <h2 className={styles["heading"]}>{t.rollout.live}</h2>
-            <RolloutDetail revision={full} />
+            <RolloutDetail revision={full} edges={edges.data?.edges ?? []} />
           </div>
         )}
       </PageState>

@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { Scope } from "@/app/session";
 import { revisionQuery, useRevert } from "@/features/activity/queries";
+import { edgesQuery } from "@/features/edges/queries";
 import { t } from "@/lib/strings";
 import { Icon } from "@/ui/icons";
 import { PageState, SkeletonRows } from "@/ui/PageState";
@@ -11,11 +12,12 @@ import { toast } from "@/ui/UndoToast";
 /** A change just made: its roll-out edge by edge, and the way back. */
 export function Applied({ scope, revision }: { scope: Scope; revision: number }) {
   const query = useQuery(revisionQuery(scope, revision));
+  const edges = useQuery(edgesQuery());
   const revert = useRevert(scope);
   return (
     <div className="stack">
       <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
-        {(data) => <RolloutDetail revision={data} />}
+        {(data) => <RolloutDetail revision={data} edges={edges.data?.edges ?? []} />}
       </PageState>
       <div>
         <Button

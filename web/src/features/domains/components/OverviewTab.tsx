@@ -11,7 +11,7 @@ import { trafficQuery, windows } from "@/features/overview/queries";
 import { date, duration } from "@/lib/format";
 import { conditionTone } from "@/lib/status";
 import { t } from "@/lib/strings";
-import { liveRates, windowRates } from "@/lib/traffic";
+import { liveRates, liveWindow, windowRates } from "@/lib/traffic";
 import { CopyText } from "@/ui/CommandLine";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { PageState, SkeletonBlock, SkeletonRows } from "@/ui/PageState";
@@ -75,7 +75,11 @@ function TrafficPanel({
   return (
     <Panel
       title={t.overview.traffic}
-      window={`${t.overview.windows[range]}, ${t.overview.step(duration(range === "live" ? 1 : windows[range].step))}`}
+      window={
+        range === "live"
+          ? `${t.overview.windowOf(duration(liveWindow(live)))}, ${t.overview.step(duration(1))}`
+          : `${t.overview.windows[range]}, ${t.overview.step(duration(windows[range].step))}`
+      }
       actions={<RangeSwitch value={range} onChange={onRange} />}
     >
       {rates && rates.x.length > 0 ? <TrafficChart rates={rates} height={160} /> : <SkeletonBlock height={184} />}
