@@ -12,7 +12,11 @@ import (
 
 // Options configures a Cache. The zero value of each field has a meaning.
 type Options struct {
-	MaxBytes       int64   // memory for stored responses, overhead included; 0: 256 MiB
+	// MaxBytes bounds the memory for stored responses, overhead included; 0:
+	// 256 MiB. It is garbage-collected memory: with the collector's default pace
+	// the process may hold twice as much for a while, unless its memory limit
+	// (GOMEMLIMIT) says otherwise.
+	MaxBytes       int64
 	MaxObjectBytes int64   // content of one stored response; 0: an eighth of MaxBytes
 	SiteShare      float64 // part of MaxBytes that one site keeps under pressure from others; 0: 0.25
 	MaxVariants    int     // stored variants of one key; 0: 32
@@ -52,8 +56,9 @@ type Cache struct {
 
 	root   context.Context // cancelled by Close
 	cancel context.CancelFunc
+	workMu sync.Mutex // of closed, and of adding to work
+	closed bool
 	work   sync.WaitGroup // fills and sweeps
-	closed sync.Once
 }
 
 // New makes a cache.
@@ -106,11 +111,25 @@ func New(o Options) *Cache {
 	return c
 }
 
-// Close ends fills and background work and waits for them. Answers under way
-// break off.
+// Close ends fills and background work and waits for them, and so for origins
+// that heed their context. Answers under way break off; what is stored is still
+// found.
 func (c *Cache) Close() {
-	c.closed.Do(c.cancel)
+	c.workMu.Lock()
+	c.closed = true
+	c.workMu.Unlock()
+	c.cancel()
 	c.work.Wait()
+}
+
+// begin counts work that Close waits for; false once it is closed.
+func (c *Cache) begin() bool {
+	c.workMu.Lock()
+	defer c.workMu.Unlock()
+	if !c.closed {
+		c.work.Add(1)
+	}
+	return !c.closed
 }
 
 // Stats is a snapshot of what the cache holds, in bytes and objects.

@@ -173,29 +173,86 @@ func TestHitForMissIsForgottenOnceShared(t *testing.T) {
 	})
 }
 
-func TestCredentialsDoNotStopOthersFromSharing(t *testing.T) {
-	timed(t, Options{}, func(w *world) {
-		w.script(func(r *asked) reply {
-			time.Sleep(second)
-			if r.header.Get("Authorization") != "" {
-				return reply{header: []string{"Cache-Control: private"}, body: "mine"}
+func TestWhatOneClientGetsDoesNotStopOthersFromSharing(t *testing.T) {
+	for _, first := range []func(w *world) answered{
+		func(w *world) answered { return w.get("/a", "Authorization: x") },
+		func(w *world) answered { return w.get("/a", "Cache-Control: no-store") },
+		func(w *world) answered { return w.do(viewOf("HEAD", "/a")) },
+	} {
+		timed(t, Options{}, func(w *world) {
+			w.script(func(r *asked) reply {
+				time.Sleep(second)
+				if r.header.Get("Authorization") != "" {
+					return reply{header: []string{"Cache-Control: private"}, body: "mine"}
+				}
+				return reply{header: []string{"Cache-Control: max-age=10"}, body: "all"}
+			})
+			first(w)
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					if got := w.get("/a"); got.body != "all" {
+						t.Errorf("%q", got.body)
+					}
+				})
 			}
-			return reply{header: []string{"Cache-Control: max-age=10"}, body: "all"}
+			all.Wait()
+			if n := w.asks(); n != 2 {
+				t.Errorf("%d requests to the origin", n)
+			}
 		})
-		if got := w.get("/a", "Authorization: x"); got.body != "mine" {
-			t.Errorf("%q", got.body)
+	}
+}
+
+func TestStoredBetweenLookUpAndFetch(t *testing.T) {
+	timed(t, Options{}, func(w *world) {
+		w.always(reply{header: []string{"Cache-Control: max-age=10"}, body: "x"})
+		v := viewOf("GET", "/a")
+		before := w.cache.Lookup(testSite, v, nil, time.Now())
+		w.get("/a")
+		settled()
+		resp, err := w.cache.Fetch(w.t.Context(), testSite, v, &before, w.originFor(v, &before))
+		if err != nil || resp.Outcome != Hit || w.asks() != 1 {
+			t.Errorf("%v %+v after %d requests to the origin", err, resp, w.asks())
 		}
+		resp.Body.Close()
+	})
+}
+
+func TestFailingOriginIsSoonWaitedForAgain(t *testing.T) {
+	timed(t, Options{}, func(w *world) {
+		w.always(reply{status: 502})
+		w.get("/a")
+		time.Sleep(2 * second)
+		w.script(func(*asked) reply { time.Sleep(second); return reply{header: []string{"Cache-Control: max-age=10"}} })
 		var all sync.WaitGroup
 		for range 10 {
-			all.Go(func() {
-				if got := w.get("/a"); got.body != "all" {
-					t.Errorf("%q", got.body)
-				}
-			})
+			all.Go(func() { w.get("/a") })
 		}
 		all.Wait()
 		if n := w.asks(); n != 2 {
-			t.Errorf("%d requests to the origin", n)
+			t.Errorf("%d requests to an origin that recovers", n)
+		}
+	})
+}
+
+func TestAfterClose(t *testing.T) {
+	timed(t, Options{}, func(w *world) {
+		w.always(reply{header: []string{"Cache-Control: max-age=10, stale-while-revalidate=100"}, body: "x"})
+		w.get("/a")
+		settled()
+		w.cache.Close()
+		if got := w.get("/a"); got.outcome != "hit" {
+			t.Errorf("what is stored is still found: %s", got.outcome)
+		}
+		if got := w.get("/b"); got.err == nil {
+			t.Errorf("%d", got.status)
+		}
+		time.Sleep(20 * second)
+		for range 100 { // each gives its place among the background validations back
+			if got := w.get("/a"); got.outcome != "stale" {
+				t.Fatalf("%s", got.outcome)
+			}
 		}
 	})
 }

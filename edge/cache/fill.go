@@ -87,17 +87,41 @@ var (
 // it is in the background.
 func (f *fill) start(ctx context.Context) {
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if !f.cache.begin() {
+		f.fail(fault.New(fault.Unavailable, "the edge is shutting down"))
+		f.freeSlot()
+		return
+	}
 	stop := context.AfterFunc(f.cache.root, f.cancel)
-	f.cache.work.Add(1)
 	go func() {
 		defer f.cache.work.Done()
-		if f.background {
-			defer func() { <-f.cache.background }()
-		}
+		defer f.freeSlot()
 		defer stop()
 		defer f.recovered()
 		f.run()
 	}()
+}
+
+// freeSlot gives back the place among the background validations.
+func (f *fill) freeSlot() {
+	if f.background {
+		<-f.cache.background
+	}
+}
+
+// ask sends the request on.
+func (f *fill) ask(stored *Entry) (*http.Response, error) {
+	resp, err := f.origin(f.ctx, f.extra(stored))
+	if err != nil {
+		return nil, err
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if resp.Header == nil {
+		resp.Header = http.Header{}
+	}
+	return resp, nil
 }
 
 // recovered turns a panic of the origin's code into a failure of this fill.
@@ -120,13 +144,13 @@ func (f *fill) recovered() {
 // run asks the origin and settles what its response is.
 func (f *fill) run() {
 	requestTime := f.cache.options.Now()
-	resp, err := f.origin(f.ctx, f.extra(f.stored))
+	resp, err := f.ask(f.stored)
 	if err == nil && resp.StatusCode == http.StatusNotModified && f.stored != nil && !f.confirms(resp) {
 		// It confirms something that is not stored: ask for the whole.
 		resp.Body.Close()
 		f.stored = nil
 		requestTime = f.cache.options.Now()
-		resp, err = f.origin(f.ctx, f.extra(nil))
+		resp, err = f.ask(nil)
 	}
 	if err != nil {
 		f.fail(err)
@@ -253,12 +277,17 @@ func (f *fill) keepPrivate(resp *http.Response, why string) {
 }
 
 // avoidWaiting remembers that waiting for this key is in vain. What a request
-// with credentials or no-store gets says nothing about others.
+// with credentials or no-store gets says nothing about others; that the origin
+// fails will not last.
 func (f *fill) avoidWaiting() {
 	if f.asker.view.Method != "GET" || f.asker.control.noStore || len(f.asker.view.Header.Values("Authorization")) > 0 {
 		return
 	}
-	f.cache.solo.set(f.hash, f.cache.options.Now().Add(f.cache.options.HitForMiss).UnixNano())
+	how := f.cache.options.HitForMiss
+	if f.status >= 500 {
+		how = min(how, time.Second)
+	}
+	f.cache.solo.set(f.hash, f.cache.options.Now().Add(how).UnixNano())
 }
 
 // settle makes the kind known to those who wait. Unless it is streaming, nobody

@@ -11,9 +11,6 @@ import (
 // pump moves the content from the origin into the sink, and past it once it can
 // no longer be stored. Readers follow at their own pace.
 func (f *fill) pump(resp *http.Response, sink Sink) {
-	if resp.Body == nil {
-		resp.Body = http.NoBody
-	}
 	err := f.copy(resp.Body, sink)
 	resp.Body.Close()
 	if err == nil && f.expected >= 0 && f.written != f.expected {

@@ -79,8 +79,7 @@ func (c *Cache) purgeSite(id string) int {
 	}
 	n := old.objects
 	old.mu.Unlock()
-	if c.root.Err() == nil {
-		c.work.Add(1)
+	if c.begin() {
 		go func() {
 			defer c.work.Done()
 			c.policy.sweep(old)
