@@ -111,7 +111,7 @@ type ControlOptions struct {
 	ListenBus    string   `name:"listen-bus" env:"EDGEWRIGHT_LISTEN_BUS" default:":7422" placeholder:"ADDR" help:"Address of the bus that edges connect to, with TLS. Default ${default}."`
 	BusAdvertise string   `name:"bus-advertise" env:"EDGEWRIGHT_BUS_ADVERTISE" placeholder:"HOST:PORT" help:"How edges reach the bus. Default: the host of the public URL with the bus's port."`
 	NATSURL      string   `name:"nats-url" env:"EDGEWRIGHT_NATS_URL" placeholder:"URL" help:"Use this NATS cluster as the bus, in place of the embedded one."`
-	NATSCreds    string   `name:"nats-creds" env:"EDGEWRIGHT_NATS_CREDS" placeholder:"FILE" help:"Credentials for --nats-url."`
+	NATSRootCA   string   `name:"nats-root-ca" env:"EDGEWRIGHT_NATS_ROOT_CA" placeholder:"FILE" help:"PEM file of the CA that signed that cluster's certificates. Default: the system's roots."`
 	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR" help:"Private or loopback ranges in which origins may be. Default: none."`
 
 	IssuerOptions
@@ -126,8 +126,8 @@ func (o *ControlOptions) Validate() error {
 			return fault.New(fault.Invalid, "--allow-origin-ranges: %q is not a range; write it like 10.0.0.0/8 or fd00::/8", r)
 		}
 	}
-	if o.NATSCreds != "" && o.NATSURL == "" {
-		return fault.New(fault.Invalid, "--nats-creds is for an external cluster; give its address with --nats-url")
+	if o.NATSRootCA != "" && o.NATSURL == "" {
+		return fault.New(fault.Invalid, "--nats-root-ca is for an external cluster; give its address with --nats-url")
 	}
 	return firstError(checkAddr("listen-api", o.ListenAPI), checkAddr("listen-bus", o.ListenBus),
 		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check())

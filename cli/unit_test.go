@@ -64,7 +64,7 @@ func TestServerOptionsAreChecked(t *testing.T) {
 		{[]string{"control", "--allow-origin-ranges", "10.0.0.0/8,fd00::/8"}, ""},
 		{[]string{"control", "--allow-origin-ranges", "10.0.0.1"}, "--allow-origin-ranges"},
 		{[]string{"control", "--tls-cert", "x.pem"}, "--tls-key"},
-		{[]string{"control", "--nats-creds", "x"}, "--nats-url"},
+		{[]string{"control", "--nats-root-ca", "x"}, "--nats-url"},
 		{[]string{"edge", "--region", "a_b"}, `region "a_b"`},
 		{[]string{"edge", "--join", "control.example.com"}, "--join"},
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/fleet"
@@ -38,7 +40,12 @@ func runControl(ctx context.Context, o cli.ControlOptions) error {
 	if err != nil {
 		return err
 	}
-	err = p.serve(ctx)
+	if o.NATSURL != "" {
+		err = p.keepBusConfig()
+	}
+	if err == nil {
+		err = p.serve(ctx)
+	}
 	if err == nil {
 		err = p.keepClient(ctx)
 	}
@@ -57,7 +64,15 @@ func runControl(ctx context.Context, o cli.ControlOptions) error {
 func busOptions(o cli.ControlOptions) (fleet.BusOptions, error) {
 	b := fleet.BusOptions{Listen: o.ListenBus, Advertise: o.BusAdvertise}
 	if o.NATSURL != "" {
-		return fleet.BusOptions{External: o.NATSURL}, nil
+		external := fleet.BusOptions{External: o.NATSURL}
+		if o.NATSRootCA != "" {
+			root, err := os.ReadFile(o.NATSRootCA)
+			if err != nil {
+				return b, fault.New(fault.Invalid, "--nats-root-ca: %w", err)
+			}
+			external.ExternalRootPEM = string(root)
+		}
+		return external, nil
 	}
 	if o.PublicURL != "" {
 		u, err := url.Parse(o.PublicURL)
@@ -83,4 +98,16 @@ func demoClient(address string) *http.Client {
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // only whether it answers
 	}}
+}
+
+// keepBusConfig writes what the servers of an external cluster need to accept
+// this control plane and its edges.
+func (p *plane) keepBusConfig() error {
+	config, err := p.fleet.BusConfig()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(p.options.data, busConfigFile)
+	p.options.log.Info("the external bus is expected to run with this configuration", "file", file)
+	return writePrivate(file, []byte(config))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/secrets"
 )
@@ -22,6 +23,7 @@ const (
 	masterKeyFile = "master.key"
 	clientFile    = "client.json"    // how the command line on this machine reaches the API
 	controlCAFile = "control-ca.pem" // signs the API's own certificate
+	busConfigFile = "nats.conf"      // for the servers of an external bus
 )
 
 func keyring(data string) (*secrets.Keyring, error) {
@@ -78,7 +80,8 @@ func loginLink(ctx context.Context, o cli.StoreOptions) (link string, err error)
 		if err != nil {
 			return err
 		}
-		link, err = service.IssueLoginLink(ctx, "", access.Caller{Actor: "system command line"})
+		secret, err := service.IssueLoginLink(ctx, "", access.Caller{Actor: "system command line"})
+		link = api.LoginURL(o.URL, secret)
 		return err
 	})
 	return link, err

@@ -11,7 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/resource"
@@ -35,6 +39,7 @@ type everything struct {
 	log     *slog.Logger
 	bus     *lateBus
 	plane   *plane
+	mu      sync.Mutex // guards edges against the API, which asks for a port
 	edges   []*localEdge
 	lock    *dataLock
 	demo    *http.Server
@@ -91,7 +96,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 	p, err := openPlane(ctx, planeOptions{
 		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, platformDomain: u.options.PlatformDomain,
 		// This machine is the user's own, and so are its networks.
-		origins: netguard.AllowAll(), originRanges: []string{"0.0.0.0/0", "::/0"}, log: u.log,
+		origins: netguard.AllowAll(), originRanges: []string{"0.0.0.0/0", "::/0"}, httpsPort: u.httpsPort, log: u.log,
 	})
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		}
 	}
 	for _, e := range u.edges {
-		p.metrics.MustRegister(e.node.Collectors()...)
+		prometheus.WrapRegistererWith(prometheus.Labels{"edge": e.identity.Region}, p.metrics).MustRegister(e.node.Collectors()...)
 	}
 	if err := p.keepClient(ctx); err != nil {
 		return err
@@ -124,6 +129,20 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		}
 	}
 	return u.announce()
+}
+
+// httpsPort is the first edge's, for the URLs of sites; 443 until it is bound.
+func (u *everything) httpsPort() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.edges) > 0 {
+		if _, port, err := net.SplitHostPort(u.edges[0].node.HTTPSAddr()); err == nil {
+			if n, err := strconv.Atoi(port); err == nil {
+				return n
+			}
+		}
+	}
+	return 443
 }
 
 func (u *everything) edgeDir(i int) string {
@@ -151,6 +170,8 @@ func (u *everything) openEdge(ctx context.Context, i int, identity *agent.Identi
 	if err := e.serve(ctx); err != nil {
 		return err
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.edges = append(u.edges, e)
 	return nil
 }
