@@ -22,12 +22,10 @@ const (
 // verify answers the node's own question. To everyone else the path is like any
 // other.
 func (x *exchange) verify() bool {
-	if x.view.Path != VerifyPath || x.s.o.Verify == "" {
+	if x.view.Path != VerifyPath || !x.fromNode() {
 		return false
 	}
-	if subtle.ConstantTimeCompare([]byte(x.view.Header.Get(VerifyHeader)), []byte(x.s.o.Verify)) != 1 {
-		return false
-	}
+	x.own = true
 	h := x.w.Header()
 	if site := x.runtime.Site(x.view.Authority); site != nil {
 		h[SiteHeader] = []string{site.ID}
@@ -39,6 +37,12 @@ func (x *exchange) verify() bool {
 	h["Content-Length"] = []string{"0"}
 	x.head(http.StatusOK)
 	return true
+}
+
+// fromNode reports whether the node itself asks.
+func (x *exchange) fromNode() bool {
+	given := x.view.Header.Get(VerifyHeader)
+	return given != "" && x.s.o.Verify != "" && subtle.ConstantTimeCompare([]byte(given), []byte(x.s.o.Verify)) == 1
 }
 
 const challengePath = "/.well-known/acme-challenge/"
@@ -54,6 +58,7 @@ func (x *exchange) challenge() bool {
 	if !ok {
 		return false
 	}
+	x.own = x.fromNode()
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/octet-stream"}
 	h["Cache-Control"] = []string{"no-store"}

@@ -35,6 +35,7 @@ type exchange struct {
 	fault     string
 	renewAt   time.Time // when the client's write deadline needs renewing; zero: not yet set
 	closes    bool      // the connection must not be used again
+	own       bool      // the node's own question, which is no traffic
 
 	body   *clientBody // nil when the request has none
 	origin originTrace
@@ -104,6 +105,9 @@ func (x *exchange) account() {
 	x.finish() // no interim answer after this
 	if x.body != nil && x.r.ProtoMajor < 2 {
 		x.body.hurry(x.s.limits.BodyTimeout)
+	}
+	if x.own {
+		return
 	}
 
 	record := telemetry.Record{
