@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/demo"
@@ -118,7 +116,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		}
 	}
 	for _, e := range u.edges {
-		prometheus.WrapRegistererWith(prometheus.Labels{"edge": e.identity.Region}, p.metrics).MustRegister(e.node.Collectors()...)
+		p.metrics.MustRegister(e.node.Collectors()...)
 	}
 	if err := p.keepClient(ctx); err != nil {
 		return err
