@@ -209,16 +209,17 @@ func (h *hub) send(m message) {
 // change is called for every write, in order.
 func (h *hub) change(ctx context.Context, ev resource.Event) {
 	r := ev.Resource
-	if r.Kind == domains.Kind {
-		h.mu.Lock()
-		if ev.Type == resource.Deleted {
-			delete(h.sites, r.ID)
-		} else {
-			h.sites[r.ID] = site{id: r.ID, name: r.Name, project: r.Project, environment: r.Environment}
-		}
-		h.mu.Unlock()
+	h.mu.Lock()
+	switch {
+	case r.Kind != domains.Kind:
+	case ev.Type == resource.Deleted:
+		delete(h.sites, r.ID)
+	default:
+		h.sites[r.ID] = site{id: r.ID, name: r.Name, project: r.Project, environment: r.Environment}
 	}
-	if ev.Seq <= h.base {
+	old := ev.Seq <= h.base
+	h.mu.Unlock()
+	if old {
 		return // what was there before we began
 	}
 	h.send(message{
