@@ -67,6 +67,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	}
 	defer f.lead.Store(nil)
 	f.challenges.reset()
+	f.askManifest() // edges that have asked while nobody led need not wait
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.publisher.run(ctx) })

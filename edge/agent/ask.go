@@ -164,7 +164,6 @@ func (a *agent) answered(number string, m *nats.Msg) []edgeconfig.Document {
 	case "manifest":
 		var manifest edgeconfig.Manifest
 		if ok = a.decode(m, &manifest); ok {
-			q.manifest = false
 			a.compare(manifest)
 			q.notYet = time.Time{} // asked for by this edge alone: no fleet to spread
 		}
@@ -197,6 +196,9 @@ func (a *agent) answered(number string, m *nats.Msg) []edgeconfig.Document {
 // compare looks for differences between a manifest and what the edge holds.
 func (a *agent) compare(m edgeconfig.Manifest) {
 	q, now := &a.asking, a.now()
+	if q.manifest = false; q.what == "manifest" {
+		q.what = "" // this one will do; the answer may never come
+	}
 	a.watch(m.Live, now)
 	if a.purgeSeq < 0 {
 		// What was purged before this is not known, so nothing that was stored
