@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,9 +29,15 @@ type verifier struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[string]int64
+	waiting map[string]attempt
 	order   []string
 	busy    bool
+}
+
+// attempt is one asking for one version.
+type attempt struct {
+	revision int64
+	try      int // from 1
 }
 
 func (v *verifier) init(a *agent) {
@@ -40,7 +47,7 @@ func (v *verifier) init(a *agent) {
 	}
 	v.done = make(chan edgeconfig.AckItem, 64)
 	v.ctx, v.cancel = context.WithCancel(context.Background())
-	v.waiting = map[string]int64{}
+	v.waiting = map[string]attempt{}
 }
 
 func (v *verifier) stop() {
@@ -50,15 +57,20 @@ func (v *verifier) stop() {
 
 // add has a version verified some time soon.
 func (v *verifier) add(key string, revision int64) {
-	if v.node == nil {
-		return
+	if v.node != nil {
+		v.enqueue(key, attempt{revision, 1})
 	}
+}
+
+func (v *verifier) enqueue(key string, a attempt) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, queued := v.waiting[key]; !queued {
+	if queued, ok := v.waiting[key]; !ok {
 		v.order = append(v.order, key)
+	} else if queued.revision > a.revision {
+		return
 	}
-	v.waiting[key] = revision
+	v.waiting[key] = a
 	if !v.busy {
 		v.busy = true
 		v.running.Go(v.work)
@@ -67,62 +79,64 @@ func (v *verifier) add(key string, revision int64) {
 
 func (v *verifier) work() {
 	for {
-		key, revision, more := v.next()
+		key, a, more := v.next()
 		if !more {
 			return
 		}
-		if err := v.verify(key, revision); err != nil {
-			if v.ctx.Err() == nil {
-				v.log(key, revision, err)
-			}
+		if err := v.ask(key, a.revision); err != nil {
+			v.failed(key, a, err)
 			continue
 		}
 		select {
-		case v.done <- edgeconfig.AckItem{Key: key, Revision: revision, State: edgeconfig.Verified}:
+		case v.done <- edgeconfig.AckItem{Key: key, Revision: a.revision, State: edgeconfig.Verified}:
 		case <-v.ctx.Done():
 			return
 		}
 	}
 }
 
-func (v *verifier) next() (key string, revision int64, more bool) {
+// ask asks the node. The agent's own settings are in force when it has taken
+// them: no listener shows them.
+func (v *verifier) ask(key string, revision int64) error {
+	if strings.HasPrefix(key, edgeconfig.KindEdge+"/") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(v.ctx, verifyWithin)
+	defer cancel()
+	return v.node.Verify(ctx, key, revision)
+}
+
+func (v *verifier) next() (key string, a attempt, more bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.order) == 0 || v.ctx.Err() != nil {
 		v.busy = false
 		v.order = nil
-		return "", 0, false
+		return "", attempt{}, false
 	}
 	key, v.order = v.order[0], v.order[1:]
-	revision = v.waiting[key]
+	a = v.waiting[key]
 	delete(v.waiting, key)
-	return key, revision, true
+	return key, a, true
 }
 
-// verify asks until the node says yes, a newer version waits, or enough.
-func (v *verifier) verify(key string, revision int64) error {
-	wait := verifyWait
-	for try := 1; ; try++ {
-		ctx, cancel := context.WithTimeout(v.ctx, verifyWithin)
-		err := v.node.Verify(ctx, key, revision)
-		cancel()
-		if err == nil || try == verifyTries || v.superseded(key) {
-			return err
-		}
-		select {
-		case <-time.After(wait):
-			wait *= 2
-		case <-v.ctx.Done():
-			return v.ctx.Err()
-		}
+// failed asks again after a while, so that one document that cannot be verified
+// does not keep the others waiting.
+func (v *verifier) failed(key string, a attempt, err error) {
+	if v.ctx.Err() != nil {
+		return
 	}
-}
-
-func (v *verifier) superseded(key string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	_, newer := v.waiting[key]
-	return newer
+	if a.try == verifyTries {
+		v.log(key, a.revision, err)
+		return
+	}
+	v.running.Go(func() {
+		select {
+		case <-time.After(verifyWait << (a.try - 1)):
+			v.enqueue(key, attempt{a.revision, a.try + 1})
+		case <-v.ctx.Done():
+		}
+	})
 }
 
 // moreVerified collects what else has been verified, for one acknowledgement.
