@@ -171,6 +171,30 @@ func (f *Fleet) Rollout(revision int64) Rollout {
 	return answer
 }
 
+// WaitRollout waits until every connected edge has applied or refused what a
+// store revision changed, and returns how far it has come; also when ctx ends
+// before, with ctx's error. A revision that changes no document is waited for
+// until ctx ends.
+func (f *Fleet) WaitRollout(ctx context.Context, revision int64) (Rollout, error) {
+	look := time.NewTicker(purgeAgain) // an edge may have gone without a word
+	defer look.Stop()
+	for {
+		edges, done, followed, changed := f.tracker.progressOf(revision)
+		if followed && done == edges {
+			return f.Rollout(revision), nil
+		}
+		select {
+		case <-changed:
+		case <-look.C:
+			if r := f.Rollout(revision); followed && r.Pending == r.Away {
+				return r, nil
+			}
+		case <-ctx.Done():
+			return f.Rollout(revision), ctx.Err()
+		}
+	}
+}
+
 // DocumentState tells how far the current version of one document has come, as
 // Rollout does for a revision.
 func (f *Fleet) DocumentState(key string) Rollout {

@@ -57,12 +57,9 @@ type rollout struct {
 
 	members      bitset
 	edges        int
-	applyLeft    []uint32 // by slot: versions not applied yet
-	verifyLeft   []uint32
-	rejections   []uint32
-	applyTicks   []uint32 // by slot: when the last version was applied, since started, in ticks
-	verifyTicks  []uint32
-	applied      int // edges with nothing left
+	base         int        // slot of the first of progress
+	progress     []progress // by slot; only as wide as the members need
+	applied      int        // edges with nothing left
 	verified     int
 	rejected     int // edges that reject something
 	lastApplied  time.Time
@@ -70,6 +67,17 @@ type rollout struct {
 	bytes        int
 	versionBytes int
 }
+
+// progress is how far one edge is with a rollout.
+type progress struct {
+	applyLeft   uint32 // versions not applied yet
+	verifyLeft  uint32
+	rejections  uint32
+	applyTicks  uint32 // when the last version was applied, since started, in ticks
+	verifyTicks uint32
+}
+
+const progressBytes = 20
 
 func newTracker(now func() time.Time) *tracker {
 	return &tracker{
@@ -134,7 +142,7 @@ func (t *tracker) publish(docs []edgeconfig.Document, causes map[string]int64, a
 		} else if slot, known := t.slots[d.Scope]; known {
 			v.members.set(slot)
 		}
-		r.add(v, len(t.names))
+		r.add(v)
 		earlier := slices.DeleteFunc(t.versions[d.Key], (*version).done)
 		t.versions[d.Key] = append(earlier, v)
 		t.dirty[r.revision] = struct{}{}
@@ -239,7 +247,7 @@ func (t *tracker) holdsAll(edge string, seq int64) {
 	}
 	now, changed := t.now(), false
 	for _, r := range t.order {
-		if slot >= len(r.applyLeft) || r.applyLeft[slot] == 0 {
+		if p := r.at(slot); p == nil || p.applyLeft == 0 {
 			continue
 		}
 		for _, v := range r.versions {
@@ -280,6 +288,18 @@ func (t *tracker) takeDirty() []int64 {
 	clear(t.dirty)
 	slices.Sort(revisions)
 	return revisions
+}
+
+// progressOf counts the edges that a rollout concerns and those that are done
+// with it, one way or the other. changed is closed with the next change.
+func (t *tracker) progressOf(revision int64) (edges, done int, followed bool, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.rollouts[revision]
+	if r == nil {
+		return 0, 0, false, t.changed
+	}
+	return r.edges, r.applied + r.rejected, true, t.changed
 }
 
 // lacking lists which of edges have not applied version number of key. known is
@@ -329,7 +349,7 @@ func (t *tracker) documentState(key string, away func(edge string) bool) (Rollou
 	}
 	v := versions[len(versions)-1]
 	single := &rollout{revision: v.rollout.revision, started: v.rollout.started}
-	single.add(&version{rollout: single, key: v.key, revision: v.revision, members: v.members}, len(t.names))
+	single.add(&version{rollout: single, key: v.key, revision: v.revision, members: v.members})
 	for slot := range t.names {
 		if v.applied.has(slot) {
 			single.versions[0].apply(slot, single.started)
@@ -352,14 +372,15 @@ func (t *tracker) describe(r *rollout, versions []*version, away func(string) bo
 		Applied: r.applied, Verified: r.verified, Rejected: r.rejected, StartedAt: r.started,
 	}
 	var ticks []uint32
-	for slot := range r.applyLeft {
+	for i := range r.progress {
+		slot, p := r.base+i, &r.progress[i]
 		if !r.members.has(slot) {
 			continue
 		}
 		switch {
-		case r.applyLeft[slot] == 0:
-			ticks = append(ticks, r.applyTicks[slot])
-		case r.rejections[slot] == 0:
+		case p.applyLeft == 0:
+			ticks = append(ticks, p.applyTicks)
+		case p.rejections == 0:
 			answer.Pending++
 			if away(t.names[slot]) {
 				answer.Away++
@@ -392,35 +413,60 @@ func (t *tracker) describe(r *rollout, versions []*version, away func(string) bo
 	return answer
 }
 
-// add puts a version into the rollout.
-func (r *rollout) add(v *version, slots int) {
-	r.versions = append(r.versions, v)
-	for _, list := range []*[]uint32{&r.applyLeft, &r.verifyLeft, &r.rejections, &r.applyTicks, &r.verifyTicks} {
-		if len(*list) < slots {
-			*list = append(*list, make([]uint32, slots-len(*list))...)
-		}
+// at is how far an edge is, nil when the rollout does not concern it.
+func (r *rollout) at(slot int) *progress {
+	if i := slot - r.base; i >= 0 && i < len(r.progress) {
+		return &r.progress[i]
 	}
-	for slot := range slots {
-		if !v.members.has(slot) {
-			continue
-		}
-		if !r.members.has(slot) {
-			r.members.set(slot)
-			r.edges++
-		} else {
-			// The edge had finished with what there was; now there is more.
-			if r.applyLeft[slot] == 0 {
-				r.applied--
+	return nil
+}
+
+// cover makes progress wide enough for slots from low to high.
+func (r *rollout) cover(low, high int) {
+	if len(r.progress) == 0 {
+		r.base = low
+	}
+	if low >= r.base && high < r.base+len(r.progress) {
+		return
+	}
+	base := min(low, r.base)
+	wider := make([]progress, max(high+1, r.base+len(r.progress))-base)
+	copy(wider[r.base-base:], r.progress)
+	r.base, r.progress = base, wider
+}
+
+// add puts a version into the rollout.
+func (r *rollout) add(v *version) {
+	r.versions = append(r.versions, v)
+	if low, high, any := v.members.bounds(); any {
+		r.cover(low, high)
+		for slot := low; slot <= high; slot++ {
+			if v.members.has(slot) {
+				r.expect(slot)
 			}
-			if r.verifyLeft[slot] == 0 {
-				r.verified--
-			}
 		}
-		r.applyLeft[slot]++
-		r.verifyLeft[slot]++
 	}
 	r.versionBytes += 200 + 8*3*len(v.members)
-	r.bytes = 200 + 5*4*len(r.applyLeft) + r.versionBytes
+	r.bytes = 200 + progressBytes*len(r.progress) + r.versionBytes
+}
+
+// expect notes that an edge has one more version to apply.
+func (r *rollout) expect(slot int) {
+	p := r.at(slot)
+	if !r.members.has(slot) {
+		r.members.set(slot)
+		r.edges++
+	} else {
+		// The edge had finished with what there was; now there is more.
+		if p.applyLeft == 0 {
+			r.applied--
+		}
+		if p.verifyLeft == 0 {
+			r.verified--
+		}
+	}
+	p.applyLeft++
+	p.verifyLeft++
 }
 
 // forget takes a slot out of the rollout.
@@ -430,18 +476,17 @@ func (r *rollout) forget(slot int) {
 	}
 	r.members.clear(slot)
 	r.edges--
-	if r.applyLeft[slot] == 0 {
+	p := r.at(slot)
+	if p.applyLeft == 0 {
 		r.applied--
 	}
-	if r.verifyLeft[slot] == 0 {
+	if p.verifyLeft == 0 {
 		r.verified--
 	}
-	if r.rejections[slot] > 0 {
+	if p.rejections > 0 {
 		r.rejected--
 	}
-	for _, list := range [][]uint32{r.applyLeft, r.verifyLeft, r.rejections, r.applyTicks, r.verifyTicks} {
-		list[slot] = 0
-	}
+	*p = progress{}
 	for _, v := range r.versions {
 		v.members.clear(slot)
 		v.applied.clear(slot)
@@ -455,17 +500,17 @@ func (v *version) apply(slot int, now time.Time) bool {
 		return false
 	}
 	v.applied.set(slot)
-	r := v.rollout
+	r, p := v.rollout, v.rollout.at(slot)
 	if _, rejected := v.rejected[slot]; rejected {
 		// It was refused before and is not any more.
 		delete(v.rejected, slot)
-		if r.rejections[slot]--; r.rejections[slot] == 0 {
+		if p.rejections--; p.rejections == 0 {
 			r.rejected--
 		}
 	}
-	if r.applyLeft[slot]--; r.applyLeft[slot] == 0 {
+	if p.applyLeft--; p.applyLeft == 0 {
 		r.applied++
-		r.applyTicks[slot] = r.ticks(now)
+		p.applyTicks = r.ticks(now)
 		r.lastApplied = now
 	}
 	return true
@@ -476,10 +521,10 @@ func (v *version) verify(slot int, now time.Time) bool {
 		return false
 	}
 	v.verified.set(slot)
-	r := v.rollout
-	if r.verifyLeft[slot]--; r.verifyLeft[slot] == 0 {
+	r, p := v.rollout, v.rollout.at(slot)
+	if p.verifyLeft--; p.verifyLeft == 0 {
 		r.verified++
-		r.verifyTicks[slot] = r.ticks(now)
+		p.verifyTicks = r.ticks(now)
 		r.lastVerified = now
 	}
 	return true
@@ -493,7 +538,8 @@ func (v *version) reject(slot int, reason string) bool {
 		v.rejected = map[int]string{}
 	}
 	if _, already := v.rejected[slot]; !already {
-		if v.rollout.rejections[slot]++; v.rollout.rejections[slot] == 1 {
+		p := v.rollout.at(slot)
+		if p.rejections++; p.rejections == 1 {
 			v.rollout.rejected++
 		}
 	}
@@ -524,6 +570,21 @@ func (b bitset) clear(n int) {
 	if n>>6 < len(b) {
 		b[n>>6] &^= 1 << (n & 63)
 	}
+}
+
+// bounds are the lowest and the highest member.
+func (b bitset) bounds() (low, high int, any bool) {
+	low = -1
+	for i, word := range b {
+		if word == 0 {
+			continue
+		}
+		if low < 0 {
+			low = i<<6 + bits.TrailingZeros64(word)
+		}
+		high = i<<6 + 63 - bits.LeadingZeros64(word)
+	}
+	return low, high, low >= 0
 }
 
 func (b bitset) count() int {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,10 @@ func TestJournalSurvivesEveryCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range len(whole) + 1 {
+		near := slices.ContainsFunc(ends, func(end int64) bool { return max(int64(cut)-end, end-int64(cut)) < recordHead+3 })
+		if !near && cut%23 != 0 { // in the middle of a body one cut is like another
+			continue
+		}
 		cutDir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(cutDir, journalName), whole[:cut], 0o600); err != nil {
 			t.Fatal(err)
