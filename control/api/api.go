@@ -15,6 +15,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,8 @@ type Options struct {
 
 	Logger *slog.Logger     // nil: discard
 	Now    func() time.Time // nil: time.Now
+
+	bodyTimeout time.Duration // to receive a request's body; 0: 30 s
 }
 
 // Server is the API. It is an http.Handler.
@@ -86,7 +89,7 @@ type Server struct {
 	hub          *hub
 	metrics      *metrics
 
-	issueWait, purgeWait, heartbeat time.Duration // shorter in tests
+	issueWait, purgeWait, heartbeat, bodyTimeout time.Duration // shorter in tests
 
 	mux     *http.ServeMux
 	huma    huma.API
@@ -106,6 +109,7 @@ func New(o Options) *Server {
 		certificates: o.Certificates, fleet: o.Fleet, traffic: o.Traffic, store: o.DB, db: o.DB,
 		mux: http.NewServeMux(), metrics: newMetrics(o.Metrics),
 		issueWait: issueWait, purgeWait: purgeWait, heartbeat: heartbeatEvery,
+		bodyTimeout: cmp.Or(o.bodyTimeout, bodyTimeout),
 	}
 	s.hub = newHub(s)
 	s.huma = humago.New(s.mux, config(o.Version))
@@ -184,7 +188,6 @@ func config(version string) huma.Config {
 	c.CreateHooks = nil
 	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	c.Transformers = []huma.Transformer{reshape}
-	c.RejectUnknownQueryParameters = true
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer", Description: "An API token, ew_..."},
 		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "Set by login. Writes also need the header X-Edgewright-CSRF: 1"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -631,6 +632,56 @@ func TestOperation(t *testing.T) {
 	if gone.Operation.State != operationFailed {
 		t.Errorf("%+v", gone.Operation)
 	}
+}
+
+// The time to receive a body does not count against the work that follows.
+func TestBodyDeadline(t *testing.T) {
+	e := newEnv(t, func(o *Options) { o.bodyTimeout = 50 * time.Millisecond })
+	a := e.admin()
+	a.post(infrastructure+"/domains", AddDomain{Domain: "slow.localhost"}).want(http.StatusCreated)
+	a.post(infrastructure+"/ssl/slow.localhost", Provision{}).want(http.StatusOK)
+	for _, w := range []*who{a, a.with("Idempotency-Key", "slow")} {
+		open := e.issuer.close()
+		timer := time.AfterFunc(300*time.Millisecond, open)
+		defer timer.Stop()
+		var p Provisioned
+		w.post(infrastructure+"/ssl/slow.localhost", Provision{Renew: true}).want(http.StatusOK, &p)
+		if p.Certificate.State != "valid" {
+			t.Errorf("%+v", p.Certificate)
+		}
+	}
+	// A body that does not come is given up.
+	for _, key := range []string{"", "stuck"} {
+		body, send := io.Pipe()
+		defer send.Close()
+		r, err := http.NewRequest(http.MethodPost, e.http.URL+infrastructure+"/domains", body)
+		ok(t, err)
+		r.Header.Set("Authorization", "Bearer "+adminToken)
+		r.Header.Set("Idempotency-Key", key)
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		ok(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	}
+}
+
+// The platform has members of its own.
+func TestPlatformMembers(t *testing.T) {
+	e := newEnv(t)
+	admin := e.memberSession(access.Platform, "admin@example.com", access.Admin)
+	var made ProjectAnswer
+	admin.post("/api/v1/projects", NewProject{Name: "theirs"}).want(http.StatusCreated, &made)
+	if made.Project.Role != "owner" {
+		t.Errorf("who made a project is %s of it", made.Project.Role)
+	}
+	admin.with("If-Match", "*").do(http.MethodDelete, "/api/v1/projects/theirs", nil).want(http.StatusNoContent)
+	admin.get("/api/v1/backup").refused(http.StatusForbidden, fault.Forbidden)
+	admin.get("/api/v1/audit?project_id=*").want(http.StatusOK)
+	_, tenant := e.project("tenant", access.Owner)
+	tenant.get("/api/v1/projects/*/members").refused(http.StatusNotFound, fault.NotFound)
+	tenant.post("/api/v1/projects/*/members", Invite{Email: "x@example.com", Role: "viewer"}).refused(http.StatusNotFound, fault.NotFound)
 }
 
 func TestProjectsAreDeletedEmpty(t *testing.T) {

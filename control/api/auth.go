@@ -27,7 +27,7 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	info := requestFrom(r.Context())
 	o := opOf(ctx.Operation())
 	info.operation = o.id
-	err := checkAddress(r)
+	err := checkAddress(r, ctx.Operation())
 	if err == nil {
 		err = s.identify(r, info)
 	}

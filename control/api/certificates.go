@@ -314,8 +314,8 @@ func (s *Server) issueOperation(o store.Operation, c certificates.Certificate) O
 
 func (s *Server) getOperation(ctx context.Context, c *call, in *operationPath) (*answer, error) {
 	o, err := s.db.Operation(ctx, in.ID)
-	if err == nil && o.Project != c.project || fault.Is(err, fault.NotFound) {
-		return nil, fault.New(fault.NotFound, "there is no such operation in this project").About("operation " + in.ID)
+	if err == nil && !c.principal.Can(o.Project, access.Operations, access.Read) || fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "there is no such operation, or it is not yours").About("operation " + in.ID)
 	}
 	if err != nil {
 		return nil, err

@@ -62,6 +62,30 @@ type JoinToken struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// Held is a removal that was held back because it would have emptied much of a
+// kind without anyone having asked for that.
+type Held struct {
+	Kind string   `json:"kind" doc:"Of documents: site, certificate"`
+	Keys []string `json:"keys" doc:"At most 100"`
+	Of   int      `json:"of" doc:"How many documents of the kind there are"`
+}
+
+// HeldList is everything that is held back.
+type HeldList struct {
+	Held       []Held `json:"held"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// Released is what was let go.
+type Released struct {
+	Count int `json:"released_count"`
+}
+
+type releaseInput struct {
+	InKey
+	Kind string `path:"kind" doc:"Of documents: site, certificate" maxLength:"40"`
+}
+
 // EdgePath names an edge in the path.
 type EdgePath struct {
 	Edge string `path:"edge" doc:"By ID or name" maxLength:"64"`
@@ -104,6 +128,16 @@ func (s *Server) addEdges() {
 		level: onPlatform, resource: access.Edges, verb: access.Write, answers: []answerDoc{{http.StatusOK, EdgeAnswer{}, ""}},
 	}, s.drainEdge)
 	add(s, op{
+		method: http.MethodGet, path: infrastructure + "/held", id: "held-list", tag: tag, summary: "Removals that were held back",
+		doc:   "What would empty much of the configuration without anyone having asked for it waits for consent; edges keep serving it.",
+		level: onPlatform, resource: access.Edges, verb: access.Write, answers: []answerDoc{{http.StatusOK, HeldList{}, ""}},
+	}, s.listHeld)
+	add(s, op{
+		method: http.MethodPost, path: infrastructure + "/held/{kind}/release", id: "held-release", tag: tag, summary: "Let held back removals go",
+		level: onPlatform, resource: access.Edges, verb: access.Write, audit: "held.release",
+		answers: []answerDoc{{http.StatusOK, Released{}, ""}},
+	}, s.releaseHeld)
+	add(s, op{
 		method: http.MethodPost, path: path + "/join-tokens", id: "edges-join-token", tag: tag, summary: "Make a one-time join token",
 		level: onPlatform, resource: access.Edges, verb: access.Write, audit: "edge.join_token",
 		answers: []answerDoc{{http.StatusCreated, JoinToken{}, ""}},
@@ -113,6 +147,28 @@ func (s *Server) addEdges() {
 		doc:   "For edges, not for people. The token in the body is the credential.",
 		level: public, noKey: true, audit: "edge.join", answers: []answerDoc{{http.StatusOK, edgeconfig.JoinReply{}, ""}},
 	}, s.joinEdge)
+}
+
+func heldOf(h fleet.Held) Held {
+	return Held{Kind: h.Kind, Keys: append([]string{}, h.Keys...), Of: h.Of}
+}
+
+func (s *Server) listHeld(context.Context, *call, *empty) (*answer, error) {
+	out := HeldList{Held: []Held{}}
+	for _, h := range s.fleet.Held() {
+		out.Held = append(out.Held, heldOf(h))
+	}
+	return &answer{Body: out}, nil
+}
+
+func (s *Server) releaseHeld(ctx context.Context, c *call, in *releaseInput) (*answer, error) {
+	n, err := s.fleet.ReleaseHeld(ctx, in.Kind)
+	if err != nil {
+		return nil, err
+	}
+	c.target = "documents " + in.Kind
+	c.detail = map[string]any{"released": n}
+	return &answer{Body: Released{n}}, nil
 }
 
 // edgeOf shows an edge. What tells of all tenants together is for who has a

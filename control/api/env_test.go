@@ -409,6 +409,12 @@ func (f *fakeFleet) Join(_ context.Context, r edgeconfig.JoinRequest) (edgeconfi
 	return edgeconfig.JoinReply{Edge: "edge_new", BusURL: "tls://127.0.0.1:1", TrustKeys: [][]byte{{1}}}, nil
 }
 
+func (f *fakeFleet) Held() []fleet.Held {
+	return []fleet.Held{{Kind: "site", Keys: []string{"site/dom_1"}, Of: 9}}
+}
+
+func (f *fakeFleet) ReleaseHeld(context.Context, string) (int, error) { return 1, nil }
+
 func (f *fakeFleet) Rollout(revision int64) fleet.Rollout {
 	return fleet.Rollout{Revision: revision, Documents: 1, Edges: 1, Applied: 1, Verified: 1}
 }

@@ -57,6 +57,11 @@ type PurgeEvent struct {
 	Purge Purge `json:"purge"`
 }
 
+// HeldEvent is the data of a "held" event: a removal was held back.
+type HeldEvent struct {
+	Held Held `json:"held"`
+}
+
 // OperationEvent is the data of an "operation" event: long work came further.
 type OperationEvent struct {
 	Operation Operation `json:"operation"`
@@ -71,12 +76,12 @@ type eventsInput struct {
 func (s *Server) addEvents() {
 	addStream(s, op{
 		method: http.MethodGet, path: infrastructure + "/events", id: "events", tag: "Events", summary: "What happens, as server-sent events",
-		doc: "Events: change (ChangeEvent), rollout (RolloutEvent), live (LiveEvent), edge (EdgeEvent), purge (PurgeEvent), operation (OperationEvent), and reset: too much was missed, read everything again. " +
+		doc: "Events: change (ChangeEvent), rollout (RolloutEvent), live (LiveEvent), edge (EdgeEvent), purge (PurgeEvent), operation (OperationEvent), for who has a role on the platform held (HeldEvent), and reset: too much was missed, read everything again. " +
 			"Changes have IDs; a comment comes at least every 15 seconds.",
 		level: onProject, resource: access.Events, verb: access.Read, everywhere: true, contentType: "text/event-stream", timeout: -1,
 		answers: []answerDoc{{http.StatusOK, "", ""}},
 	}, s.events)
-	for _, example := range []any{ChangeEvent{}, RolloutEvent{}, LiveEvent{}, EdgeEvent{}, PurgeEvent{}, OperationEvent{}} {
+	for _, example := range []any{ChangeEvent{}, RolloutEvent{}, LiveEvent{}, EdgeEvent{}, PurgeEvent{}, OperationEvent{}, HeldEvent{}} {
 		s.describeType(example)
 	}
 }

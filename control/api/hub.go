@@ -31,6 +31,7 @@ type message struct {
 	// shared is for all.
 	project, environment string
 	shared               bool
+	platform             bool // only for who has a role on the platform
 	// data is a value for all listeners alike, or a function of the listener.
 	data any
 }
@@ -284,6 +285,8 @@ func (h *hub) fleetEvent(ev fleet.Event) {
 	case ev.Edge != nil:
 		e := *ev.Edge
 		h.send(message{name: "edge", shared: true, data: func(f *follower) any { return EdgeEvent{edgeOf(e, f.platform)} }})
+	case ev.Held != nil:
+		h.send(message{name: "held", shared: true, platform: true, data: HeldEvent{heldOf(*ev.Held)}})
 	case ev.Live != nil:
 		live := *ev.Live
 		h.send(message{name: "live", shared: true, data: func(f *follower) any { return h.liveFor(f, live) }})
@@ -362,7 +365,7 @@ func (f *follower) follows(project, environment string) bool {
 // encode returns a message as a server-sent event, nil when it is not for this
 // stream.
 func (f *follower) encode(m message) []byte {
-	if !m.shared && !f.follows(m.project, m.environment) {
+	if !m.shared && !f.follows(m.project, m.environment) || m.platform && !f.platform {
 		return nil
 	}
 	data := m.data

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -40,6 +42,7 @@ func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 		s.writeProblem(w, r, fault.InvalidField("header:Idempotency-Key", "the key is longer than 255 bytes or not printable ASCII", "use a random string"))
 		return
 	}
+	_ = ctx.SetReadDeadline(time.Now().Add(s.bodyTimeout)) // recorders in tests have none
 	body, err := readAll(r, ctx.Operation().MaxBodyBytes)
 	if err != nil {
 		s.writeProblem(w, r, err)
@@ -139,6 +142,10 @@ func hashRequest(r *http.Request, body []byte) []byte {
 // readAll reads a body of at most limit bytes.
 func readAll(r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit))
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return nil, newProblem(fault.Unavailable, http.StatusRequestTimeout, "the request body did not come in time; send it again")
+	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the request body could not be read: %w", err)
 	}

@@ -176,6 +176,8 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,     // of header and body; operations have a shorter one
+		WriteTimeout:      3 * time.Minute, // event streams and backups set their own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}

@@ -65,6 +65,7 @@ type answerDoc struct {
 const (
 	defaultMaxBody = 256 << 10
 	defaultTimeout = 30 * time.Second
+	bodyTimeout    = 30 * time.Second
 )
 
 // call is what the checks before a handler have found out.
@@ -308,7 +309,7 @@ func (s *Server) describe(o op, in reflect.Type) huma.Operation {
 	}
 	hop := huma.Operation{
 		Method: o.method, Path: o.path, OperationID: o.id, Summary: o.summary, Description: o.doc, Tags: []string{o.tag},
-		DefaultStatus: o.answers[0].status, MaxBodyBytes: maxBody, BodyReadTimeout: 15 * time.Second,
+		DefaultStatus: o.answers[0].status, MaxBodyBytes: maxBody, BodyReadTimeout: s.bodyTimeout,
 		Responses: map[string]*huma.Response{}, Metadata: map[string]any{opKey: o},
 	}
 	if body, ok := in.FieldByName("Body"); ok {

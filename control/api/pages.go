@@ -128,7 +128,7 @@ func (s *Server) noSuchOperation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := newProblem(fault.Invalid, http.StatusMethodNotAllowed, r.Method+" is not possible here; use "+strings.Join(allowed, " or "))
-	p.allow, p.RequestID = strings.Join(allowed, ", "), requestFrom(r.Context()).id
+	p.allow = strings.Join(allowed, ", ")
 	s.writeProblem(w, r, p)
 }
 

@@ -87,7 +87,6 @@ type trafficInput struct {
 }
 
 type operationPath struct {
-	InProjectOnly
 	ID string `path:"id" maxLength:"64"`
 }
 
@@ -102,7 +101,7 @@ func (s *Server) addPlatform() {
 	}, s.getTraffic)
 	add(s, op{
 		method: http.MethodGet, path: infrastructure + "/operations/{id}", id: "operations-get", tag: "Operations", summary: "How far long work has come",
-		level: onProject, resource: access.Operations, verb: access.Read, answers: []answerDoc{{http.StatusOK, OperationAnswer{}, ""}},
+		level: anyProject, resource: access.Operations, verb: access.Read, answers: []answerDoc{{http.StatusOK, OperationAnswer{}, ""}},
 	}, s.getOperation)
 	addStream(s, op{
 		method: http.MethodGet, path: "/api/v1/backup", id: "backup", tag: "Platform", summary: "A consistent backup of everything, as a stream",

@@ -59,6 +59,13 @@ type Edges interface {
 	Join(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error)
 }
 
+// Holder tells which removals the fleet has held back because they would have
+// emptied much of a kind, and lets them go. fleet.Fleet is one.
+type Holder interface {
+	Held() []fleet.Held
+	ReleaseHeld(ctx context.Context, kind string) (int, error)
+}
+
 // Rollouts tells how far configuration has come, and drops caches. fleet.Fleet
 // is one.
 type Rollouts interface {
@@ -72,6 +79,7 @@ type Rollouts interface {
 // Fleet is all edges.
 type Fleet interface {
 	Edges
+	Holder
 	Rollouts
 }
 

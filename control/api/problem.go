@@ -68,10 +68,11 @@ func newProblem(code fault.Code, status int, detail string) *Problem {
 // problem turns an error into what the client sees, and logs what it must not see.
 func (s *Server) problem(ctx context.Context, err error) *Problem {
 	var p *Problem
+	id := requestFrom(ctx).id
 	if errors.As(err, &p) {
+		p.RequestID = id
 		return p
 	}
-	id := requestFrom(ctx).id
 	var f *fault.Error
 	switch {
 	case errors.As(err, &f) && f.Code != "" && f.Code != fault.Internal:

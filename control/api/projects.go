@@ -234,6 +234,14 @@ func (s *Server) createProject(ctx context.Context, c *call, in *newProjectInput
 	if err != nil {
 		return nil, err
 	}
+	if c.principal.User != "" { // who makes a project owns it
+		if err := s.access.Grant(ctx, c.principal.User, p.ID, access.Owner, c.caller); err != nil {
+			return nil, err
+		}
+		if c.principal.Kind == access.ByUser {
+			c.principal.Grants[p.ID] = access.Owner
+		}
+	}
 	a, err := s.projectAnswer(ctx, c, p)
 	if err == nil {
 		a.Location = "/api/v1/projects/" + p.ID

@@ -68,7 +68,7 @@ func newTenant(e *testEnv, name string) *tenant {
 	ok(e.t, e.db.PutOperation(ctx, operation))
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
 	f.path = map[string]string{
-		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test",
+		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test", "kind": "site",
 		"revision": strconv.FormatInt(f.revision, 10),
 	}
 	f.markers = []string{
@@ -151,6 +151,8 @@ var tenantCases = map[string]tenantCase{
 	"edges-join": {status: 200, shared: "the token in the body is the credential", body: func(f *tenant) any {
 		return edgeconfig.JoinRequest{Token: f.join(), Region: "fra", BusKey: "key", SealingKey: []byte{1}, Version: "1"}
 	}},
+	"held-list":        {status: 200},
+	"held-release":     {status: 200, body: fixed(nil)},
 	"revisions-list":   {status: 200},
 	"revisions-get":    {status: 200},
 	"revisions-revert": {status: 200, body: fixed(Undo{Force: true})},

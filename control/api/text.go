@@ -11,14 +11,18 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/edgewright/edgewright/fault"
 )
 
 // Text that no name, description or PEM has is refused at the door: not every
 // database takes it, and terminals obey it.
 
-// checkAddress looks at path and query.
-func checkAddress(r *http.Request) error {
+// checkAddress looks at path and query. Unknown parameters are refused: who
+// mistypes dry_run must not be taken at their word. project_id and environment
+// may be sent with everything.
+func checkAddress(r *http.Request, o *huma.Operation) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return fault.New(fault.Invalid, "the query of the address cannot be read: %w", err)
@@ -29,7 +33,16 @@ func checkAddress(r *http.Request) error {
 	if bad(r.URL.Path) {
 		return fault.New(fault.Invalid, "the path of the address holds control characters or invalid UTF-8")
 	}
+	known := []string{"project_id", "environment"}
+	for _, p := range o.Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
 	for name, values := range query {
+		if !slices.Contains(known, name) {
+			return fault.InvalidField("query:"+strings.ToValidUTF8(name, "?"), "there is no such parameter", nearest(name, known))
+		}
 		if bad(name) || slices.ContainsFunc(values, bad) {
 			return fault.InvalidField("query:"+strings.ToValidUTF8(name, "?"), "the value holds control characters or invalid UTF-8", "take them out")
 		}

@@ -57,13 +57,13 @@ const schemaView = (api, schema, depth = 0, seen = []) => {
   const rows = [];
   const nested = [];
   for (const [key, property] of Object.entries(full.properties)) {
-    const needed = (full.required || []).includes(key) ? "" : "optional";
+    const needed = (full.required || []).includes(key) ? "yes" : "optional";
     const text = [property.description || "", limits(property)].filter(Boolean).join(". ");
     rows.push([element("code", {}, key), typeOf(property), needed, text]);
     const inner = schemaView(api, property, depth + 1, [...seen, name]);
     if (inner.childElementCount) nested.push([key, typeOf(property), inner]);
   }
-  out.append(table(name || "fields", ["field", "type", "", ""], rows));
+  out.append(table(name || "fields", ["field", "type", "needed", "about"], rows));
   for (const [key, type, inner] of nested) {
     out.append(element("details", {}, element("summary", {}, element("code", {}, key), ` ${type}`), inner));
   }
@@ -96,7 +96,7 @@ const operationView = (api, method, path, operation) => {
       typeOf(p.schema),
       [p.description || "", limits({ ...p.schema, maxLength: undefined })].filter(Boolean).join(". "),
     ]);
-    view.append(table("Parameters", ["parameter", "in", "type", ""], rows));
+    view.append(table("Parameters", ["parameter", "in", "type", "about"], rows));
   }
   const [, body] = content(operation.requestBody);
   if (body) {
