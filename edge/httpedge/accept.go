@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
@@ -20,7 +21,8 @@ import (
 // connection is what the edge knows of one client connection; its requests find
 // it in their context.
 type connection struct {
-	shard uint32 // where its requests are counted
+	shard uint32      // where its requests are counted
+	told  atomic.Bool // of HTTP/3; once is enough for a connection
 }
 
 type connectionKey struct{}

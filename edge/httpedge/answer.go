@@ -63,7 +63,6 @@ func (x *exchange) answer(resp *cache.Response) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // keeps net/http from guessing
 	}
-	h["Via"] = join(resp.Header["Via"], via[1])
 	var trailers []string
 	if resp.Upstream != nil {
 		for name := range resp.Upstream.Trailer {

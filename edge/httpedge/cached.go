@@ -15,13 +15,12 @@ func (x *exchange) lookup() bool {
 	if !result.Direct {
 		return x.forward(&result)
 	}
-	x.outcome = telemetry.Hit
+	x.outcome, x.direct = telemetry.Hit, true
 	h := x.w.Header()
 	result.SetHeader(h)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil
 	}
-	h["Via"] = join(h["Via"], via[1])
 	x.head(result.Entry.Status())
 	if x.r.Method != http.MethodHead {
 		if _, err := result.Entry.WriteTo(x); err != nil {

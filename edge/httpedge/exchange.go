@@ -36,6 +36,7 @@ type exchange struct {
 	renewAt   time.Time // when the client's write deadline needs renewing; zero: not yet set
 	closes    bool      // the connection must not be used again
 	own       bool      // the node's own question, which is no traffic
+	direct    bool      // answered from a stored header, by this goroutine alone
 
 	body   *clientBody // nil when the request has none
 	origin originTrace
@@ -65,9 +66,14 @@ var phases = [...]func(*exchange) bool{
 	(*exchange).lookup,
 }
 
+// exchanges are those of direct hits, which nothing refers to once they are
+// over. Others may still be looked at by a fill that outlives them.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
 // ServeHTTP takes one request through its phases.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{s: s, w: w, r: r, runtime: s.o.Current(), start: time.Now()}
+	x := exchanges.Get().(*exchange)
+	x.s, x.w, x.r, x.runtime, x.start = s, w, r, s.o.Current(), time.Now()
 	x.conn, _ = r.Context().Value(connectionKey{}).(*connection)
 	if x.conn == nil {
 		x.conn = &connection{}
@@ -127,6 +133,10 @@ func (x *exchange) account() {
 	}
 	if p != nil {
 		panic(p)
+	}
+	if x.direct {
+		*x = exchange{}
+		exchanges.Put(x)
 	}
 }
 
@@ -198,9 +208,10 @@ func (x *exchange) head(status int) {
 	h := x.w.Header()
 	h["X-Request-Id"] = []string{x.id}
 	delete(h, "Alt-Svc") // an origin's would lead past the edge
-	if x.view.Scheme == "https" && x.r.ProtoMajor < 3 {
+	if x.view.Scheme == "https" && x.r.ProtoMajor < 3 && !x.conn.told.Load() {
 		if field := x.s.altSvc(x.runtime); field != nil {
 			h["Alt-Svc"] = field
+			x.conn.told.Store(true)
 		}
 	}
 	if x.site != nil && x.site.HSTS != nil && x.view.Scheme == "https" {

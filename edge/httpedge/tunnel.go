@@ -106,7 +106,6 @@ func (x *exchange) refusedUpgrade(resp *http.Response) bool {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil
 	}
-	h["Via"] = join(resp.Header["Via"], via[1])
 	x.head(resp.StatusCode)
 	space := buffers.Get().(*[]byte)
 	defer buffers.Put(space)
