@@ -1,0 +1,230 @@
+package dns
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/miekg/dns"
+)
+
+// maxChain bounds how many CNAMEs are followed within a zone.
+const maxChain = 8
+
+// hop is one name on the way to an answer: the question's, then targets of CNAMEs.
+type hop struct {
+	name
+	at       int // where the name stands in the message
+	wildcard int // labels that the closest encloser lacks, when a wildcard answered; else 0
+}
+
+// compose writes answers. A worker has one of its own: everything a query needs
+// is in it, so that none allocates.
+type compose struct {
+	b     []byte // the message; room for limit bytes
+	n     int    // its length so far
+	limit int
+	full  bool // something did not fit
+
+	counts [3]int
+	rcode  int
+	aa     bool
+
+	do    bool // and the zone is signed
+	hops  [maxChain + 1]hop
+	count int // hops
+	wild  name
+	key   []byte
+	owner []byte
+	given [8]string // NSEC and NSEC3 records in the message
+	gave  int
+
+	variant bool // the answer depends on where the client is
+	located Place
+	checks  Checks
+	locator Locator
+	client  netip.Addr
+}
+
+// put copies wire[from:to] of a record behind what there is. p says where its
+// whole wire part would begin.
+func (c *compose) put(r record, p placement, from, to int) {
+	wire := r.wire()[from:to]
+	if c.n+len(wire) > c.limit {
+		c.full = true
+	}
+	if c.full {
+		return
+	}
+	o := c.n
+	c.n += copy(c.b[o:c.limit], wire)
+	if p.ownerAt != headerSize || p.ownerLen != int(r[0]) || o != p.at+from || p.at != headerSize+int(r[0])+4 {
+		relocate(c.b, r, p, o, len(wire))
+	}
+}
+
+// all copies a record's answer and authority.
+func (c *compose) all(r record, ownerAt, ownerLen int) placement {
+	p := placement{ownerAt, ownerLen, c.n}
+	c.put(r, p, 0, r.split())
+	c.counts[answer] += r.answers()
+	c.counts[authority] += r.authority()
+	return p
+}
+
+// resolve answers hops[0] from x (RFC 1034 section 4.3.2, RFC 4035 section 3.1).
+func (c *compose) resolve(x *index, qtype uint16) {
+	c.aa = true
+	c.hops[0].at = headerSize
+	for c.count = 1; !c.full; {
+		h := &c.hops[c.count-1]
+		h.wildcard = 0
+		r := c.find(x, h.bytes(), qtype)
+		if r == nil && !c.above(x, h, qtype, &r) {
+			break
+		}
+		switch flags := r.flags(); {
+		case flags&flagReferral != 0:
+			c.referral(x, r, h, 0)
+		case flags&flagNoData != 0:
+			c.noData(x, h)
+		default:
+			if flags&flagVariants != 0 {
+				r = c.choose(x, r)
+			}
+			at := c.n
+			c.all(r, h.at, h.n)
+			if flags&flagAlias != 0 && !c.full && c.follow(x, at+12) {
+				continue
+			}
+		}
+		break
+	}
+	if c.do && !c.full {
+		c.expansions(x)
+	}
+}
+
+// find returns what a name answers for a type; nil when it does not exist.
+func (c *compose) find(x *index, owner []byte, qtype uint16) record {
+	h := hash(x.seed, owner)
+	if r := x.find(h, owner, qtype, c.do); r != nil && r.flags()&flagCut == 0 {
+		return r
+	}
+	return x.find(h, owner, typeOther, c.do)
+}
+
+// above answers for a name that does not exist: by a delegation above it, a
+// wildcard, or not at all. It reports whether *r is what a wildcard gives.
+func (c *compose) above(x *index, h *hop, qtype uint16, r *record) bool {
+	for i := 1; ; i++ {
+		s := h.suffix(i)
+		up := x.find(hash(x.seed, s), s, typeOther, c.do)
+		if up == nil {
+			continue // the apex ends this at the latest
+		}
+		if up.flags()&flagReferral != 0 {
+			c.referral(x, up, h, i)
+			return false
+		}
+		h.wildcard = i
+		if *r = c.find(x, c.asterisk(s), qtype); *r != nil {
+			return true
+		}
+		c.rcode = dns.RcodeNameError
+		c.denyName(x, h)
+		return false
+	}
+}
+
+// asterisk is the wildcard below a name, in a buffer of c's.
+func (c *compose) asterisk(encloser []byte) []byte {
+	w := &c.wild
+	w.wire[0], w.wire[1] = 1, '*'
+	n := copy(w.wire[2:], encloser)
+	w.n = 2 + n
+	return w.bytes()
+}
+
+// follow goes on at the CNAME target that stands at off. It reports false when
+// the chain leaves the zone, turns back or is too long.
+func (c *compose) follow(x *index, off int) bool {
+	if c.count > maxChain {
+		return false
+	}
+	next := &c.hops[c.count]
+	if !next.expand(c.b, off) || !bytes.HasSuffix(next.bytes(), x.apex) || !next.below(x.apex) {
+		return false
+	}
+	for i := range c.count {
+		if bytes.Equal(c.hops[i].bytes(), next.bytes()) {
+			return false
+		}
+	}
+	next.at = off
+	c.count++
+	return true
+}
+
+// below reports whether apex, a suffix by bytes, is one by labels.
+func (n *name) below(apex []byte) bool {
+	off := n.n - len(apex)
+	if off == n.n-1 {
+		return true
+	}
+	for _, l := range n.labels[:n.count] {
+		if int(l) == off {
+			return true
+		}
+	}
+	return false
+}
+
+// referral sends the client to the name servers of the name that is h without
+// its first skip labels.
+func (c *compose) referral(x *index, r record, h *hop, skip int) {
+	owner := h.suffix(skip)
+	at := locate(c.b, h.at, h.n-len(owner))
+	if c.count == 1 {
+		c.aa = false
+	}
+	p := c.all(r, at, len(owner))
+	if c.do && r.flags()&flagSecure == 0 {
+		c.deny(x, owner)
+	}
+	if r.extra() > 0 {
+		c.put(r, p, r.split(), r.size())
+		c.counts[additional] += r.extra()
+	}
+}
+
+// choose picks the variant of a record for the client.
+func (c *compose) choose(x *index, r record) record {
+	c.variant = true
+	if c.locator != nil && c.located == (Place{}) {
+		c.located = c.locator.Locate(c.client)
+	}
+	s := x.shards[hash(x.seed, r.key())&uint64(len(x.shards)-1)]
+	if v := choose(s.variants[r.variants()], &c.located, c.checks); v != nil {
+		return v.record
+	}
+	return r
+}
+
+// header writes the first twelve bytes: what the query said of ID, opcode, RD
+// and CD is kept (RFC 4035 section 3), everything else is ours.
+func (c *compose) header(questions int, tc bool) {
+	b := c.b
+	b[2] = b[2]&(0x78|bitRD) | bitQR
+	if c.aa {
+		b[2] |= bitAA
+	}
+	if tc {
+		b[2] |= bitTC
+	}
+	b[3] = b[3]&bitCD | byte(c.rcode&15)
+	binary.BigEndian.PutUint16(b[4:], uint16(questions))
+	for i, n := range c.counts {
+		binary.BigEndian.PutUint16(b[6+2*i:], uint16(n))
+	}
+}
