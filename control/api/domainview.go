@@ -31,6 +31,17 @@ type site struct{ id, name, project, environment, cdn string }
 // eachSite calls fn for every domain of an environment, of a project with
 // environment "", of all with project "".
 func (s *Server) eachSite(ctx context.Context, project, environment string, fn func(site)) error {
+	return s.eachDomain(ctx, project, environment, func(r resource.Resource) error {
+		d, err := domains.Decode(r)
+		if err != nil {
+			return fault.New(fault.Internal, "a stored domain cannot be read: %w", err).About("domain " + r.Name)
+		}
+		fn(site{id: r.ID, name: r.Name, project: r.Project, environment: r.Environment, cdn: d.Spec.CDN})
+		return nil
+	})
+}
+
+func (s *Server) eachDomain(ctx context.Context, project, environment string, fn func(resource.Resource) error) error {
 	q := resource.Query{Kind: domains.Kind, Project: project, Environment: environment, Limit: 1000}
 	for {
 		page, err := s.store.List(ctx, q)
@@ -38,11 +49,9 @@ func (s *Server) eachSite(ctx context.Context, project, environment string, fn f
 			return err
 		}
 		for _, r := range page.Items {
-			d, err := domains.Decode(r)
-			if err != nil {
-				return fault.New(fault.Internal, "a stored domain cannot be read: %w", err).About("domain " + r.Name)
+			if err := fn(r); err != nil {
+				return err
 			}
-			fn(site{id: r.ID, name: r.Name, project: r.Project, environment: r.Environment, cdn: d.Spec.CDN})
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
 			return nil

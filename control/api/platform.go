@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/traffic"
 	"github.com/edgewright/edgewright/fault"
@@ -150,7 +151,11 @@ func (s *Server) getTraffic(ctx context.Context, c *call, in *trafficInput) (*an
 		}
 		q.Sites = []string{d.ID}
 	case c.project != access.Platform:
-		if err := s.eachSite(ctx, c.project, c.environment, func(one site) { q.Sites = append(q.Sites, one.id) }); err != nil {
+		err := s.eachDomain(ctx, c.project, c.environment, func(r resource.Resource) error {
+			q.Sites = append(q.Sites, r.ID)
+			return nil
+		})
+		if err != nil {
 			return nil, err
 		}
 		if len(q.Sites) == 0 {
