@@ -138,16 +138,14 @@ func (s *Server) addOperations() {
 }
 
 // Run does what goes on between requests: it feeds the event streams and
-// forgets what has expired. It returns when ctx ends, and with it end all event
-// streams, which http.Server.Shutdown would otherwise wait for.
+// forgets what has expired. It returns nil when ctx ends, and with it end all
+// event streams, which http.Server.Shutdown would otherwise wait for.
 func (s *Server) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.tidy(ctx) })
-	err := s.hub.run(ctx)
-	cancel()
+	wg.Go(func() { s.hub.run(ctx) })
 	wg.Wait()
-	return err
+	return nil
 }
 
 // tidyEvery is how often expired sessions, links, tokens and replays go.

@@ -66,35 +66,44 @@ func newHub(s *Server) *hub {
 }
 
 // run watches until ctx ends; all streams end with it.
-func (h *hub) run(ctx context.Context) error {
+func (h *hub) run(ctx context.Context) {
 	base, err := h.newest(ctx)
-	if ctx.Err() != nil {
-		return nil
+	for err != nil && h.pause(ctx, "the history could not be read; events begin later", err) {
+		base, err = h.newest(ctx)
 	}
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return
 	}
 	h.mu.Lock()
 	h.running, h.base, h.ring = true, base, nil
 	h.mu.Unlock()
 	defer h.stop()
-	for since := int64(0); ; {
+	since := int64(0)
+	for {
 		err := h.s.store.Watch(ctx, since, func(ev resource.Event) error {
 			since = ev.Seq
 			h.change(ctx, ev)
 			return nil
 		})
-		if ctx.Err() != nil {
-			return nil
+		if !h.pause(ctx, "the watch for events broke; it is taken up again", err) {
+			return
 		}
-		h.s.log.WarnContext(ctx, "the watch for events broke; it is taken up again", slog.Any("error", err))
-		pause := time.NewTimer(time.Second)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil
-		}
+	}
+}
+
+// pause logs a failure and waits a second. It returns false when ctx is over.
+func (h *hub) pause(ctx context.Context, what string, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	h.s.log.WarnContext(ctx, what, slog.Any("error", err))
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
