@@ -182,7 +182,7 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 }
 
 // planUpload tells what an upload would change, after the same checks. The
-// bundle is not stored, so the number of the upload is the next one only for now.
+// bundle is not stored; an upload in between takes the number shown.
 func (s *Server) planUpload(ctx context.Context, r certificates.UploadRequest) (resource.Plan, error) {
 	p := resource.NewPlan(r.Project, r.Environment)
 	name, err := certificates.CanonicalName(r.Domain)
