@@ -60,6 +60,12 @@ type Rekeyer interface {
 	SetGroupKey(group string, key [32]byte) []Output
 }
 
+// Doubter is the ability of a Compiler to tell what it cannot compile, by
+// resource ID.
+type Doubter interface {
+	Problems() map[string]string
+}
+
 // TrafficSink stores the one-minute rollups. control/traffic implements it.
 type TrafficSink interface {
 	// Ingest stores r; a repeat of an ID counts once. A nil error means durable.

@@ -266,6 +266,49 @@ func TestRestartPublishesNothingThatIsPublished(t *testing.T) {
 	}
 }
 
+// doubtful is a compiler that cannot compile one site, and says so.
+type doubtful struct {
+	fleettest.Compiler
+	site atomic.Pointer[string]
+}
+
+func (d *doubtful) Apply(e resource.Event) []fleet.Output {
+	if s := d.site.Load(); s != nil && e.Resource.ID == *s && e.Type != resource.Deleted {
+		return nil
+	}
+	return d.Compiler.Apply(e)
+}
+
+func (d *doubtful) Problems() map[string]string {
+	if s := d.site.Load(); s != nil {
+		return map[string]string{*s: "its configuration is missing"}
+	}
+	return nil
+}
+
+// What is declared but cannot be compiled when a term of leading begins is not
+// taken for removed.
+func TestWhatCannotBeCompiledStays(t *testing.T) {
+	compiler := &doubtful{}
+	f := start(t, fleettest.Options{Compiler: compiler})
+	node := &fleettest.Node{}
+	run(t, f, join(t, f, "one"), node, nil)
+	put(t, f, "a", "http://a")
+	put(t, f, "b", "http://b")
+	eventually(t, "two sites", func() bool { return node.Keys(edgeconfig.KindSite) == 2 })
+	if err := f.Resign(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	broken := fleettest.SiteID("a")
+	compiler.site.Store(&broken)
+	f.Lead()
+	put(t, f, "c", "http://c")
+	eventually(t, "the change after the restart", func() bool { return node.Origin("c") == "http://c" })
+	if node.Origin("a") != "http://a" || node.Origin("b") != "http://b" {
+		t.Errorf("edges have lost a site that could not be compiled: %q, %q", node.Origin("a"), node.Origin("b"))
+	}
+}
+
 func TestDatabaseAwayDelaysButLosesNothing(t *testing.T) {
 	db := storetest.SQLite(t)
 	counter := &saves{DocumentStore: db}

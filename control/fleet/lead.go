@@ -169,9 +169,16 @@ func (l *lead) catchUp(ctx context.Context) error {
 		batch = append(batch, c)
 	}
 	// Published, and nothing declares it any more. The publisher's guard looks
-	// at how many these are.
+	// at how many these are. What is declared but cannot be compiled just now
+	// stays as edges have it.
+	var problems map[string]string
+	if d, can := l.f.options.Compiler.(Doubter); can {
+		problems = d.Problems()
+	}
 	for key, meta := range started {
-		if _, said := last[key]; !said {
+		_, said := last[key]
+		_, doubtful := problems[(&edgeconfig.Document{Key: key}).Name()]
+		if !said && !doubtful {
 			batch = append(batch, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}})
 		}
 	}
