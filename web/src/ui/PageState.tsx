@@ -105,6 +105,7 @@ export function NoResults({ onClear }: { onClear: () => void }) {
   return (
     <EmptyState
       icon="search"
+      level={2}
       title={t.table.noResults}
       action={
         <Button variant="default" onClick={onClear}>

@@ -131,13 +131,19 @@ export function useUpdateProject() {
 }
 
 export function useDeleteProject() {
+  const client = useQueryClient();
   const changed = useProjectsChanged();
   return useMutation({
     mutationFn: (project: Project) =>
       api.DELETE("/api/v1/projects/{project}", {
         params: { path: { project: project.id }, header: ifMatch(project.revision) },
       }),
-    onSuccess: changed,
+    onSuccess: (_answer, project) => {
+      // Its panel goes first: what belongs to a deleted project must not be asked for again.
+      client.setQueryData<Project[]>(settingsKeys.projects, (old) => old?.filter((p) => p.id !== project.id));
+      client.removeQueries({ queryKey: settingsKeys.environments(project.id) });
+      return changed();
+    },
   });
 }
 

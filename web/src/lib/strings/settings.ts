@@ -94,7 +94,9 @@ export const settings = {
     removeTitle: (who: string) => `Remove ${who}`,
     removeText: "They lose access to this project at once. Their API tokens for it stop working.",
     removed: (who: string) => `${who} removed`,
-    empty: "Nobody but you",
+    empty: "No members yet",
+    emptyText:
+      "Owners and admins of the platform reach every project without being members. Invite whom else it concerns.",
   },
   projects: {
     title: "Projects",

@@ -76,8 +76,10 @@ function PurgePanel({ scope, domain, requests }: { scope: Scope; domain: Domain;
           label={t.purge.paths}
           description={t.purge.pathsHint}
           value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
-          onBlur={() => problem && setProblem(null)}
+          onChange={(event) => {
+            setText(event.currentTarget.value);
+            setProblem(null);
+          }}
           error={problem}
           rows={3}
           autosize

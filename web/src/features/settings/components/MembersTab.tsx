@@ -9,6 +9,7 @@ import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { type Column, DataTable } from "@/ui/DataTable";
+import { EmptyState } from "@/ui/EmptyState";
 import { landErrors } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
@@ -110,14 +111,20 @@ export function MembersTab({ scope }: { scope: Scope }) {
         }
       >
         <PageState query={query}>
-          {(members) => (
-            <DataTable
-              label={t.members.title(projectTitle(scope.project))}
-              columns={columns}
-              rows={members}
-              rowKey={(m) => m.id}
-            />
-          )}
+          {(members) =>
+            members.length === 0 ? (
+              <EmptyState icon="user" title={t.members.empty}>
+                {t.members.emptyText}
+              </EmptyState>
+            ) : (
+              <DataTable
+                label={t.members.title(projectTitle(scope.project))}
+                columns={columns}
+                rows={members}
+                rowKey={(m) => m.id}
+              />
+            )
+          }
         </PageState>
       </Panel>
       <Modal opened={inviting} onClose={() => setInviting(false)} title={t.members.inviteTitle}>
