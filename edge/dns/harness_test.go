@@ -199,7 +199,9 @@ func exchangeWire(s *responder, wire []byte, tcp bool) []byte {
 		size = maxTCP
 	}
 	b := make([]byte, size)
-	n := s.answer(testCompose(), &testCounters, b, copy(b, wire), testClient, tcp)
+	c := testCompose()
+	c.second = uint32(s.now().Unix())
+	n := s.answer(c, &testCounters, b, copy(b, wire), testClient, tcp)
 	if n == 0 {
 		return nil
 	}

@@ -21,10 +21,11 @@ type hop struct {
 // compose writes answers. A worker has one of its own: everything a query needs
 // is in it, so that none allocates.
 type compose struct {
-	b     []byte // the message; room for limit bytes
-	n     int    // its length so far
-	limit int
-	full  bool // something did not fit
+	b      []byte // the message; room for limit bytes
+	n      int    // its length so far
+	limit  int
+	second uint32 // Unix time, as the door read it for this message or batch
+	full   bool   // something did not fit
 
 	counts [3]int
 	rcode  int

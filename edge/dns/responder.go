@@ -67,10 +67,8 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	}
 	trusted := tcp
 	opt := reply{size: s.udpSize, ask: &q.edns, keepalive: -1, ede: -1, do: q.edns.do}
-	var now uint32
 	if q.edns.present {
-		now = uint32(s.now().Unix())
-		trusted = s.options(&q.edns, &opt, from, now, tcp) || trusted
+		trusted = s.options(&q.edns, &opt, from, c.second, tcp) || trusted
 		if q.edns.cookie > 0 {
 			k.cookies.Add(1)
 		}
@@ -105,10 +103,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	}
 	tc := c.full && !tcp
 	if !trusted {
-		if now == 0 {
-			now = uint32(s.now().Unix())
-		}
-		switch s.limiter.account(s.zones.seed, from, kind, now) {
+		switch s.limiter.account(s.zones.seed, from, kind, c.second) {
 		case truncate:
 			k.slipped.Add(1)
 			c.clear(q.end)
@@ -254,7 +249,7 @@ func (s *responder) count(c *compose, k *counters, z *zone) {
 // 6891 section 7).
 func (s *responder) bare(c *compose, k *counters, rcode, end int, from netip.Addr, tcp bool) int {
 	c.rcode, c.n = rcode, end
-	if !tcp && s.limiter.account(s.zones.seed, from, kindError, uint32(s.now().Unix())) == drop {
+	if !tcp && s.limiter.account(s.zones.seed, from, kindError, c.second) == drop {
 		k.limited.Add(1)
 		return 0
 	}

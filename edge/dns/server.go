@@ -1,0 +1,273 @@
+package dns
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// Options configures a Server. The zero value of each field but Addr has a
+// meaning.
+type Options struct {
+	Addr string // "host:port" for UDP and TCP; port 0 picks one that both can have
+
+	Workers  int  // UDP sockets, each with a thread of its own; 0: half the processors, at least one
+	Portable bool // use net.UDPConn where batches would be possible
+	UDPSize  int  // largest UDP answer; 0: 1232, which no path fragments; 512 to 1400
+
+	MaxConns       int           // TCP connections at once; 0: 4096
+	MaxConnsClient int           // of one network (/24, /56); 0: 64
+	Idle           time.Duration // a TCP connection without a query is closed after this; 0: 10 s
+
+	CookieSecrets [][16]byte // newest first; nil: a random one, which no other edge shares
+	RRL           RRL
+	NSID          string // what the NSID option tells; "": nothing
+
+	Locator Locator // where clients are; nil: unknown, and client subnets are left aside
+	Checks  Checks  // nil: everything lives
+
+	Logger *slog.Logger     // nil: discard
+	Now    func() time.Time // nil: time.Now
+}
+
+// Server is an authoritative name server: the zones it holds, and its doors.
+type Server struct {
+	*Zones
+	o         Options
+	log       *slog.Logger
+	responder *responder
+	udp       []datagrams
+	tcp       *net.TCPListener
+	stream    *streams
+	counters  []*counters
+
+	started  atomic.Bool
+	stopping atomic.Bool
+	work     sync.WaitGroup
+}
+
+// datagrams is one UDP door.
+type datagrams interface {
+	serve(*responder, *counters) // until stop
+	stop()
+	addr() netip.AddrPort
+}
+
+// New binds the sockets of a server, so that its address is known, and answers
+// nothing yet. The error is fault.Unavailable when the address cannot be bound,
+// fault.Invalid when an option makes no sense.
+func New(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.UDPSize = orDefault(o.UDPSize, 1232)
+	o.Workers = orDefault(o.Workers, max(1, runtime.GOMAXPROCS(0)/2))
+	o.MaxConns = orDefault(o.MaxConns, 4096)
+	o.MaxConnsClient = orDefault(o.MaxConnsClient, 64)
+	if o.Idle == 0 {
+		o.Idle = 10 * time.Second
+	}
+	if o.UDPSize < 512 || o.UDPSize > 1400 || o.Workers < 1 || o.Workers > 256 || len(o.NSID) > 128 || o.Idle < 0 {
+		return nil, fault.New(fault.Invalid, "the name server's options are out of range: UDP size 512 to 1400, 1 to 256 workers, an NSID of at most 128 bytes")
+	}
+	if o.CookieSecrets == nil {
+		o.CookieSecrets = make([][16]byte, 1)
+		_, _ = rand.Read(o.CookieSecrets[0][:]) // never fails (crypto/rand)
+	}
+	s := &Server{Zones: NewZones(), o: o, log: o.Logger}
+	s.responder = &responder{
+		zones: s.Zones, cookies: &cookieJar{o.CookieSecrets}, limiter: newLimiter(o.RRL), locator: o.Locator, checks: o.Checks,
+		nsid: o.NSID, udpSize: o.UDPSize, now: o.Now, idle: o.Idle,
+	}
+	if err := s.bind(); err != nil {
+		return nil, err
+	}
+	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
+	return s, nil
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// bind opens the sockets. With port 0 the port that UDP got may be taken for
+// TCP: then another is tried.
+func (s *Server) bind() error {
+	host, port, err := net.SplitHostPort(s.o.Addr)
+	if err != nil {
+		return fault.New(fault.Invalid, "%q is no address for the name server: give host:port, as in 127.0.0.1:5353: %w", s.o.Addr, err)
+	}
+	address, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, port))
+	if err != nil {
+		return fault.New(fault.Invalid, "%q is no address for the name server: %w", s.o.Addr, err)
+	}
+	want := netip.AddrPortFrom(address.AddrPort().Addr().Unmap(), address.AddrPort().Port())
+	everywhere := !want.Addr().IsValid() // ":53"
+	if everywhere {
+		want = netip.AddrPortFrom(netip.IPv6Unspecified(), want.Port())
+	}
+	for try := 0; ; try++ {
+		s.udp, err = listenUDP(want, s.o.Workers, s.o.Portable)
+		if err != nil && everywhere && want.Addr().Is6() { // a machine without IPv6
+			want = netip.AddrPortFrom(netip.IPv4Unspecified(), want.Port())
+			s.udp, err = listenUDP(want, s.o.Workers, s.o.Portable)
+		}
+		if err == nil {
+			bound := s.udp[0].addr()
+			s.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(bound))
+			if err == nil {
+				return nil
+			}
+			for _, u := range s.udp {
+				u.stop()
+			}
+		}
+		if want.Port() != 0 || try == 10 {
+			return fault.New(fault.Unavailable, "the name server cannot listen on %s: %w", s.o.Addr, err)
+		}
+	}
+}
+
+func (s *Server) counter() *counters {
+	k := new(counters)
+	s.counters = append(s.counters, k)
+	return k
+}
+
+// Addr is the bound address of UDP and TCP, "host:port".
+func (s *Server) Addr() string { return s.udp[0].addr().String() }
+
+// Start begins to answer. It returns at once; Shutdown ends it.
+func (s *Server) Start() error {
+	if !s.started.CompareAndSwap(false, true) {
+		return fault.New(fault.Conflict, "the name server runs already")
+	}
+	for _, u := range s.udp {
+		k := s.counter()
+		s.work.Go(func() { u.serve(s.responder, k) })
+	}
+	s.work.Go(func() { s.stream.accept(s.tcp) })
+	s.log.Info("the name server answers", "address", s.Addr(), "workers", len(s.udp))
+	return nil
+}
+
+// Shutdown stops answering: datagrams at once, TCP connections when the queries
+// they hold are answered or ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if !s.stopping.CompareAndSwap(false, true) {
+		return nil
+	}
+	for _, u := range s.udp {
+		u.stop()
+	}
+	_ = s.tcp.Close()
+	s.stream.drain()
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		s.stream.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.stream.closeAll()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// Verify asks the server itself, over UDP at its own address, for the SOA of the
+// zone of a Zone or ZonePart document, and compares it with the version held.
+// The error is fault.Unavailable while the version is not served.
+func (s *Server) Verify(ctx context.Context, key string) error {
+	d := edgeconfig.Document{Key: key}
+	id := d.Name()
+	if d.Kind() == edgeconfig.KindZonePart {
+		id, _, _ = edgeconfig.ParseZonePartName(id)
+	}
+	apex, serial, held := s.wanted(id)
+	switch {
+	case !held:
+		return fault.New(fault.NotFound, "the zone of %s is not held", key)
+	case apex == "":
+		return nil // a tombstone: nothing to ask for
+	}
+	got, err := askSerial(ctx, s.Addr(), apex)
+	if err != nil {
+		return fault.New(fault.Unavailable, "the name server does not answer itself: %w", err)
+	}
+	if got != serial {
+		return fault.New(fault.Unavailable, "serial %d of the zone is served, %d is held: parts of it have not arrived", got, serial)
+	}
+	return nil
+}
+
+// wanted is the apex and serial of the newest head taken.
+func (z *Zones) wanted(id string) (apex string, serial uint32, held bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if h, ok := z.held[edgeconfig.ZoneKey(id)]; ok && h.deleted {
+		return "", 0, true
+	}
+	s := z.zones[id]
+	if s == nil || s.head == nil {
+		return "", 0, false
+	}
+	return s.apex, s.head.SOA.Serial, true
+}
+
+var errAnswer = errors.New("the answer is not that of the zone")
+
+// Stats are the totals of a server.
+type Stats struct {
+	Queries, Answers, Referrals, NoData, NXDomain    uint64
+	Refused, FormErr, NotImp, BadVers, ServFail      uint64
+	Dropped, Truncated, Limited, Slipped, Cookies    uint64
+	TCPQueries, TCPConnections, TCPRefused, Failures uint64
+	Zones                                            int
+}
+
+// Stats sums the counters of all workers up.
+func (s *Server) Stats() (t Stats) {
+	for _, k := range s.counters {
+		t.Queries += k.queries.Load()
+		t.Answers += k.answers.Load()
+		t.Referrals += k.referrals.Load()
+		t.NoData += k.nodata.Load()
+		t.NXDomain += k.nxdomain.Load()
+		t.Refused += k.refused.Load()
+		t.FormErr += k.formerr.Load()
+		t.NotImp += k.notimp.Load()
+		t.BadVers += k.badvers.Load()
+		t.ServFail += k.servfail.Load()
+		t.Dropped += k.dropped.Load()
+		t.Truncated += k.truncated.Load()
+		t.Limited += k.limited.Load()
+		t.Slipped += k.slipped.Load()
+		t.Cookies += k.cookies.Load()
+		t.TCPQueries += k.tcpQueries.Load()
+		t.TCPConnections += k.tcpConnections.Load()
+		t.TCPRefused += k.tcpRefused.Load()
+		t.Failures += k.failures.Load()
+	}
+	t.Zones = s.Len()
+	return t
+}
