@@ -31,7 +31,7 @@ var floors = []struct {
 	{"the envelope", []string{"control/resource"}},
 	{"the edge, wired", []string{"edge/agent", "edge/node"}},
 	{"the edge's doors", []string{"edge/httpedge"}},
-	{"the edge's rooms", []string{"edge/balance", "edge/cache", "edge/certs", "edge/telemetry"}},
+	{"the edge's rooms", []string{"edge/balance", "edge/cache", "edge/certs", "edge/dns", "edge/telemetry"}},
 	{"the view", []string{"edge/request"}},
 	{"the bridge", []string{"edgeconfig"}},
 	{"the ground", []string{"netguard", "secrets"}},

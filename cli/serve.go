@@ -23,7 +23,7 @@ func serve[O any](a *app, command string, fn func(context.Context, O) error, o O
 		return absent(command)
 	}
 	err := fn(a.ctx, o)
-	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) { //nolint:errorlint // a wrapped cancellation may hide a failed shutdown
+	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err

@@ -164,8 +164,12 @@ func TestRolloutLines(t *testing.T) {
 		{"verified", client.Rollout{Edges: 2, Applied: 2, Verified: 2}, edges, []boardLine{{"a (fra)", "verified", ""}, {"b (nyc)", "verified", ""}}},
 		{"edges not shown", client.Rollout{Edges: 2, Pending: 1, Applied: 1, PerEdge: behind}, nil, []boardLine{{"edges", "0 of 2 verified", ""}, {"edge_2", "pending", ""}}},
 		{"names cut short", client.Rollout{Edges: 2, Pending: 2}, edges, []boardLine{{"a (fra)", "pending", ""}, {"b (nyc)", "pending", ""}}},
-		{"rejected", client.Rollout{Edges: 2, Applied: 1, Verified: 1, Rejected: 1, PerEdge: []client.EdgeRollout{{Edge: "edge_1", State: "rejected", Reason: "no"}}}, edges,
-			[]boardLine{{"a (fra)", "rejected", "no"}, {"b (nyc)", "verified", ""}}},
+		{
+			"rejected",
+			client.Rollout{Edges: 2, Applied: 1, Verified: 1, Rejected: 1, PerEdge: []client.EdgeRollout{{Edge: "edge_1", State: "rejected", Reason: "no"}}},
+			edges,
+			[]boardLine{{"a (fra)", "rejected", "no"}, {"b (nyc)", "verified", ""}},
+		},
 	}
 	for _, tt := range tests {
 		if d := cmp.Diff(tt.want, rolloutLines(tt.r, tt.edges), cmp.AllowUnexported(boardLine{})); d != "" {

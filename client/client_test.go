@@ -86,26 +86,40 @@ func TestRequests(t *testing.T) {
 		match                   string
 		key                     bool
 	}{
-		{"get", "GET", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", "",
-			func() error { _, err := c.Domain(ctx, "a.example"); return err }, "", false},
-		{"escape", "GET", "/api/v1/infrastructure/domains/a%2Fb%3F?environment=staging&project_id=shop", "",
-			func() error { _, err := c.Domain(ctx, "a/b?"); return err }, "", false},
-		{"add", "POST", "/api/v1/infrastructure/domains?environment=staging&project_id=shop", `{"domain":"a.example","auto_configure":true}`,
+		{
+			"get", "GET", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", "",
+			func() error { _, err := c.Domain(ctx, "a.example"); return err }, "", false,
+		},
+		{
+			"escape", "GET", "/api/v1/infrastructure/domains/a%2Fb%3F?environment=staging&project_id=shop", "",
+			func() error { _, err := c.Domain(ctx, "a/b?"); return err }, "", false,
+		},
+		{
+			"add", "POST", "/api/v1/infrastructure/domains?environment=staging&project_id=shop", `{"domain":"a.example","auto_configure":true}`,
 			func() error {
 				_, err := c.AddDomain(ctx, AddDomain{Domain: "a.example", AutoConfigure: true})
 				return err
-			}, "", true},
-		{"patch", "PATCH", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", `{"redirect_https":false}`,
+			}, "", true,
+		},
+		{
+			"patch", "PATCH", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", `{"redirect_https":false}`,
 			func() error {
 				_, err := c.UpdateDomain(ctx, "a.example", 42, DomainPatch{RedirectHTTPS: &off})
 				return err
-			}, `"42"`, false},
-		{"delete any", "DELETE", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", "",
-			func() error { return c.RemoveDomain(ctx, "a.example", 0) }, "*", false},
-		{"dry run", "DELETE", "/api/v1/infrastructure/domains/a.example?dry_run=true&environment=staging&project_id=shop", "",
-			func() error { _, err := c.PlanRemoveDomain(ctx, "a.example", 7); return err }, `"7"`, false},
-		{"other project", "GET", "/api/v1/infrastructure/domains?environment=production&limit=100&project_id=other", "",
-			func() error { _, err := Collect(c.In("other", "production").Domains(ctx)); return err }, "", false},
+			}, `"42"`, false,
+		},
+		{
+			"delete any", "DELETE", "/api/v1/infrastructure/domains/a.example?environment=staging&project_id=shop", "",
+			func() error { return c.RemoveDomain(ctx, "a.example", 0) }, "*", false,
+		},
+		{
+			"dry run", "DELETE", "/api/v1/infrastructure/domains/a.example?dry_run=true&environment=staging&project_id=shop", "",
+			func() error { _, err := c.PlanRemoveDomain(ctx, "a.example", 7); return err }, `"7"`, false,
+		},
+		{
+			"other project", "GET", "/api/v1/infrastructure/domains?environment=production&limit=100&project_id=other", "",
+			func() error { _, err := Collect(c.In("other", "production").Domains(ctx)); return err }, "", false,
+		},
 	}
 	for i, tt := range calls {
 		if err := tt.do(); err != nil {
@@ -139,8 +153,10 @@ func TestProblem(t *testing.T) {
 	if !errors.As(err, &e) {
 		t.Fatalf("%T %v", err, err)
 	}
-	want := &Error{Status: 422, Code: fault.Invalid, Title: "Invalid", Detail: "the domain is not valid", RequestID: "req_1", Resource: "domain x",
-		Fields: []fault.Field{{Pointer: "/domain", Detail: "no dot", Fix: "add one"}}}
+	want := &Error{
+		Status: 422, Code: fault.Invalid, Title: "Invalid", Detail: "the domain is not valid", RequestID: "req_1", Resource: "domain x",
+		Fields: []fault.Field{{Pointer: "/domain", Detail: "no dot", Fix: "add one"}},
+	}
 	if d := cmp.Diff(want, e); d != "" {
 		t.Error(d)
 	}
@@ -198,8 +214,11 @@ func TestRepeats(t *testing.T) {
 		{"told to wait too long", busy(503, "3600"), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
 		{"not asked to", busy(503, ""), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
 		{"never 500", busy(500, ""), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 1, nil, fault.Unavailable},
-		{"gives up", busy(503, "0"), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 5,
-			[]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond}, fault.Unavailable},
+		{
+			"gives up", busy(503, "0"), 9, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 5,
+			[]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond},
+			fault.Unavailable,
+		},
 		{"get after a lost connection", drop, 1, func(c *Client) error { _, err := c.Session(t.Context()); return err }, 2, []time.Duration{200 * time.Millisecond}, ""},
 		{"keyed post after a lost connection", drop, 1, func(c *Client) error { _, err := c.CreateProject(t.Context(), NewProject{Name: "x"}); return err }, 2, []time.Duration{200 * time.Millisecond}, ""},
 		// It may have been carried out: the repeat would be stale, or would

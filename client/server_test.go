@@ -186,8 +186,10 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("%d domains", len(all))
 	}
 
-	config, err := c.ConfigureCDN(ctx, client.ConfigureCDN{Name: "static", Origins: []client.Origin{{URL: "http://127.0.0.1:9"}},
-		CacheRules: []client.CacheRule{{Pattern: "/s/**", TTL: 60, Key: &client.CacheKey{Query: &client.QueryKey{Mode: "none"}}}}})
+	config, err := c.ConfigureCDN(ctx, client.ConfigureCDN{
+		Name: "static", Origins: []client.Origin{{URL: "http://127.0.0.1:9"}},
+		CacheRules: []client.CacheRule{{Pattern: "/s/**", TTL: 60, Key: &client.CacheKey{Query: &client.QueryKey{Mode: "none"}}}},
+	})
 	check(err)
 	_, err = c.PlanReplaceCDN(ctx, "static", config.Revision, client.ConfigureCDN{Origins: config.Origins})
 	check(err)

@@ -13,8 +13,10 @@ import (
 )
 
 func testZone() Zone {
-	return Zone{ID: "zon_1", Project: "default", Environment: "production", Name: "example.com",
-		SOA: SOA{TTL: 3600, MName: "ns1.example.net", RName: "hostmaster.example.net", Serial: 1, Refresh: 7200, Retry: 3600, Expire: 1209600, Minimum: 300}}
+	return Zone{
+		ID: "zon_1", Project: "default", Environment: "production", Name: "example.com",
+		SOA: SOA{TTL: 3600, MName: "ns1.example.net", RName: "hostmaster.example.net", Serial: 1, Refresh: 7200, Retry: 3600, Expire: 1209600, Minimum: 300},
+	}
 }
 
 func testName(name string, sets ...RRset) ZoneName { return ZoneName{Name: name, Sets: sets} }

@@ -374,8 +374,12 @@ func TestTokens(t *testing.T) {
 		t.Fatalf("a token made by a narrowed one has the scopes %v", child.Scopes)
 	}
 	for _, bad := range []access.NewToken{
-		{Role: "king"}, {Scopes: []string{"domains"}}, {Scopes: []string{"weather:read"}}, {Scopes: []string{"domains:fly"}},
-		{ExpiresAt: r.clock.now().Add(-time.Second)}, {Name: "a\x00b"},
+		{Role: "king"},
+		{Scopes: []string{"domains"}},
+		{Scopes: []string{"weather:read"}},
+		{Scopes: []string{"domains:fly"}},
+		{ExpiresAt: r.clock.now().Add(-time.Second)},
+		{Name: "a\x00b"},
 	} {
 		_, _, err := make(r.owner, bad)
 		code(t, err, fault.Invalid)

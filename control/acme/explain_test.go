@@ -70,7 +70,10 @@ func TestRetryAfterForms(t *testing.T) {
 		value string
 		want  time.Duration
 	}{
-		{"", 0}, {"soon", 0}, {"-5", 0}, {"120", 2 * time.Minute},
+		{"", 0},
+		{"soon", 0},
+		{"-5", 0},
+		{"120", 2 * time.Minute},
 		{"Tue, 01 Jan 2030 01:00:00 GMT", time.Hour},
 		{"Mon, 31 Dec 2029 23:00:00 GMT", 0},
 		{"99999999", maxRetryAfter},

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -216,6 +215,6 @@ func (s *Server) trustRoot(ctx context.Context, _ *call, _ *empty) (func(huma.Co
 	return func(hc huma.Context) {
 		hc.SetHeader("Content-Type", "application/x-pem-file")
 		hc.SetHeader("Content-Disposition", `attachment; filename="edgewright-root.pem"`)
-		_, _ = io.WriteString(hc.BodyWriter(), string(pem)) // a client that went away
+		_, _ = hc.BodyWriter().Write(pem) // a client that went away
 	}, nil
 }

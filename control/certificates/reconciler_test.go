@@ -316,12 +316,12 @@ func TestUserMayRetryAtOnceButNotForEver(t *testing.T) {
 func TestRenewalFailureKeepsServing(t *testing.T) {
 	w := newWorld(t)
 	w.ensure("shop.example.com")
-	c, _ := w.reconcile("shop.example.com")
+	w.reconcile("shop.example.com")
 	w.fail = func(certificates.Order) error {
 		return &certificates.IssueError{Problem: certificates.Problem{Reason: "CAAForbids", Message: "CAA", Fix: "add a record"}}
 	}
 	w.pass(61 * day)
-	c, _ = w.reconcile("shop.example.com")
+	c, _ := w.reconcile("shop.example.com")
 	if c.Status.State != certificates.StateValid || c.Status.LastError == nil || c.Status.Generation != "1" {
 		t.Errorf("after a failed renewal: %+v", c.Status)
 	}

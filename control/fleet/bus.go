@@ -334,6 +334,7 @@ func (l *busLog) Tracef(string, ...any)  {}
 func (l *busLog) Warnf(format string, v ...any) {
 	l.log.Warn("bus server", "message", fmt.Sprintf(format, v...))
 }
+
 func (l *busLog) Errorf(format string, v ...any) {
 	l.log.Warn("bus server", "message", fmt.Sprintf(format, v...))
 }

@@ -33,8 +33,10 @@ const (
 	maxTokenTTL = 30 * 24 * time.Hour
 )
 
-var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
-var edgeNameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
+var (
+	regionForm   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	edgeNameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
+)
 
 // NewJoinToken makes a one-time token for one edge, for region when not "".
 // Error: Invalid.

@@ -680,6 +680,7 @@ func (s *sink) total() (n int64) {
 	}
 	return n
 }
+
 func (s *sink) all() (list []edgeconfig.Rollup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -703,10 +704,12 @@ func FuzzWhatEdgesSay(f *testing.F) {
 	kinds := []string{"ack", "purged", "heartbeat", "rollup", "manifest", "entries", "documents", "purges", "unknown"}
 	for _, message := range []any{
 		edgeconfig.Acknowledgement{Items: []edgeconfig.AckItem{{Key: "site/a", Revision: 1, State: edgeconfig.Ahead}, {Key: "x", State: "odd"}}},
-		edgeconfig.PurgeReport{Seq: -1, Count: -5}, edgeconfig.Heartbeat{Digest: "x", PurgeSeq: 1 << 62},
+		edgeconfig.PurgeReport{Seq: -1, Count: -5},
+		edgeconfig.Heartbeat{Digest: "x", PurgeSeq: 1 << 62},
 		edgeconfig.Rollup{ID: id.Edge + "/1", Seconds: 1, Sites: map[string]edgeconfig.Counters{"a": {Requests: -1}}},
 		edgeconfig.EntriesRequest{Buckets: []int{-1, 0, 255, 256, 1 << 40}, Own: true},
-		edgeconfig.DocumentsRequest{Keys: []string{"", "keys/" + id.Edge}}, edgeconfig.PurgesRequest{Since: -9},
+		edgeconfig.DocumentsRequest{Keys: []string{"", "keys/" + id.Edge}},
+		edgeconfig.PurgesRequest{Since: -9},
 	} {
 		data, _ := json.Marshal(message)
 		for i := range kinds {

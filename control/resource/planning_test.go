@@ -37,7 +37,8 @@ func types() resource.Types {
 		return nil
 	}
 	return resource.Types{
-		{Kind: "origin", Prefix: "org", Scope: resource.ScopeEnvironment,
+		{
+			Kind: "origin", Prefix: "org", Scope: resource.ScopeEnvironment,
 			Normalize: func(_ string, spec json.RawMessage) (json.RawMessage, error) {
 				var o struct {
 					Port int `json:"port"`
@@ -49,8 +50,10 @@ func types() resource.Types {
 					o.Port = 80
 				}
 				return json.Marshal(o)
-			}},
-		{Kind: "site", Prefix: "ste", Scope: resource.ScopeEnvironment,
+			},
+		},
+		{
+			Kind: "site", Prefix: "ste", Scope: resource.ScopeEnvironment,
 			CanonicalName: func(name string) (string, error) {
 				if strings.Contains(name, "!") {
 					return "", fault.InvalidField("", "a name has no exclamation mark", "remove it")
@@ -83,9 +86,12 @@ func types() resource.Types {
 			Derived: func(spec json.RawMessage) bool {
 				var s siteSpec
 				return json.Unmarshal(spec, &s) == nil && s.Made
-			}},
-		{Kind: "edge", Prefix: "edge", Scope: resource.ScopePlatform,
-			Normalize: func(_ string, spec json.RawMessage) (json.RawMessage, error) { return spec, nil }},
+			},
+		},
+		{
+			Kind: "edge", Prefix: "edge", Scope: resource.ScopePlatform,
+			Normalize: func(_ string, spec json.RawMessage) (json.RawMessage, error) { return spec, nil },
+		},
 	}
 }
 

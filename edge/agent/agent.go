@@ -649,10 +649,9 @@ func (a *agent) finish() {
 
 // schedule is what is due when.
 type schedule struct {
-	heartbeat, rollup, live, soonest time.Time
-	every, rollupEvery               time.Duration
-	lastBeat                         time.Time
-	rollupFrom                       time.Time
+	heartbeat, rollup, live time.Time
+	every, rollupEvery      time.Duration
+	rollupFrom              time.Time
 
 	liveSpan  time.Duration
 	liveUntil time.Time

@@ -276,7 +276,7 @@ func (c *Cache) joinBehind(s *site, v *request.View, res *Result, origin Origin)
 // pass sends a request on that the cache takes no part in, and invalidates what
 // an unsafe method changed.
 func (c *Cache) pass(ctx context.Context, siteID string, v *request.View, res *Result, origin Origin) (*Response, error) {
-	resp, err := origin(ctx, nil)
+	resp, err := origin(ctx, nil) //nolint:bodyclose // the Response carries it on
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +293,7 @@ func (c *Cache) pass(ctx context.Context, siteID string, v *request.View, res *R
 // passAsIs sends a request on with its preconditions and ranges. The answer may
 // be a part, or nothing but 304, and is not stored.
 func (c *Cache) passAsIs(ctx context.Context, res *Result, origin Origin) (*Response, error) {
-	resp, err := origin(ctx, nil)
+	resp, err := origin(ctx, nil) //nolint:bodyclose // the Response carries it on
 	if err != nil {
 		return nil, err
 	}

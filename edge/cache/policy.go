@@ -54,7 +54,6 @@ const (
 
 // queues is one pair of queues.
 type queues struct {
-	which       int
 	small, main queue
 }
 

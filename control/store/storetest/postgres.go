@@ -103,8 +103,10 @@ func startServer() (*url.URL, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	base := &url.URL{Scheme: "postgres", User: url.User(superuser), Path: "/postgres",
-		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode()}
+	base := &url.URL{
+		Scheme: "postgres", User: url.User(superuser), Path: "/postgres",
+		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode(),
+	}
 	return base, waitReady(base, filepath.Join(dir, "log"))
 }
 
