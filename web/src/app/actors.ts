@@ -17,7 +17,7 @@ export function useActorNames(scope: Scope): (actor: string) => string {
       const [kind = "", id = ""] = actor.split(" ");
       if (kind === "system" || kind === "") return t.activity.system;
       if (kind === "user" && id === session.user?.id) return t.activity.you;
-      return names.get(id) ?? (kind === "token" ? t.activity.token(id) : actor);
+      return names.get(id) ?? (kind === "token" ? t.activity.token(`…${id.slice(-6)}`) : actor);
     };
   }, [members.data, tokens.data, session.user?.id]);
 }

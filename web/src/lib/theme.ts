@@ -150,7 +150,12 @@ export const theme = createTheme({
     Popover: Popover.extend({ defaultProps: { shadow: "md" } }),
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs", radius: "md", withItemsBorders: false } }),
     Select: Select.extend({
-      defaultProps: { size: "sm", allowDeselect: false, checkIconPosition: "right", comboboxProps: { shadow: "md" } },
+      defaultProps: {
+        size: "sm",
+        allowDeselect: false,
+        checkIconPosition: "right",
+        comboboxProps: { shadow: "md", portalProps: overlays },
+      },
     }),
     Switch: Switch.extend({ defaultProps: { size: "sm", withThumbIndicator: false } }),
     Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
@@ -166,7 +171,7 @@ export const theme = createTheme({
  * on every screen.
  */
 export const cssVariables: CSSVariablesResolver = () => ({
-  variables: { "--ew-row": "36px", "--ew-nav": "216px", "--ew-head": "48px" },
+  variables: { "--ew-nav": "216px", "--ew-head": "48px" },
   light: {
     "--ew-page": "#f7f8fa",
     "--ew-surface": "#ffffff",

@@ -1,4 +1,3 @@
-import { Button } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { t } from "@/lib/strings";
@@ -26,7 +25,7 @@ export function ChangeFlow<Draft>({
     error: Error | null;
     draft: Draft | null;
   }) => ReactNode;
-  done: (revision: number) => ReactNode;
+  done: (revision: number, again: () => void) => ReactNode;
 }) {
   const [draft, setDraft] = useState<Draft | null>(null);
   const planning = useMutation({ mutationFn: plan });
@@ -38,19 +37,11 @@ export function ChangeFlow<Draft>({
     return (
       <div className="stack">
         <Notice tone="ok">{t.origin.applied}</Notice>
-        {done(applying.data)}
-        <div>
-          <Button
-            variant="default"
-            onClick={() => {
-              setDraft(null);
-              planning.reset();
-              applying.reset();
-            }}
-          >
-            {t.origin.again}
-          </Button>
-        </div>
+        {done(applying.data, () => {
+          setDraft(null);
+          planning.reset();
+          applying.reset();
+        })}
       </div>
     );
   }

@@ -54,7 +54,7 @@ export function DataTable<Row extends object>({
   sort,
   onSort,
   expanded,
-  rowHeight = 36,
+  rowHeight = 34,
 }: {
   label: string;
   columns: Column<Row>[];

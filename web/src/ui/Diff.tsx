@@ -15,11 +15,13 @@ export type ResourceChange = {
 
 const tones: Record<string, Tone> = { create: "ok", update: "info", delete: "bad" };
 
-/** A JSON value as text: scalars bare, the rest indented. Key order is the server's, so equal values look equal. */
+/** A JSON value as text: scalars bare, what fits in a line in one, the rest indented. Key order is the server's, so equal values look equal. */
 export function valueText(value: unknown): string {
   if (value === undefined) return "";
   if (typeof value === "string") return value === "" ? '""' : value;
-  return JSON.stringify(value, null, 2);
+  const pretty = JSON.stringify(value, null, 2);
+  const line = pretty.replace(/\n\s*/g, " ");
+  return line.length <= 72 ? line : pretty;
 }
 
 /** Pointer, before and after of every field that changes, grouped by resource. */

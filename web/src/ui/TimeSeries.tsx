@@ -91,7 +91,7 @@ function Chart({ title, x, lines, height }: { title: string; x: number[]; lines:
       {
         width: element.clientWidth || 600,
         height,
-        padding: [8, 22, 0, 0],
+        padding: [8, 28, 0, 0],
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false },
         hooks: { setCursor: [(u) => setCursor(u.cursor.idx ?? null)] },
@@ -120,7 +120,8 @@ function Chart({ title, x, lines, height }: { title: string; x: number[]; lines:
             stroke: token(line.color),
             fill: `${token(line.color)}14`,
             width: 1.5,
-            points: { show: false },
+            // A line needs two points; until then the first one shows as itself.
+            points: { show: (u: uPlot, index: number) => (u.data[index] ?? []).filter((v) => v != null).length < 3 },
             spanGaps: false,
           })),
         ],

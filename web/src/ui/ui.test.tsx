@@ -80,6 +80,8 @@ describe("Diff", () => {
     expect(valueText("")).toBe('""');
     expect(valueText(false)).toBe("false");
     expect(valueText(null)).toBe("null");
+    expect(valueText(["a", "b"])).toBe('[ "a", "b" ]');
+    expect(valueText({ long: "x".repeat(80) })).toContain("\n");
   });
 });
 

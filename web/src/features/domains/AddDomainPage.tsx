@@ -7,6 +7,7 @@ import { ApiError } from "@/api/client";
 import { may, type Scope, useScope } from "@/app/session";
 import { readDomain, readOrigin } from "@/lib/domainName";
 import { t } from "@/lib/strings";
+import { CommandLine } from "@/ui/CommandLine";
 import { EmptyState } from "@/ui/EmptyState";
 import { landErrors } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
@@ -15,6 +16,7 @@ import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
 import { OwnershipPanel, RoutingPanel } from "./components/Records";
 import { Steps } from "./components/Steps";
+import styles from "./domains.module.css";
 import { cdnsQuery, type Domain, domainQuery, useAddDomain } from "./queries";
 import { conditionOf } from "./setup";
 
@@ -33,6 +35,16 @@ export function AddDomainPage() {
       <AddForm scope={scope} onAdded={(added) => void navigate({ search: { domain: added.domain }, replace: true })} />
     </>
   );
+}
+
+/** The command that does what the form does, as it is filled in now. */
+export function commandFor(scope: Scope, form: { domain: string; origin: string; cdn: string }): string {
+  const parts = ["edgewright domains add", form.domain.startsWith("*") ? `'${form.domain}'` : form.domain];
+  if (form.origin) parts.push(`--origin ${form.origin}`);
+  if (form.cdn) parts.push(`--cdn ${form.cdn}`);
+  if (scope.project.name !== "default") parts.push(`--project ${scope.project.name}`);
+  if (scope.environment !== "production") parts.push(`--environment ${scope.environment}`);
+  return parts.join(" ");
 }
 
 function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) => void }) {
@@ -59,9 +71,15 @@ function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) =
   const names = (cdns.data ?? []).map((c) => c.name);
   const typed = readDomain(form.values.domain);
   const allowed = may(scope, "developer");
+  const origin = readOrigin(form.values.origin);
+  const command = commandFor(scope, {
+    domain: typed.ok ? typed.domain : t.addDomain.placeholder,
+    origin: source === "origin" ? (origin.ok ? origin.url : t.addDomain.originPlaceholder) : "",
+    cdn: source === "cdn" ? form.values.cdn : "",
+  });
 
   return (
-    <div style={{ maxWidth: 620 }}>
+    <div className={styles["addPage"]}>
       <Panel>
         <form
           className="stack"
@@ -157,6 +175,21 @@ function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) =
           </div>
         </form>
       </Panel>
+      <div className="stack">
+        <Panel title={t.addDomain.next}>
+          <ol className={styles["next"]}>
+            {t.addDomain.nextSteps.map(([name, text]) => (
+              <li key={name}>
+                <strong style={{ fontWeight: 550 }}>{name}</strong>
+                <span className="dim">{text}</span>
+              </li>
+            ))}
+          </ol>
+        </Panel>
+        <Panel title={t.addDomain.cli}>
+          <CommandLine command={command} label={t.copy.value(t.addDomain.cli)} />
+        </Panel>
+      </div>
     </div>
   );
 }

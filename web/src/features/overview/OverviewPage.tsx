@@ -141,7 +141,11 @@ function ChartOf({
     return traffic ? windowRates(traffic) : null;
   }, [range, live, traffic]);
   if (!rates || rates.x.length === 0) {
-    return <SkeletonBlock height={224} />;
+    return range === "live" ? (
+      <div className={styles["waiting"]}>{t.overview.waiting}</div>
+    ) : (
+      <SkeletonBlock height={224} />
+    );
   }
   return <TrafficChart rates={rates} view={view} onView={onView} />;
 }

@@ -49,6 +49,17 @@ export const domains = {
     cdn: "CDN configuration",
     submit: "Add domain",
     production: "This adds to production.",
+    next: "What happens next",
+    nextSteps: [
+      [
+        "Ownership",
+        "You prove that the name is yours with a DNS record or a file. Names below .localhost need no proof.",
+      ],
+      ["DNS", "The name is pointed at the edges. You see what each resolver answers."],
+      ["Certificate", "It is issued and renewed by itself."],
+      ["Edges", "Every edge takes up the site and checks that it serves it."],
+    ] as const,
+    cli: "The same from the command line",
     added: (domain: string) => `${domain} added`,
     another: "Add another",
     goto: "Go to the domain",
@@ -221,9 +232,10 @@ export const domains = {
     allTitle: (domain: string) => `Purge everything of ${domain}`,
     allText:
       "Every stored response of this domain goes. Until the caches are warm again, all requests reach the origin.",
-    allCount: (n: string) => `The last hour brought ${n} requests; expect that load at the origin.`,
+    allCount: (n: string, one: boolean) =>
+      `The last hour brought ${n} ${one ? "request" : "requests"} to the edges; expect that load at the origin.`,
     progress: "Purge",
-    acknowledged: (done: number, total: number) => `${done} of ${total} edges`,
+    acknowledged: (done: number, total: number) => `${done}/${total} ${total === 1 ? "edge" : "edges"}`,
     done: "No edge serves the old responses any more.",
     removed: (n: string, one: boolean) => `${n} stored ${one ? "response" : "responses"} removed`,
     running: "Waiting for edges",

@@ -10,7 +10,7 @@ import { RolloutDetail } from "@/ui/RolloutDetail";
 import { toast } from "@/ui/UndoToast";
 
 /** A change just made: its roll-out edge by edge, and the way back. */
-export function Applied({ scope, revision }: { scope: Scope; revision: number }) {
+export function Applied({ scope, revision, onAgain }: { scope: Scope; revision: number; onAgain: () => void }) {
   const query = useQuery(revisionQuery(scope, revision));
   const edges = useQuery(edgesQuery());
   const revert = useRevert(scope);
@@ -19,7 +19,7 @@ export function Applied({ scope, revision }: { scope: Scope; revision: number })
       <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
         {(data) => <RolloutDetail revision={data} edges={edges.data?.edges ?? []} />}
       </PageState>
-      <div>
+      <div className="row">
         <Button
           variant="default"
           leftSection={<Icon name="undo" size={14} />}
@@ -36,6 +36,9 @@ export function Applied({ scope, revision }: { scope: Scope; revision: number })
           }
         >
           {t.activity.revert}
+        </Button>
+        <Button variant="default" onClick={onAgain}>
+          {t.origin.again}
         </Button>
       </div>
     </div>

@@ -110,7 +110,7 @@ function PurgePanel({ scope, domain, requests }: { scope: Scope; domain: Domain;
         onConfirm={() => purge.mutate({ domain: name, purge_all: true }, { onSuccess: () => setAll(false) })}
       >
         <p>{t.purge.allText}</p>
-        {requests !== undefined && <p className="dim">{t.purge.allCount(count(requests))}</p>}
+        {requests !== undefined && <p className="dim">{t.purge.allCount(count(requests), requests === 1)}</p>}
       </ConfirmByTyping>
     </Panel>
   );

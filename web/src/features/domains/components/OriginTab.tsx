@@ -104,7 +104,7 @@ function Origins({ scope, cdn }: { scope: Scope; cdn: CDN }) {
           environment={scope.environment}
           plan={(next) => plan.mutateAsync(next)}
           apply={async (next, reason) => (await replace.mutateAsync({ next, reason })).revision}
-          done={(revision) => <Applied scope={scope} revision={revision} />}
+          done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
           form={({ review, planning, error, draft }) => (
             <OriginForm cdn={cdn} draft={draft} onReview={review} planning={planning} error={error} />
           )}

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
-import type { Schemas } from "@/api/client";
+import { type Schemas, sentence } from "@/api/client";
 import { useLive } from "@/api/events";
 import { useActorNames } from "@/app/actors";
 import type { Range } from "@/app/router";
@@ -14,7 +14,7 @@ import { t } from "@/lib/strings";
 import { liveRates, liveWindow, windowRates } from "@/lib/traffic";
 import { CopyText } from "@/ui/CommandLine";
 import { type Column, DataTable } from "@/ui/DataTable";
-import { PageState, SkeletonBlock, SkeletonRows } from "@/ui/PageState";
+import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Fields, Panel } from "@/ui/Panel";
 import { ChangeText, LiveRollout } from "@/ui/RevisionCells";
 import { Rollout } from "@/ui/Rollout";
@@ -82,7 +82,11 @@ function TrafficPanel({
       }
       actions={<RangeSwitch value={range} onChange={onRange} />}
     >
-      {rates && rates.x.length > 0 ? <TrafficChart rates={rates} height={160} /> : <SkeletonBlock height={184} />}
+      {rates && rates.x.length > 0 ? (
+        <TrafficChart rates={rates} height={160} />
+      ) : (
+        <div className={styles["waiting"]}>{t.overview.waiting}</div>
+      )}
     </Panel>
   );
 }
@@ -116,7 +120,10 @@ function Summary({ domain }: { domain: Domain }) {
               {domain.revision}
             </span>,
           ],
-          [t.domain.id, <CopyText key="id" value={domain.id} />],
+          [
+            t.domain.id,
+            <CopyText key="id" value={domain.id} shown={`${domain.id.slice(0, 8)}…${domain.id.slice(-5)}`} />,
+          ],
         ]}
       />
     </Panel>
@@ -141,7 +148,7 @@ const conditionColumns: Column<Condition>[] = [
   {
     id: "message",
     header: t.domain.conditionColumns.message,
-    cell: (c) => c.message || <span className="dim">{c.reason}</span>,
+    cell: (c) => (c.message ? sentence(c.message) : <span className="dim">{c.reason}</span>),
   },
   {
     id: "since",

@@ -24,7 +24,7 @@ export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain })
           environment={scope.environment}
           plan={(patch) => plan.mutateAsync(patch)}
           apply={async (patch, reason) => (await update.mutateAsync({ patch, reason })).revision}
-          done={(revision) => <Applied scope={scope} revision={revision} />}
+          done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
           form={({ review, planning, error, draft }) => (
             <Form scope={scope} domain={domain} draft={draft} onReview={review} planning={planning} error={error} />
           )}
