@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgewright/edgewright/edge/balance"
@@ -45,47 +47,56 @@ const (
 	continueWait   = time.Second // for an origin that does not know Expect
 )
 
-// transport is the net/http client, twice for TLS: WebSocket handshakes need
-// HTTP/1.1 where everything else may have negotiated HTTP/2.
+// transport sends what has no content directly where the origin speaks HTTP/1.1,
+// and the rest by net/http's client, of which there are two for TLS: WebSocket
+// handshakes need HTTP/1.1 where everything else may have negotiated HTTP/2.
 type transport struct {
 	main    *http.Transport
 	upgrade *http.Transport
+	direct  *direct     // nil with prior knowledge of HTTP/2
+	old     atomic.Bool // the origin speaks HTTP/1.1
 }
 
 // New returns a transport to the origin that spec describes.
 func New(spec balance.Spec, dial Dial) balance.Transport {
-	base := func(h1, h2 bool) *http.Transport {
-		t := &http.Transport{
-			DialContext:            dialer(spec, dial),
-			DisableCompression:     true,
-			MaxIdleConnsPerHost:    maxIdle,
-			IdleConnTimeout:        idleTimeout,
-			ResponseHeaderTimeout:  spec.ResponseTimeout,
-			ExpectContinueTimeout:  continueWait,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			Protocols:              new(http.Protocols),
-			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
-		}
-		t.Protocols.SetHTTP1(h1)
-		t.Protocols.SetHTTP2(h2 && spec.Scheme == "https")
-		t.Protocols.SetUnencryptedHTTP2(h2 && spec.Scheme == "http")
-		if spec.Scheme == "https" {
-			protocols := []string{"http/1.1"}
-			if h2 {
-				protocols = []string{"h2", "http/1.1"}
-			}
-			t.DialTLSContext = tlsDialer(spec, dial, protocols)
-		}
+	t := &transport{}
+	if spec.Scheme == "https" {
+		t.main = client(spec, dial, func(negotiated string) { t.old.Store(negotiated != "h2") }, "h2", "http/1.1")
+		t.upgrade = client(spec, dial, nil, "http/1.1")
+		t.direct = &direct{spec: spec, dial: tlsDialer(spec, dial, nil, "http/1.1")}
 		return t
 	}
-	if spec.Scheme == "https" {
-		return &transport{main: base(true, true), upgrade: base(true, false)}
-	}
+	t.upgrade = client(spec, dial, nil, "http/1.1")
 	if spec.PriorKnowledge {
-		return &transport{main: base(false, true), upgrade: base(true, false)}
+		t.main = client(spec, dial, nil, "h2")
+		return t
 	}
-	t := base(true, false)
-	return &transport{main: t, upgrade: t}
+	t.main, t.direct = t.upgrade, &direct{spec: spec, dial: dialer(spec, dial)}
+	t.old.Store(true)
+	return t
+}
+
+// client returns a net/http client of some protocols.
+func client(spec balance.Spec, dial Dial, negotiated func(string), protocols ...string) *http.Transport {
+	t := &http.Transport{
+		DialContext:            dialer(spec, dial),
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    maxIdle,
+		IdleConnTimeout:        idleTimeout,
+		ResponseHeaderTimeout:  spec.ResponseTimeout,
+		ExpectContinueTimeout:  continueWait,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		Protocols:              new(http.Protocols),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+	}
+	h2 := slices.Contains(protocols, "h2")
+	t.Protocols.SetHTTP1(slices.Contains(protocols, "http/1.1"))
+	t.Protocols.SetHTTP2(h2 && spec.Scheme == "https")
+	t.Protocols.SetUnencryptedHTTP2(h2 && spec.Scheme == "http")
+	if spec.Scheme == "https" {
+		t.DialTLSContext = tlsDialer(spec, dial, negotiated, protocols...)
+	}
+	return t
 }
 
 func dialer(spec balance.Spec, dial Dial) Dial {
@@ -103,8 +114,9 @@ func dialer(spec balance.Spec, dial Dial) Dial {
 	}
 }
 
-// tlsDialer connects and finishes TLS within the one timeout.
-func tlsDialer(spec balance.Spec, dial Dial, protocols []string) Dial {
+// tlsDialer connects and finishes TLS within the one timeout. negotiated, unless
+// nil, is told what ALPN has chosen.
+func tlsDialer(spec balance.Spec, dial Dial, negotiated func(string), protocols ...string) Dial {
 	config := &tls.Config{
 		ServerName:         spec.ServerName,
 		InsecureSkipVerify: spec.SkipVerify, // the operator's choice for this origin
@@ -127,12 +139,18 @@ func tlsDialer(spec balance.Spec, dial Dial, protocols []string) Dial {
 			conn.Close()
 			return nil, &ConnectError{err}
 		}
+		if negotiated != nil {
+			negotiated(secure.ConnectionState().NegotiatedProtocol)
+		}
 		return secure, nil
 	}
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if (r.Body == nil || r.Body == http.NoBody) && r.Header["Upgrade"] == nil && t.direct != nil && t.old.Load() {
+		return t.direct.RoundTrip(r)
+	}
 	if interim, ok := r.Context().Value(interimKey{}).(Interim); ok {
 		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 			Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
@@ -151,6 +169,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 func (t *transport) CloseIdleConnections() {
 	t.main.CloseIdleConnections()
 	t.upgrade.CloseIdleConnections()
+	if t.direct != nil {
+		t.direct.CloseIdleConnections()
+	}
 }
 
 // Interim is told of each 1xx response but 100 and 101, from another goroutine
