@@ -185,7 +185,7 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 			}
 			break
 		}
-		source := name
+		source, above := name, ""
 		if !o.exists(name) {
 			encloser, next := up(name), name
 			for !o.exists(encloser) {
@@ -208,9 +208,7 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 				}
 				break
 			}
-			if o.nsec3() && do && o.rrs[source][qtype] == nil && o.rrs[source][dns.TypeCNAME] == nil {
-				m.Ns = append(m.Ns, o.deny(encloser)...)
-			}
+			above = encloser
 		}
 		if qtype == dns.TypeANY && o.rrs[source] != nil {
 			m.Answer = append(m.Answer, renamed(o.any(source, do), owner)...)
@@ -237,6 +235,9 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 		m.Ns = append(m.Ns, o.negativeSOA(do)...)
 		if do {
 			m.Ns = append(m.Ns, o.deny(source)...)
+			if above != "" && o.nsec3() {
+				m.Ns = append(m.Ns, o.deny(above)...)
+			}
 		}
 		break
 	}
