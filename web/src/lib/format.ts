@@ -11,7 +11,7 @@ const integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const compactNumber = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const percentNumber = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
-const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
 const dateOnly = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" });
@@ -74,7 +74,7 @@ export function ago(at: Date | string, now: Date = new Date()): string {
   return absolute(at);
 }
 
-/** Date and time in the reader's zone. */
+/** Date and time in the reader's zone, which is named. */
 export function absolute(at: Date | string): string {
   return dateTime.format(new Date(at));
 }

@@ -1,7 +1,10 @@
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
 
 afterEach(cleanup);
+
+// What is waited for comes in milliseconds; a busy machine may take its time.
+configure({ asyncUtilTimeout: 8000 });
 
 // What Mantine asks of a browser and happy-dom does not have.
 window.matchMedia ??= (query: string) =>

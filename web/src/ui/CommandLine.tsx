@@ -10,7 +10,7 @@ export function CommandLine({ command, label, prompt = true }: { command: string
           $
         </span>
       )}
-      <pre tabIndex={0}>{command}</pre>
+      <pre>{command}</pre>
       <CopyButton value={command} label={label} size={26} />
     </div>
   );

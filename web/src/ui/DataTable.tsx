@@ -9,7 +9,7 @@ import {
 import { Fragment, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { t } from "@/lib/strings";
 import { ScrollX } from "./ScrollX";
-import styles from "./ui.module.css";
+import styles from "./table.module.css";
 
 export type Column<Row extends object> = {
   id: string;

@@ -1,5 +1,6 @@
 import type { components } from "@/api/schema";
 import { t } from "@/lib/strings";
+import diff from "./diff.module.css";
 import type { Tone } from "./StatusBadge";
 import styles from "./ui.module.css";
 
@@ -31,30 +32,30 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
       {changes.map((change) => (
         <article
           key={`${change.kind}/${change.name}/${change.op}`}
-          className={styles["diff"]}
+          className={diff["diff"]}
           aria-label={t.diff.of(change.op, change.kind, change.name)}
         >
-          <div className={styles["diffHead"]}>
+          <div className={diff["diffHead"]}>
             <OpBadge op={change.op} />
             <span className="soft">{t.kinds[change.kind] ?? change.kind}</span>
             <span className="mono">{change.name}</span>
           </div>
-          {(change.diff ?? []).length === 0 && <p className={`dim ${styles["diffPointer"]}`}>{t.diff.noFields}</p>}
+          {(change.diff ?? []).length === 0 && <p className={`dim ${diff["diffPointer"]}`}>{t.diff.noFields}</p>}
           {(change.diff ?? []).map((field) => (
-            <div key={field.pointer} className={styles["diffRow"]}>
-              <div className={`mono ${styles["diffPointer"]}`}>{field.pointer === "" ? "/" : field.pointer}</div>
-              <div className={styles["diffValues"]}>
+            <div key={field.pointer} className={diff["diffRow"]}>
+              <div className={`mono ${diff["diffPointer"]}`}>{field.pointer === "" ? "/" : field.pointer}</div>
+              <div className={diff["diffValues"]}>
                 {field.before !== undefined && (
-                  <div className={`mono ${styles["diffValue"]} ${styles["diffBefore"]}`}>
-                    <span className={styles["diffSign"]} role="img" aria-label={t.diff.before}>
+                  <div className={`mono ${diff["diffValue"]} ${diff["diffBefore"]}`}>
+                    <span className={diff["diffSign"]} role="img" aria-label={t.diff.before}>
                       −
                     </span>
                     <span>{valueText(field.before)}</span>
                   </div>
                 )}
                 {field.after !== undefined && (
-                  <div className={`mono ${styles["diffValue"]} ${styles["diffAfter"]}`}>
-                    <span className={styles["diffSign"]} role="img" aria-label={t.diff.after}>
+                  <div className={`mono ${diff["diffValue"]} ${diff["diffAfter"]}`}>
+                    <span className={diff["diffSign"]} role="img" aria-label={t.diff.after}>
                       +
                     </span>
                     <span>{valueText(field.after)}</span>

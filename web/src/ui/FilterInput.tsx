@@ -56,7 +56,7 @@ export function FilterInput({
       leftSection={<Icon name="search" size={14} />}
       rightSection={
         typed === "" ? (
-          <kbd className={shell["kbd"]}>/</kbd>
+          <kbd className={`${shell["kbd"]} hideSm`}>/</kbd>
         ) : (
           <ActionIcon size={20} aria-label={t.table.clear} onClick={() => setTyped("")}>
             <Icon name="close" size={13} />

@@ -6,6 +6,7 @@ import { t } from "@/lib/strings";
 import { EmptyState } from "./EmptyState";
 import { Icon } from "./icons";
 import { Notice } from "./Notice";
+import table from "./table.module.css";
 import styles from "./ui.module.css";
 
 /** Rows of the height that real ones will have. */
@@ -14,7 +15,7 @@ export function SkeletonRows({ rows = 5, label = t.common.loading }: { rows?: nu
     <div aria-busy="true" role="status" aria-label={label}>
       {Array.from({ length: rows }, (_, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: rows without identity that never move
-        <div key={i} className={styles["skeletonRow"]}>
+        <div key={i} className={table["skeletonRow"]}>
           <Skeleton h={10} w={`${28 - (i % 3) * 5}%`} />
           <Skeleton h={10} w="14%" />
           <Skeleton h={10} w="10%" visibleFrom="sm" />

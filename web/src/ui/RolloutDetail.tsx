@@ -4,7 +4,7 @@ import { t } from "@/lib/strings";
 import { appliedOnly, Rollout, rolloutTone } from "./Rollout";
 import { ScrollX } from "./ScrollX";
 import { StatusBadge } from "./StatusBadge";
-import styles from "./ui.module.css";
+import styles from "./table.module.css";
 
 type Edge = Pick<Schemas["Edge"], "id" | "name" | "region" | "revision">;
 type EdgeState = {

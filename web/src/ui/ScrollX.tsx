@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import styles from "./ui.module.css";
+import styles from "./table.module.css";
 
 /** Lets what is too wide scroll sideways. It is a stop for the keyboard only while there is something to scroll. */
 export function ScrollX({ label, children }: { label: string; children: ReactNode }) {

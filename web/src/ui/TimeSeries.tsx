@@ -4,7 +4,8 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 import { time } from "@/lib/format";
 import { t } from "@/lib/strings";
-import styles from "./ui.module.css";
+import styles from "./chart.module.css";
+import table from "./table.module.css";
 
 export type Line = {
   label: string;
@@ -173,16 +174,16 @@ function Twin({ title, x, lines, height }: { title: string; x: number[]; lines: 
   const rows = x.map((at, i) => ({ at, i })).reverse();
   return (
     <div
-      className={`grow ${styles["scroll"]}`}
+      className={`grow ${table["scroll"]}`}
       style={{ height: height + 24, overflowY: "auto", marginTop: 30 }}
       tabIndex={0}
     >
-      <table className={styles["table"]} aria-label={title}>
+      <table className={table["table"]} aria-label={title}>
         <thead>
           <tr>
             <th scope="col">{t.chart.time}</th>
             {lines.map((line) => (
-              <th key={line.label} scope="col" className={styles["right"]}>
+              <th key={line.label} scope="col" className={table["right"]}>
                 {line.label}
               </th>
             ))}
@@ -195,7 +196,7 @@ function Twin({ title, x, lines, height }: { title: string; x: number[]; lines: 
               {lines.map((line) => {
                 const value = line.values[i];
                 return (
-                  <td key={line.label} className={styles["right"]}>
+                  <td key={line.label} className={table["right"]}>
                     {value == null ? "–" : line.format(value)}
                   </td>
                 );

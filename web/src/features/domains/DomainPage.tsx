@@ -1,4 +1,4 @@
-import { Button, Tabs } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
@@ -12,6 +12,7 @@ import { Icon } from "@/ui/icons";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader } from "@/ui/Panel";
 import { StatusBadge } from "@/ui/StatusBadge";
+import { UrlTabs } from "@/ui/UrlTabs";
 import { CacheTab } from "./components/CacheTab";
 import { CertificateTab } from "./components/CertificateTab";
 import { OriginTab } from "./components/OriginTab";
@@ -96,24 +97,17 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
         }
       />
       <Steps domain={domain} />
-      <Tabs
-        mt="md"
-        value={tab}
-        onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: (next ?? "overview") as DomainTab }) })}
-      >
-        <Tabs.List mb="md">
-          {domainTabs.map((name) => (
-            <Tabs.Tab key={name} value={name}>
-              {t.domain.tabs[name]}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {domainTabs.map((name) => (
-          <Tabs.Panel key={name} value={name}>
-            {name === tab && panels[name]()}
-          </Tabs.Panel>
-        ))}
-      </Tabs>
+      <div style={{ marginTop: 16 }}>
+        <UrlTabs
+          label={domain.display || domain.domain}
+          value={tab}
+          onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: next }) })}
+          names={domainTabs}
+          labels={t.domain.tabs}
+        >
+          {(name) => panels[name]()}
+        </UrlTabs>
+      </div>
     </>
   );
 }

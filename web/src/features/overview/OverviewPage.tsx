@@ -90,7 +90,7 @@ function Numbers({ range, stored, traffic }: { range: Range; stored: WindowName;
   const sums = range === "live" ? heard : traffic.totals;
   const note =
     range === "live"
-      ? t.overview.windowOf(heard.seconds < 300 ? duration(heard.seconds) : duration(300))
+      ? t.overview.windowOf(heard.seconds < 120 ? `${heard.seconds} s` : duration(heard.seconds))
       : t.overview.windows[range];
   const items: StatItem[] = [
     {

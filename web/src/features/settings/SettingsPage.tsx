@@ -1,9 +1,9 @@
-import { Tabs } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { type SettingsTab, settingsTabs } from "@/app/router";
 import { useScope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { PageHeader } from "@/ui/Panel";
+import { UrlTabs } from "@/ui/UrlTabs";
 import { AboutTab } from "./components/AboutTab";
 import { AccountTab } from "./components/AccountTab";
 import { MembersTab } from "./components/MembersTab";
@@ -28,20 +28,15 @@ export function SettingsPage() {
   return (
     <>
       <PageHeader title={t.settings.title} />
-      <Tabs value={tab} onChange={(next) => void navigate({ search: { tab: next as SettingsTab } })}>
-        <Tabs.List mb="md">
-          {settingsTabs.map((name) => (
-            <Tabs.Tab key={name} value={name}>
-              {t.settings.tabs[name]}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {settingsTabs.map((name) => (
-          <Tabs.Panel key={name} value={name}>
-            {panels[name]}
-          </Tabs.Panel>
-        ))}
-      </Tabs>
+      <UrlTabs
+        label={t.settings.title}
+        value={tab}
+        onChange={(next) => void navigate({ search: { tab: next } })}
+        names={settingsTabs}
+        labels={t.settings.tabs}
+      >
+        {(name) => panels[name]}
+      </UrlTabs>
     </>
   );
 }
