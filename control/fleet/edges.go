@@ -76,11 +76,13 @@ func (f *Fleet) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.
 		r.Region = region
 	}
 	r.Simulated = false // only the control plane itself makes such edges
-	return f.join(ctx, edge, r, "join token")
+	return f.join(ctx, edge, r, false)
 }
 
 // JoinLocal joins an edge of this process: as Join, without a token. The same
-// bus key joins once.
+// bus key joins once. An edge of this process whose identity is lost (its
+// directory is not part of a backup) leaves its name to the one that comes in its
+// place: it is revoked.
 func (f *Fleet) JoinLocal(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error) {
 	if err := checkJoin(&r); err != nil {
 		return edgeconfig.JoinReply{}, err
@@ -88,8 +90,13 @@ func (f *Fleet) JoinLocal(ctx context.Context, r edgeconfig.JoinRequest) (edgeco
 	edge := resource.NewID("edge")
 	if known, ok := f.registry.byBusKey(r.BusKey); ok {
 		edge = known
+	} else if old, ok := f.registry.find(r.Name); ok && old.Name == r.Name && old.Spec.Local && !old.Connected {
+		cause := resource.Cause{Actor: "system", Via: "system", Reason: "its identity is lost; another edge of the same process takes its place"}
+		if err := f.Revoke(ctx, old.ID, cause); err != nil {
+			return edgeconfig.JoinReply{}, err
+		}
 	}
-	return f.join(ctx, edge, r, "the same process")
+	return f.join(ctx, edge, r, true)
 }
 
 func checkJoin(r *edgeconfig.JoinRequest) error {
@@ -112,13 +119,13 @@ func checkJoin(r *edgeconfig.JoinRequest) error {
 }
 
 // join makes the edge's resource unless it is there, and its credentials.
-func (f *Fleet) join(ctx context.Context, id string, r edgeconfig.JoinRequest, by string) (edgeconfig.JoinReply, error) {
+func (f *Fleet) join(ctx context.Context, id string, r edgeconfig.JoinRequest, local bool) (edgeconfig.JoinReply, error) {
 	if _, revoked := f.keys().Revoked[r.BusKey]; revoked {
 		return edgeconfig.JoinReply{}, fault.New(fault.Forbidden, "this edge was revoked: to take it in again, remove its identity.json and join with a new token")
 	}
 	stored, err := f.options.Store.Get(ctx, KindEdge, id)
 	if fault.Is(err, fault.NotFound) {
-		stored, err = f.makeEdge(ctx, id, r, by)
+		stored, err = f.makeEdge(ctx, id, r, local)
 	}
 	if err != nil {
 		return edgeconfig.JoinReply{}, err
@@ -164,12 +171,16 @@ func busAddress(o BusOptions, bound string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (f *Fleet) makeEdge(ctx context.Context, id string, r edgeconfig.JoinRequest, by string) (resource.Resource, error) {
+func (f *Fleet) makeEdge(ctx context.Context, id string, r edgeconfig.JoinRequest, local bool) (resource.Resource, error) {
 	name := r.Name
 	if name == "" {
 		name = r.Region + "-" + id[len(id)-6:]
 	}
-	spec, err := json.Marshal(EdgeSpec{Region: r.Region, BusKey: r.BusKey, SealingKey: r.SealingKey, Simulated: r.Simulated})
+	by := "a join token"
+	if local {
+		by = "the control plane's process"
+	}
+	spec, err := json.Marshal(EdgeSpec{Region: r.Region, BusKey: r.BusKey, SealingKey: r.SealingKey, Simulated: r.Simulated, Local: local})
 	if err != nil {
 		return resource.Resource{}, err
 	}

@@ -502,6 +502,45 @@ func TestJoinRefuses(t *testing.T) {
 	}
 }
 
+// What `up` does after a restore: the database knows the edge of this process,
+// the directory with its identity is gone.
+func TestLocalEdgeWithoutItsIdentity(t *testing.T) {
+	f := start(t, fleettest.Options{Change: quick})
+	first := join(t, f, "local")
+	e := f.Run(first, &fleettest.Node{}, quickAgent)
+	inSync(t, f, first.Edge)
+	if _, err := f.JoinEdge(t.Context(), "", "fra", "local"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("the name of an edge that is there was taken over: %v", err)
+	}
+	if err := e.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the edge is away", func() bool { e, err := f.Edge(t.Context(), first.Edge); return err == nil && !e.Connected })
+	second := join(t, f, "local")
+	if second.Edge == first.Edge {
+		t.Error("other keys are the same edge")
+	}
+	run(t, f, second, &fleettest.Node{}, nil)
+	if _, err := f.Edge(t.Context(), first.Edge); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the edge that lost its identity is still there: %v", err)
+	}
+
+	// An edge of another machine keeps its name, away or not.
+	user, _ := nkeys.CreateUser()
+	key, _ := user.PublicKey()
+	sealing, _ := secrets.GenerateIdentity()
+	token, err := f.NewJoinToken(t.Context(), "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Fleet.Join(t.Context(), edgeconfig.JoinRequest{Token: token.Token, Name: "far", BusKey: key, SealingKey: sealing.Public()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.JoinEdge(t.Context(), "", "fra", "far"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("the name of another machine's edge was taken over: %v", err)
+	}
+}
+
 // An external NATS server, configured by what BusConfig says.
 func TestExternalBus(t *testing.T) {
 	dir := t.TempDir()

@@ -281,10 +281,8 @@ func (f *Fleet) Subscribe(live bool) (events <-chan Event, cancel func()) {
 func (f *Fleet) Held() []Held {
 	var held []Held
 	if l := f.lead.Load(); l != nil {
-		for _, kind := range []string{edgeconfig.KindSite, edgeconfig.KindCertificate} {
-			if h := l.publisher.heldOf(kind); len(h.Keys) > 0 {
-				held = append(held, h)
-			}
+		for _, kind := range l.publisher.heldKinds() {
+			held = append(held, l.publisher.heldOf(kind))
 		}
 	}
 	return held
@@ -368,8 +366,8 @@ func (f *Fleet) republishOwn(ctx context.Context) error {
 	if l == nil {
 		return errNotLeading
 	}
-	for _, e := range f.registry.list() {
-		settings, err := f.edgeSettings(e.ID, e.Spec)
+	for id, spec := range f.registry.all() {
+		settings, err := f.edgeSettings(id, spec)
 		if err != nil {
 			return err
 		}

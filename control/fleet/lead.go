@@ -328,8 +328,8 @@ func (l *lead) rotateGroup(ctx context.Context, goneKey string, cause int64) ([]
 		return nil, err
 	}
 	var changes []change
-	for _, e := range l.f.registry.list() {
-		own, err := l.ownDocuments(e.ID, e.Spec, cause)
+	for id, spec := range l.f.registry.all() {
+		own, err := l.ownDocuments(id, spec, cause)
 		if err != nil {
 			return nil, err
 		}
@@ -417,6 +417,9 @@ func (l *lead) manifest(purges int64) edgeconfig.Manifest {
 // statusEvery is how often changes of edges being there are written down.
 const statusEvery = 2 * time.Second
 
+// statusAtOnce writes share a transaction when a whole fleet comes or goes.
+const statusAtOnce = 32
+
 // keepStatus writes down which edges come and go. What changes by the second
 // stays in memory.
 func (l *lead) keepStatus(ctx context.Context) error {
@@ -428,15 +431,25 @@ func (l *lead) keepStatus(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
+		var group errgroup.Group
+		group.SetLimit(statusAtOnce)
 		for _, t := range l.f.registry.transitions() {
-			status, err := json.Marshal(t.status)
-			if err == nil {
-				_, err = l.f.options.Store.PutStatus(ctx, KindEdge, t.id, status, 0)
-			}
-			if err != nil && !fault.Is(err, fault.NotFound) && !errors.Is(err, context.Canceled) {
-				l.f.log.Warn("edge's status not written", "edge", t.id, "error", err)
-			}
-			l.f.hub.publish(Event{Type: EventEdge, Edge: &t.edge})
+			group.Go(func() error {
+				l.writeStatus(ctx, t)
+				return nil
+			})
 		}
+		_ = group.Wait()
 	}
+}
+
+func (l *lead) writeStatus(ctx context.Context, t transition) {
+	status, err := json.Marshal(t.status)
+	if err == nil {
+		_, err = l.f.options.Store.PutStatus(ctx, KindEdge, t.id, status, 0)
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) && !errors.Is(err, context.Canceled) {
+		l.f.log.Warn("edge's status not written", "edge", t.id, "error", err)
+	}
+	l.f.hub.publish(Event{Type: EventEdge, Edge: &t.edge})
 }

@@ -273,6 +273,20 @@ func (p *publisher) guard(batch []change) []change {
 	return passed
 }
 
+// heldKinds are the kinds of which something is held back.
+func (p *publisher) heldKinds() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var kinds []string
+	for key := range p.held {
+		if kind := kindOf(key); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
 // heldOf describes what is held back of a kind.
 func (p *publisher) heldOf(kind string) Held {
 	p.mu.Lock()

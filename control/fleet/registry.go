@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,10 +134,14 @@ func (g *registry) seen(edge string) (known bool) {
 func (g *registry) outOfSync(scope string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for id, e := range g.edges {
-		if scope == edgeconfig.ScopeAll || scope == id {
+	if scope != edgeconfig.ScopeAll {
+		if e := g.edges[scope]; e != nil {
 			e.inSync = false
 		}
+		return
+	}
+	for _, e := range g.edges {
+		e.inSync = false
 	}
 }
 
@@ -163,7 +168,7 @@ func (g *registry) away(edge string) bool {
 	return e == nil || !g.connected(e)
 }
 
-// split lists connected edges and those that are away, in order of ID.
+// split lists connected edges and those that are away, in no order.
 func (g *registry) split() (connected, away []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -174,8 +179,6 @@ func (g *registry) split() (connected, away []string) {
 			away = append(away, id)
 		}
 	}
-	slices.Sort(connected)
-	slices.Sort(away)
 	return connected, away
 }
 
@@ -230,18 +233,32 @@ func (g *registry) byBusKey(key string) (edge string, ok bool) {
 // list describes all edges in order of ID.
 func (g *registry) list() []Edge {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	list := make([]Edge, 0, len(g.edges))
 	for _, e := range g.edges {
 		list = append(list, g.describe(e))
 	}
-	slices.SortFunc(list, func(a, b Edge) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
-	return list
+	g.mu.Unlock()
+	order := make([]int, len(list)) // an Edge is large: numbers are sorted instead
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(list[a].ID, list[b].ID) })
+	sorted := make([]Edge, len(list))
+	for i, n := range order {
+		sorted[i] = list[n]
+	}
+	return sorted
+}
+
+// all lists the IDs and specs of all edges, in no order.
+func (g *registry) all() map[string]EdgeSpec {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	specs := make(map[string]EdgeSpec, len(g.edges))
+	for id, e := range g.edges {
+		specs[id] = e.spec
+	}
+	return specs
 }
 
 func (g *registry) describe(e *edgeState) Edge {

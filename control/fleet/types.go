@@ -17,6 +17,7 @@ type EdgeSpec struct {
 	BusKey     string `json:"bus_key"`     // the edge's public NKey
 	SealingKey []byte `json:"sealing_key"` // the edge's public key for sealed group keys
 	Simulated  bool   `json:"simulated,omitempty"`
+	Local      bool   `json:"local,omitempty"` // it runs in the control plane's own process
 }
 
 // EdgeStatus is what was last known of an edge; live facts are in Edge.

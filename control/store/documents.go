@@ -63,7 +63,7 @@ func (db *DB) Documents(ctx context.Context, fn func(d edgeconfig.Document, caus
 
 // The sizes in which keys are looked up, so that the set of query texts is
 // bounded; a list is filled up with its last key.
-var keysAtOnce = []int{1, 16, 256}
+var keysAtOnce = []int{1, 4, 16, 64, 256}
 
 // DocumentBodies returns the named documents, bodies included, in order of key.
 // Unknown keys are left out.
@@ -191,14 +191,16 @@ func (db *DB) AddPurge(ctx context.Context, sign func(seq int64) (edgeconfig.Pur
 }
 
 // PurgesSince returns purges with numbers above since, oldest first, at most
-// limit, and the oldest and last numbers known.
+// limit, and the oldest and last numbers known. With limit 0 it only tells the
+// last.
 func (db *DB) PurgesSince(ctx context.Context, since int64, limit int) (purges []edgeconfig.Purge, oldest, last int64, err error) {
+	if limit <= 0 { // every manifest asks this
+		last, err = number(ctx, db, numberPurges)
+		return nil, 0, last, wrap("reading purges", err)
+	}
 	err = db.snapshot(ctx, func(q querier) error {
 		if last, err = number(ctx, q, numberPurges); err != nil {
 			return err
-		}
-		if limit <= 0 {
-			return nil
 		}
 		if err := q.queryRow(ctx, `SELECT COALESCE(MIN(seq), 0) FROM purges`).Scan(&oldest); err != nil {
 			return err

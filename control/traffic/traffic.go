@@ -228,22 +228,6 @@ func (s *Service) Prune(ctx context.Context) error {
 	return s.store.PruneTraffic(ctx, now.Add(-KeepMinutes), now.Add(-KeepHours), now.Add(-KeepSeen))
 }
 
-// KeepPruned prunes once an hour until ctx ends. report is told of failures.
-func (s *Service) KeepPruned(ctx context.Context, report func(error)) {
-	ticker := time.NewTicker(time.Hour)
-	defer ticker.Stop()
-	for {
-		if err := s.Prune(ctx); err != nil && ctx.Err() == nil {
-			report(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
 // resolve fits a query to whole steps of the table that can answer it, from the
 // one that the window begins in to the one that it ends in.
 func (s *Service) resolve(q Query) (Sum, error) {

@@ -184,7 +184,8 @@ func joinMany(ctx context.Context, f *Fleet, o FanOutOptions) ([]*Edge, error) {
 
 // settled waits until want edges are as is says.
 func settled(ctx context.Context, f *Fleet, want int, is func(fleet.Edge) bool) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
+	// Looking costs something with thousands.
+	ticker := time.NewTicker(20*time.Millisecond + time.Duration(want)*50*time.Microsecond)
 	defer ticker.Stop()
 	for {
 		list, err := f.Edges(ctx)
