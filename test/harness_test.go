@@ -61,6 +61,7 @@ type system struct {
 type ready struct {
 	API, Dashboard, HTTP, HTTPS, DNS, Login string
 	PID                                     int
+	Edges                                   []struct{ ID, Region, HTTP, HTTPS string }
 }
 
 // log is what the process has logged so far.
@@ -181,7 +182,7 @@ func (s *system) call(method, path string, in any, header ...string) (answer, er
 		}
 		body = bytes.NewReader(b)
 	}
-	if !strings.HasPrefix(path, "/api/") {
+	if !strings.HasPrefix(path, "/api/") && path != "/metrics" {
 		path = "/api/v1/infrastructure" + path
 	}
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.Ready.Dashboard+path, body)

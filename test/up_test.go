@@ -179,3 +179,28 @@ func TestContract(t *testing.T) {
 		}
 	}
 }
+
+// Several regions in one process: each edge serves, is listed, and counts for
+// itself.
+func TestRegions(t *testing.T) {
+	s := up(t, t.TempDir(), "--regions", "fra,iad,sin", "--demo")
+	if len(s.Ready.Edges) != 3 {
+		t.Fatalf("READY lists %+v", s.Ready.Edges)
+	}
+	for _, e := range s.Ready.Edges {
+		client := browser(e.HTTPS, s.roots())
+		eventually(t, 20*time.Second, func() error {
+			a, err := get(t, client, "https://demo.localhost/robots.txt")
+			if err == nil && a.Status != 200 {
+				err = fmt.Errorf("status %d", a.Status)
+			}
+			return err
+		})
+	}
+	metrics := string(s.must(200, "GET", "/metrics", nil).Body)
+	for _, e := range s.Ready.Edges {
+		if !strings.Contains(metrics, e.ID) {
+			t.Errorf("/metrics does not tell of %s in %s", e.ID, e.Region)
+		}
+	}
+}

@@ -232,7 +232,7 @@ func (n *Node) Collectors() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "edgewright", Subsystem: "edge", Name: name, Help: help, ConstLabels: prometheus.Labels{"edge": n.o.EdgeID}}, value)
 	}
 	return []prometheus.Collector{
-		n.telemetry.Collector(),
+		prometheus.WrapCollectorWith(prometheus.Labels{"edge": n.o.EdgeID}, n.telemetry.Collector()),
 		gauge("sites", "Sites in force.", func() float64 { return float64(n.current.Load().siteCount) }),
 		gauge("certificate_names", "Names with a certificate in force.", func() float64 { return float64(n.current.Load().certs.Len()) }),
 		gauge("connections", "TCP connections of clients.", func() float64 { return float64(n.server.Connections()) }),
