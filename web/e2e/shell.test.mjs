@@ -16,11 +16,13 @@ test("the palette reaches pages, domains, edges and actions", async () => {
         await palette.getByText("demo.localhost").waitFor();
         await picture(page, `palette-${scheme}`);
         await accessible(page, `palette ${scheme}`);
-        await page.keyboard.type("demo.l");
+        const search = palette.getByRole("textbox", { name: "Search pages, domains, edges, actions" });
+        await search.fill("demo.l");
         await page.keyboard.press("Enter");
         await page.getByRole("heading", { name: "demo.localhost" }).waitFor();
         await page.keyboard.press("Control+k");
-        await page.keyboard.type("create an api");
+        await search.fill("create an api");
+        await palette.getByText("Create an API token").waitFor();
         await page.keyboard.press("Enter");
         await page.getByRole("heading", { name: "API tokens", exact: true }).waitFor();
       },

@@ -27,7 +27,7 @@ export function Notice({
         {title && children ? " " : null}
         {children}
       </div>
-      {action}
+      {action && <div className={styles["noticeAction"]}>{action}</div>}
     </div>
   );
 }

@@ -77,6 +77,7 @@ export function EdgesPage() {
                     sort={sort}
                     onSort={(next) => show({ sort: next })}
                     canManage={canManage}
+                    platformRole={session.principal.platform_role}
                     onRevoke={setRevoking}
                     onDrain={(edge, draining) =>
                       drain.mutate(

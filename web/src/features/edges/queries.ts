@@ -13,6 +13,15 @@ export const edgesQuery = () =>
     refetchInterval: 5000,
   });
 
+/**
+ * What the API leaves out of an edge: zeros, and for who has no role on the
+ * platform the numbers. The role tells one from the other.
+ */
+export function countsOf(edge: Edge, platformRole: string | undefined): { rate: number | null; sites: number | null } {
+  const known = platformRole !== undefined && platformRole !== "" && edge.state !== "offline";
+  return { rate: edge.requests_per_second ?? (known ? 0 : null), sites: edge.sites ?? (known ? 0 : null) };
+}
+
 export function useJoinToken() {
   return useMutation({
     mutationFn: (input: { region?: string; ttl_seconds?: number }) =>

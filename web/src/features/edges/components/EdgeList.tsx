@@ -6,7 +6,7 @@ import { type Column, DataTable, type Sort } from "@/ui/DataTable";
 import { Icon } from "@/ui/icons";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo, useNow } from "@/ui/Time";
-import type { Edge } from "../queries";
+import { countsOf, type Edge } from "../queries";
 
 function Uptime({ since }: { since: string }) {
   const now = useNow();
@@ -21,6 +21,7 @@ export function EdgeList({
   onDrain,
   onRevoke,
   canManage,
+  platformRole,
 }: {
   edges: Edge[];
   sort: Sort;
@@ -28,6 +29,7 @@ export function EdgeList({
   onDrain: (edge: Edge, draining: boolean) => void;
   onRevoke: (edge: Edge) => void;
   canManage: boolean;
+  platformRole: string | undefined;
 }) {
   const columns: Column<Edge>[] = [
     {
@@ -87,18 +89,24 @@ export function EdgeList({
       align: "right",
       hideBelow: "md",
       sort: (e) => e.sites ?? 0,
-      cell: (e) => (e.sites === undefined ? <span className="dim">–</span> : count(e.sites)),
+      cell: (e) => {
+        const { sites } = countsOf(e, platformRole);
+        return sites === null ? <span className="dim">–</span> : count(sites);
+      },
     },
     {
       id: "rate",
       header: t.edges.columns.rate,
       align: "right",
       hideBelow: "sm",
-      cell: (e) => (
-        <span className="nowrap" title={t.edges.rateWindow}>
-          {e.requests_per_second === undefined ? "–" : t.domains.rate(decimal(e.requests_per_second))}
-        </span>
-      ),
+      cell: (e) => {
+        const { rate } = countsOf(e, platformRole);
+        return (
+          <span className={rate ? "nowrap" : "nowrap dim"} title={t.edges.rateWindow}>
+            {rate === null ? "–" : t.domains.rate(decimal(rate))}
+          </span>
+        );
+      },
     },
     {
       id: "heartbeat",

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
-import type { Schemas } from "@/api/client";
+import { useSession } from "@/app/session";
+import { countsOf, type Edge } from "@/features/edges/queries";
 import { decimal } from "@/lib/format";
 import { edgeState } from "@/lib/status";
 import { t } from "@/lib/strings";
@@ -7,11 +8,9 @@ import { type Column, DataTable } from "@/ui/DataTable";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
 
-type Edge = Schemas["Edge"];
-
 const shown = 8;
 
-const columns: Column<Edge>[] = [
+const columnsFor = (platformRole: string | undefined): Column<Edge>[] => [
   {
     id: "edge",
     header: t.edges.columns.edge,
@@ -48,11 +47,12 @@ const columns: Column<Edge>[] = [
     id: "rate",
     header: t.edges.columns.rate,
     align: "right",
-    cell: (e) => (
-      <span className="nowrap">
-        {e.requests_per_second === undefined ? "–" : t.domains.rate(decimal(e.requests_per_second))}
-      </span>
-    ),
+    cell: (e) => {
+      const { rate } = countsOf(e, platformRole);
+      return (
+        <span className={rate ? "nowrap" : "nowrap dim"}>{rate === null ? "–" : t.domains.rate(decimal(rate))}</span>
+      );
+    },
   },
   {
     id: "heartbeat",
@@ -67,6 +67,8 @@ const trouble: Record<string, number> = { offline: 0, draining: 1 };
 
 /** The edges at a glance: those in trouble first. */
 export function EdgesTable({ edges }: { edges: Edge[] }) {
+  const { principal } = useSession();
+  const columns = columnsFor(principal.platform_role);
   const rows = [...edges]
     .sort((a, b) => (trouble[a.state] ?? 2) - (trouble[b.state] ?? 2) || a.name.localeCompare(b.name))
     .slice(0, shown);
