@@ -40,13 +40,50 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// counted is a TCP connection that is counted as long as it is open. Writes can
-// be gathered: crypto/tls writes each record by itself, and one system call for
-// several records is cheaper.
+// counted is a TCP connection that is counted as long as it is open.
 type counted struct {
 	net.Conn
 	s    *Server
 	once sync.Once
+}
+
+// gathering is a TCP connection below TLS. It implements framing.Gatherer.
+type gathering struct {
+	*counted
+	mu        sync.Mutex // crypto/tls may answer what it reads while it writes
+	gathers   bool
+	held      *[]byte
+	heldBytes []byte
+}
+
+var gatherBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 68<<10); return &b }}
+
+func (c *gathering) Gather() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gathers = true
+	c.held = gatherBuffers.Get().(*[]byte)
+	c.heldBytes = (*c.held)[:0]
+}
+
+func (c *gathering) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gathers {
+		c.heldBytes = append(c.heldBytes, p...)
+		return len(p), nil
+	}
+	return c.counted.Write(p)
+}
+
+func (c *gathering) Release() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.counted.Write(c.heldBytes)
+	*c.held = c.heldBytes[:0]
+	gatherBuffers.Put(c.held)
+	c.gathers, c.held, c.heldBytes = false, nil, nil
+	return err
 }
 
 func (c *counted) Close() error {
@@ -63,7 +100,7 @@ func (c *counted) CloseWrite() error {
 
 // accept takes the next connection that there is room for. Failures that pass
 // (no descriptors left) are waited out.
-func (s *Server) accept(l net.Listener) (net.Conn, error) {
+func (s *Server) accept(l net.Listener) (*counted, error) {
 	delay := 5 * time.Millisecond
 	for {
 		c, err := l.Accept()
@@ -96,6 +133,14 @@ type plainDoor struct {
 	s *Server
 }
 
+// Close closes the listener, which the server may have done already.
+func (d *plainDoor) Close() error {
+	if err := d.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 func (d *plainDoor) Accept() (net.Conn, error) {
 	c, err := d.s.accept(d.Listener)
 	if err != nil {
@@ -116,7 +161,8 @@ func (s *Server) acceptSecure(l net.Listener) {
 
 // handshake is the phase TLS. The certificate of SNI, or none, was chosen when
 // it returns; the connection goes to the server of its protocol.
-func (s *Server) handshake(c net.Conn) {
+func (s *Server) handshake(tcp *counted) {
+	c := &gathering{counted: tcp}
 	ctx, cancel := context.WithTimeout(context.Background(), s.limits.HandshakeTimeout)
 	defer cancel()
 	secure := tls.Server(c, s.tls)
@@ -130,7 +176,7 @@ func (s *Server) handshake(c net.Conn) {
 		s.h2Secure.put(secure)
 		return
 	}
-	s.h1Secure.put(framing.NewTLSConn(secure, &s.check))
+	s.h1Secure.put(framing.NewTLSConn(secure, c, &s.check))
 }
 
 // handoff is a listener of connections that others put in.

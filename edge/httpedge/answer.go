@@ -5,52 +5,103 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgewright/edgewright/edge/cache"
 )
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+// Buffers for copying: small ones for what may take long and wait often (streams,
+// tunnels), large ones to save system calls where much is coming.
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+)
 
 // write sends a piece of the answer's content.
 func (x *exchange) write(p []byte) (int, error) {
 	if x.r.Method == http.MethodHead {
 		return len(p), nil
 	}
-	x.renewWrite()
+	x.watch.begin(x)
 	n, err := x.w.Write(p)
+	x.watch.end()
 	x.sent += int64(n)
 	return n, err
+}
+
+// flush sends what was written so far.
+func (x *exchange) flush() error {
+	x.watch.begin(x)
+	defer x.watch.end()
+	return http.NewResponseController(x.w).Flush()
 }
 
 // Write lets stored content be written to the exchange.
 func (x *exchange) Write(p []byte) (int, error) { return x.write(p) }
 
-// renewWrite gives a client of HTTP/2 or 3 time for the next piece. HTTP/1
-// connections see to it themselves (package framing), and HTTP/2 streams begin
-// with a deadline that net/http sets.
-func (x *exchange) renewWrite() {
+// writeWatch bounds the time that a client of HTTP/2 or 3 may take to accept a
+// piece of an answer. A deadline on the stream would also count the time that
+// the edge waits for the origin, so the watch looks from outside whether a write
+// is stuck. HTTP/1 connections see to it themselves (package framing).
+type writeWatch struct {
+	began atomic.Int64 // Unix nanoseconds of the write under way; 0: none
+	timer *time.Timer
+	over  atomic.Bool
+}
+
+func (w *writeWatch) begin(x *exchange) {
 	if x.r.ProtoMajor < 2 {
 		return
 	}
-	timeout := x.s.limits.WriteTimeout
-	if x.renewAt.IsZero() && x.r.ProtoMajor == 2 {
-		x.renewAt = x.start.Add(timeout / 4)
-	}
-	now := time.Now()
-	if now.Before(x.renewAt) {
+	w.began.Store(time.Now().UnixNano())
+	if w.timer != nil {
 		return
 	}
-	x.renewAt = now.Add(timeout / 4)
-	_ = http.NewResponseController(x.w).SetWriteDeadline(now.Add(timeout))
+	timeout := x.s.limits.WriteTimeout
+	control := http.NewResponseController(x.w)
+	if x.r.ProtoMajor == 2 && !x.relaxed {
+		x.patient()
+	}
+	w.timer = time.AfterFunc(time.Hour, func() {
+		began := w.began.Load()
+		switch {
+		case w.over.Load():
+		case began != 0 && time.Since(time.Unix(0, began)) >= timeout:
+			_ = control.SetWriteDeadline(time.Unix(1, 0))
+		default:
+			w.timer.Reset(timeout / 4)
+		}
+	})
+	w.timer.Reset(timeout / 4)
 }
 
-// untime takes the write deadline back while the origin is waited for.
-func (x *exchange) untime() {
+func (w *writeWatch) end() {
+	if w.timer != nil {
+		w.began.Store(0)
+	}
+}
+
+// patient takes net/http's deadline for an HTTP/2 answer back, since the origin
+// may take longer to begin it.
+func (x *exchange) patient() {
 	if x.r.ProtoMajor == 2 {
 		_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
-		x.renewAt = x.start // renew with the first write
+		x.relaxed = true
 	}
+}
+
+// stop ends the watch; what the server still holds gets a deadline of its own.
+func (w *writeWatch) stop(x *exchange) {
+	if w.timer == nil {
+		if x.relaxed {
+			_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.s.limits.WriteTimeout))
+		}
+		return
+	}
+	w.over.Store(true)
+	w.timer.Stop()
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.s.limits.WriteTimeout))
 }
 
 // answer sends what the cache or, through it, the origin has answered.
@@ -106,12 +157,14 @@ func (x *exchange) content(resp *cache.Response) error {
 			return err
 		}
 	}
-	control := http.NewResponseController(x.w)
 	if streams {
-		x.renewWrite()
-		if err := control.Flush(); err != nil {
+		if err := x.flush(); err != nil {
 			return err
 		}
+	}
+	buffers := &smallBuffers
+	if resp.ContentLength > 8<<10 && !streams {
+		buffers = &largeBuffers
 	}
 	space := buffers.Get().(*[]byte)
 	defer buffers.Put(space)
@@ -126,12 +179,12 @@ func (x *exchange) content(resp *cache.Response) error {
 			}
 			switch {
 			case streams:
-				if err := control.Flush(); err != nil {
+				if err := x.flush(); err != nil {
 					return err
 				}
 			case x.sent < resp.ContentLength && err == nil:
 				if late == nil {
-					late = newLateFlush(control)
+					late = newLateFlush(x)
 				}
 				late.resume()
 			}
@@ -153,20 +206,19 @@ const flushDelay = 20 * time.Millisecond
 // lateFlush flushes what a slow origin has sent so far. Between suspend and
 // resume it keeps its hands off the response. A nil lateFlush does nothing.
 type lateFlush struct {
-	control *http.ResponseController
-	timer   *time.Timer
-	mu      sync.Mutex
-	armed   bool
+	timer *time.Timer
+	mu    sync.Mutex
+	armed bool
 }
 
-func newLateFlush(control *http.ResponseController) *lateFlush {
-	l := &lateFlush{control: control}
+func newLateFlush(x *exchange) *lateFlush {
+	l := &lateFlush{}
 	l.timer = time.AfterFunc(time.Hour, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.armed {
 			l.armed = false
-			_ = l.control.Flush() // the next write meets the same error
+			_ = x.flush() // the next write meets the same error
 		}
 	})
 	return l

@@ -33,10 +33,11 @@ type exchange struct {
 	firstByte time.Duration
 	outcome   telemetry.Outcome
 	fault     string
-	renewAt   time.Time // when the client's write deadline needs renewing; zero: not yet set
-	closes    bool      // the connection must not be used again
-	own       bool      // the node's own question, which is no traffic
-	direct    bool      // answered from a stored header, by this goroutine alone
+	watch     writeWatch
+	relaxed   bool // net/http's deadline for an HTTP/2 answer was taken back
+	closes    bool // the connection must not be used again
+	own       bool // the node's own question, which is no traffic
+	direct    bool // answered from a stored header, by this goroutine alone
 
 	body   *clientBody // nil when the request has none
 	origin originTrace
@@ -109,6 +110,7 @@ func (x *exchange) account() {
 		}
 	}
 	x.finish() // no interim answer after this
+	x.watch.stop(x)
 	if x.body != nil && x.r.ProtoMajor < 2 {
 		x.body.hurry(x.s.limits.BodyTimeout)
 	}
@@ -134,7 +136,7 @@ func (x *exchange) account() {
 	if p != nil {
 		panic(p)
 	}
-	if x.direct {
+	if x.direct && x.watch.timer == nil {
 		*x = exchange{}
 		exchanges.Put(x)
 	}

@@ -19,7 +19,7 @@ import (
 // others that want the same, and what comes back is stored while it is sent.
 func (x *exchange) forward(result *cache.Result) bool {
 	out := x.outbound(result.OriginQuery(&x.view))
-	x.untime()
+	x.patient()
 	if x.body != nil && x.r.ProtoMajor == 1 {
 		// An origin may answer while the client still sends.
 		_ = http.NewResponseController(x.w).EnableFullDuplex()

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/edgewright/edgewright/edge/httpedge"
+	"github.com/edgewright/edgewright/edge/node"
 	"github.com/edgewright/edgewright/edge/node/nodetest"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
@@ -62,14 +64,14 @@ func TestStreamingBothWays(t *testing.T) {
 }
 
 func TestServerSentEventsAreNotHeld(t *testing.T) {
-	more := make(chan string)
+	more := map[string]chan string{"/1": make(chan string), "/2": make(chan string), "/3": make(chan string)}
 	e := edgeWith(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		control := http.NewResponseController(w)
 		_ = control.Flush()
 		for {
 			select {
-			case event := <-more:
+			case event := <-more[r.URL.Path]:
 				_, _ = io.WriteString(w, "data: "+event+"\n\n")
 				_ = control.Flush()
 			case <-r.Context().Done():
@@ -80,19 +82,39 @@ func TestServerSentEventsAreNotHeld(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version int) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		resp, err := e.Client(version).Do(request(t, "GET", "https://shop.test/events", "").WithContext(ctx))
+		resp, err := e.Client(version).Do(request(t, "GET", fmt.Sprintf("https://shop.test/%d", version), "").WithContext(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
 		r := bufio.NewReader(resp.Body)
 		for i := range 3 {
-			more <- fmt.Sprint(i)
+			more[fmt.Sprintf("/%d", version)] <- fmt.Sprint(i)
 			line, err := r.ReadString('\n')
 			if err != nil || line != fmt.Sprintf("data: %d\n", i) {
 				t.Fatalf("event %d: %q, %v", i, line, err)
 			}
 			_, _ = r.ReadString('\n')
+		}
+	})
+}
+
+// TestSilentStreamOutlivesTheWriteTimeout: the time that a client may take to
+// read does not run while there is nothing to read.
+func TestSilentStreamOutlivesTheWriteTimeout(t *testing.T) {
+	const timeout = 40 * time.Millisecond
+	e := nodetest.Start(t, func(o *node.Options) { o.Limits = httpedge.Limits{WriteTimeout: timeout} })
+	e.Serve(nodetest.Site("dom_shop", "shop.test", originServer(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * timeout) // so is the time before the head
+		for range 3 {
+			_, _ = io.WriteString(w, "event\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(3 * timeout)
+		}
+	})))
+	eachVersion(t, func(t *testing.T, version int) {
+		if a := get(t, e.Client(version), fmt.Sprintf("https://shop.test/%d", version)); a.body != "event\nevent\nevent\n" {
+			t.Errorf("%q", a.body)
 		}
 	})
 }

@@ -60,7 +60,7 @@ func (x *exchange) tunnel() bool {
 		key = rand.Text()[:22] + "=="
 		out.header["Sec-Websocket-Key"] = []string{key}
 	}
-	x.untime()
+	x.patient()
 	x.closes = extended == "" // an upgrade that fails ends the connection: package framing has stopped looking
 	resp, err := out.send(x.context(), nil)
 	if err != nil {
@@ -107,8 +107,8 @@ func (x *exchange) refusedUpgrade(resp *http.Response) bool {
 		h["Content-Type"] = nil
 	}
 	x.head(resp.StatusCode)
-	space := buffers.Get().(*[]byte)
-	defer buffers.Put(space)
+	space := smallBuffers.Get().(*[]byte)
+	defer smallBuffers.Put(space)
 	if _, err := io.CopyBuffer(onlyWriter{x}, resp.Body, *space); err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -157,24 +157,22 @@ func (x *exchange) tunnelStream(resp *http.Response, far io.ReadWriteCloser, con
 	}
 	h["Content-Type"] = nil
 	x.head(http.StatusOK)
-	control := http.NewResponseController(x.w)
-	if err := control.Flush(); err != nil {
+	if err := x.flush(); err != nil {
 		return true
 	}
-	x.pipe(tunnelEnd{content, flushing{x.w, control}, content}, tunnelEnd{far, far, far})
+	x.pipe(tunnelEnd{content, flushing{x}, content}, tunnelEnd{far, far, far})
 	return true
 }
 
 // flushing writes through to the client.
-type flushing struct {
-	w       io.Writer
-	control *http.ResponseController
-}
+type flushing struct{ x *exchange }
 
 func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.w.Write(p)
+	f.x.watch.begin(f.x)
+	defer f.x.watch.end()
+	n, err := f.x.w.Write(p)
 	if err == nil {
-		err = f.control.Flush()
+		err = http.NewResponseController(f.x.w).Flush()
 	}
 	return n, err
 }
@@ -240,8 +238,8 @@ func (x *exchange) pipe(near, far tunnelEnd) {
 }
 
 func copyTunnel(dst io.Writer, src io.Reader) (int64, error) {
-	space := buffers.Get().(*[]byte)
-	defer buffers.Put(space)
+	space := smallBuffers.Get().(*[]byte)
+	defer smallBuffers.Put(space)
 	return io.CopyBuffer(onlyWriter{dst}, onlyReader{src}, *space)
 }
 

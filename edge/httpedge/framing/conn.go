@@ -69,22 +69,61 @@ type Conn struct {
 
 	deadlines sync.Mutex
 	deadline  time.Time // the server's read deadline
+	headLimit time.Time // for the rest of a head that has begun; zero while none has
+	armed     time.Time // the connection's; never later than the server's, but often earlier
 
 	renew atomic.Int64 // Unix nanoseconds from when a write needs a new deadline
+}
+
+// Gatherer is a connection below TLS that can hold writes back. crypto/tls writes
+// every record by itself, and one system call for several costs less.
+type Gatherer interface {
+	Gather()        // holds writes back
+	Release() error // writes what was held back
 }
 
 // TLSConn is a Conn above TLS. It tells net/http the state of the TLS
 // connection.
 type TLSConn struct {
 	*Conn
-	tls *tls.Conn
+	tls   *tls.Conn
+	below Gatherer
 }
 
 // NewConn returns a checked connection.
 func NewConn(c net.Conn, o *Options) *Conn { return &Conn{Conn: c, o: o} }
 
 // NewTLSConn returns a checked connection above one whose handshake is done.
-func NewTLSConn(c *tls.Conn, o *Options) *TLSConn { return &TLSConn{Conn: NewConn(c, o), tls: c} }
+// below, unless nil, is the connection below TLS.
+func NewTLSConn(c *tls.Conn, below Gatherer, o *Options) *TLSConn {
+	return &TLSConn{Conn: NewConn(c, o), tls: c, below: below}
+}
+
+// record is the longest content of a TLS record (RFC 8446 section 5.1).
+const record = 16 << 10
+
+// Write implements net.Conn.
+func (c *TLSConn) Write(p []byte) (n int, err error) {
+	if c.below == nil {
+		return c.Conn.Write(p)
+	}
+	for {
+		piece := p[n:]
+		if len(piece) <= record {
+			k, err := c.Conn.Write(piece)
+			return n + k, err
+		}
+		if len(piece) > longestWrite {
+			piece = piece[:longestWrite]
+		}
+		c.below.Gather()
+		k, err := c.Conn.Write(piece)
+		err = errors.Join(err, c.below.Release())
+		if n += k; err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
 
 // ConnectionState is what net/http looks for to fill in Request.TLS.
 func (c *TLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
@@ -116,7 +155,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 				c.take(n)
 				return n, nil
 			}
-			return c.Conn.Read(p)
+			return c.read(p)
 		case c.state == inBody:
 			return c.readBody(p)
 		default:
@@ -148,7 +187,7 @@ func (c *Conn) readBody(p []byte) (int, error) {
 	if stashed {
 		n = copy(p, c.stash)
 	} else {
-		n, err = c.Conn.Read(p)
+		n, err = c.read(p)
 	}
 	k, done, bad := c.body.advance(p[:n])
 	if stashed {
@@ -173,7 +212,7 @@ func (c *Conn) readBody(p []byte) (int, error) {
 // asks to go on.
 func (c *Conn) readHead(p []byte) (int, error) {
 	if len(c.stash) == 0 {
-		n, err := c.Conn.Read(p)
+		n, err := c.read(p)
 		if n == 0 {
 			return 0, err
 		}
@@ -222,6 +261,9 @@ func (c *Conn) gather() error {
 				return err
 			}
 			c.cleared = end
+			if timed {
+				c.unlimitHead()
+			}
 			return nil
 		}
 		from = max(len(c.stash)-3, 0)
@@ -237,7 +279,7 @@ func (c *Conn) gather() error {
 			copy(grown, c.stash)
 			c.stash = grown
 		}
-		n, err := c.Conn.Read(c.stash[len(c.stash):cap(c.stash)])
+		n, err := c.read(c.stash[len(c.stash):cap(c.stash)])
 		c.stash = c.stash[:len(c.stash)+n]
 		if err != nil && n == 0 {
 			if len(c.stash) > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.interrupted() {
@@ -287,12 +329,48 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. net/http sets one six times for a request;
+// the connection's own is left where it is as long as it is not too late, and
+// read looks again when it passes. That saves most of the timers.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
 	c.deadline = t
+	if t.IsZero() || !c.armed.IsZero() && !c.armed.After(t) {
+		return nil
+	}
+	return c.arm(t)
+}
+
+// arm sets the connection's deadline; c.deadlines is held.
+func (c *Conn) arm(t time.Time) error {
+	c.armed = t
 	return c.Conn.SetReadDeadline(t)
+}
+
+// read reads from the connection, until the deadline that the server wants.
+func (c *Conn) read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearm() {
+			return n, err
+		}
+	}
+}
+
+// rearm reports whether a deadline that has passed was not the server's, and
+// sets the next.
+func (c *Conn) rearm() bool {
+	c.deadlines.Lock()
+	defer c.deadlines.Unlock()
+	want := c.deadline
+	if !c.headLimit.IsZero() && (want.IsZero() || want.After(c.headLimit)) {
+		want = c.headLimit
+	}
+	if !want.IsZero() && !want.After(time.Now()) {
+		return false
+	}
+	return c.arm(want) == nil
 }
 
 // SetDeadline implements net.Conn.
@@ -304,10 +382,17 @@ func (c *Conn) SetDeadline(t time.Time) error {
 func (c *Conn) limitHead() {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
-	limit := time.Now().Add(c.o.HeadTimeout)
-	if c.deadline.IsZero() || c.deadline.After(limit) {
-		_ = c.Conn.SetReadDeadline(limit)
+	c.headLimit = time.Now().Add(c.o.HeadTimeout)
+	if c.armed.IsZero() || c.armed.After(c.headLimit) {
+		_ = c.arm(c.headLimit)
 	}
+}
+
+// unlimitHead ends what limitHead began.
+func (c *Conn) unlimitHead() {
+	c.deadlines.Lock()
+	defer c.deadlines.Unlock()
+	c.headLimit = time.Time{}
 }
 
 // interrupted reports whether net/http itself broke off the read, as it does
