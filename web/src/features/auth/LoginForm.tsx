@@ -1,12 +1,9 @@
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
+import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { Notice } from "@/ui/Notice";
 import { useLogin } from "./queries";
-
-export function emailProblem(value: string): string | null {
-  return /^[^\s@]+@[^\s@]+$/.test(value.trim()) ? null : t.login.invalidEmail;
-}
 
 /** Email and password; on the login page and over a page whose session has ended. */
 export function LoginForm({ onDone }: { onDone: () => void }) {

@@ -1,17 +1,10 @@
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { ApiError } from "@/api/client";
+import { emailProblem, passwordProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { Notice } from "@/ui/Notice";
-import { emailProblem } from "./LoginForm";
 import { type User, useUpdateAccount } from "./queries";
-
-/** The API's bound (control/access). */
-export const minPassword = 10;
-
-export function passwordProblem(value: string): string | null {
-  return [...value].length < minPassword ? t.login.passwordShort : null;
-}
 
 /** The step after a first login by link: email and password for the next time. */
 export function SetupForm({ user, onDone }: { user: User; onDone: () => void }) {

@@ -1,9 +1,8 @@
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useSession } from "@/app/session";
-import { emailProblem } from "@/features/auth/LoginForm";
 import { type User, useUpdateAccount } from "@/features/auth/queries";
-import { passwordProblem } from "@/features/auth/SetupForm";
+import { emailProblem, passwordProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
 import { landErrors } from "@/ui/forms";

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { projectTitle } from "@/app/ScopeSwitch";
 import { may, type Scope, useSession } from "@/app/session";
-import { emailProblem } from "@/features/auth/LoginForm";
+import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
