@@ -18,8 +18,10 @@ WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts
 web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
 	cd web && npm run --silent build
 
+# Not npm ci: it refuses a lock file without the optional binaries of other platforms,
+# which not every registry carries. --no-save leaves the lock file as it is.
 web/node_modules/.installed: web/package-lock.json
-	cd web && npm ci --ignore-scripts --no-audit --no-fund --silent
+	cd web && npm install --no-save --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 test: needs check-go build ## all tests: Go with the race detector on both databases, web, end to end in the browser
