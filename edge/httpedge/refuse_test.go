@@ -329,3 +329,36 @@ func TestUnknownServerNameGetsNoCertificate(t *testing.T) {
 		return failed >= 2
 	})
 }
+
+// TestConnectionBound: one connection too many is closed, and there is room
+// again when another ends.
+func TestConnectionBound(t *testing.T) {
+	e := nodetest.Start(t, func(o *node.Options) { o.Limits = httpedge.Limits{Connections: 2} })
+	var open []net.Conn
+	for range 2 {
+		c, err := net.Dial("tcp", e.HTTPAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	if b := raw(t, e.HTTPAddr(), ""); b != "" {
+		t.Errorf("a connection too many was answered %q", b)
+	}
+	open[0].Close()
+	poll(t, "room for another connection", func() bool {
+		c, err := net.Dial("tcp", e.HTTPAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: nowhere.test\r\nConnection: close\r\n\r\n")
+		_, err = http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil
+	})
+}
