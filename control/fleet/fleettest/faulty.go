@@ -3,6 +3,7 @@ package fleettest
 import (
 	"bytes"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,7 +12,7 @@ import (
 )
 
 // FaultyBus is an in-process bus that loses, repeats or reorders messages on
-// their way to one client.
+// their way to one client, and loses what the client says.
 type FaultyBus struct {
 	nats.InProcessConnProvider
 
@@ -22,6 +23,15 @@ type FaultyBus struct {
 	held [][]byte
 	conn []*faultyConn
 	cut  bool
+	// mute decides which messages of the client are lost.
+	mute func(subject string) bool
+}
+
+// Mute sets which messages of the client are lost from now on; nil loses none.
+func (b *FaultyBus) Mute(mute func(subject string) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mute = mute
 }
 
 // SetRule sets what becomes of messages from now on; nil delivers all once.
@@ -87,6 +97,59 @@ type faultyConn struct {
 	in   []byte // not yet looked at
 	out  []byte // ready for the client
 	late []byte // released; goes out before the next message
+
+	writing sync.Mutex
+	pending []byte // written by the client, not yet a whole message
+}
+
+// Write passes on what the client says, message by message.
+func (c *faultyConn) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.pending = append(c.pending, b...)
+	var pass []byte
+	for {
+		frame, subject, isMessage := cutFrame(c.pending, "PUB", "HPUB")
+		if frame == nil {
+			break
+		}
+		c.pending = c.pending[len(frame):]
+		c.bus.mu.Lock()
+		lost := isMessage && c.bus.mute != nil && c.bus.mute(subject)
+		c.bus.mu.Unlock()
+		if !lost {
+			pass = append(pass, frame...)
+		}
+	}
+	if len(pass) > 0 {
+		if _, err := c.Conn.Write(pass); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// cutFrame returns the first whole protocol message, nil when there is none. Of
+// one of the given verbs it tells the subject.
+func cutFrame(b []byte, verbs ...string) (frame []byte, subject string, isMessage bool) {
+	end := bytes.Index(b, []byte("\r\n"))
+	if end < 0 {
+		return nil, "", false
+	}
+	length := end + 2
+	fields := strings.Fields(string(b[:end]))
+	if len(fields) >= 3 && slices.Contains(verbs, fields[0]) {
+		size, err := strconv.Atoi(fields[len(fields)-1])
+		if err != nil {
+			return nil, "", false
+		}
+		length += size + 2
+		subject, isMessage = fields[1], true
+	}
+	if len(b) < length {
+		return nil, "", false
+	}
+	return bytes.Clone(b[:length]), subject, isMessage
 }
 
 func (c *faultyConn) Read(b []byte) (int, error) {
@@ -107,25 +170,11 @@ func (c *faultyConn) Read(b []byte) (int, error) {
 // filter moves whole protocol messages from in to out.
 func (c *faultyConn) filter() {
 	for {
-		end := bytes.Index(c.in, []byte("\r\n"))
-		if end < 0 {
+		frame, subject, isMessage := cutFrame(c.in, "MSG", "HMSG")
+		if frame == nil {
 			return
 		}
-		length := end + 2
-		fields := strings.Fields(string(c.in[:end]))
-		isMessage := len(fields) >= 4 && (fields[0] == "MSG" || fields[0] == "HMSG")
-		if isMessage {
-			size, err := strconv.Atoi(fields[len(fields)-1])
-			if err != nil {
-				return
-			}
-			length += size + 2
-		}
-		if len(c.in) < length {
-			return
-		}
-		frame := bytes.Clone(c.in[:length])
-		c.in = c.in[length:]
+		c.in = c.in[len(frame):]
 		if !isMessage {
 			c.out = append(c.out, frame...)
 			continue
@@ -133,7 +182,8 @@ func (c *faultyConn) filter() {
 		times, hold := 1, false
 		c.bus.mu.Lock()
 		if c.bus.rule != nil {
-			times, hold = c.bus.rule(fields[1], frame[end+2:length-2])
+			_, payload, _ := bytes.Cut(frame, []byte("\r\n"))
+			times, hold = c.bus.rule(subject, payload)
 		}
 		if hold {
 			c.bus.held = append(c.bus.held, frame)
