@@ -287,7 +287,7 @@ export interface paths {
         };
         /**
          * What happens, as server-sent events
-         * @description Events: change (ChangeEvent), rollout (RolloutEvent), live (LiveEvent), edge (EdgeEvent), purge (PurgeEvent), operation (OperationEvent), and reset: too much was missed, read everything again. Changes have IDs; a comment comes at least every 15 seconds.
+         * @description Events: change (ChangeEvent), rollout (RolloutEvent), live (LiveEvent), edge (EdgeEvent), purge (PurgeEvent), operation (OperationEvent), for who has a role on the platform held (HeldEvent), and reset: too much was missed, read everything again. Changes have IDs; a comment comes at least every 15 seconds.
          */
         get: operations["events"];
         put?: never;
@@ -309,6 +309,43 @@ export interface paths {
         get: operations["export"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Removals that were held back
+         * @description What would empty much of the configuration without anyone having asked for it waits for consent; edges keep serving it.
+         */
+        get: operations["held-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/held/{kind}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let held back removals go */
+        post: operations["held-release"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1182,6 +1219,24 @@ export interface components {
             max_age: number;
             preload?: boolean;
         };
+        Held: {
+            /** @description At most 100 */
+            keys: string[];
+            /** @description Of documents: site, certificate */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many documents of the kind there are
+             */
+            of: number;
+        };
+        HeldEvent: {
+            held: components["schemas"]["Held"];
+        };
+        HeldList: {
+            held: components["schemas"]["Held"][];
+            next_cursor: string;
+        };
         Invite: {
             email: string;
             name?: string;
@@ -1499,6 +1554,10 @@ export interface components {
             /** @description all, none, include or exclude. Default: all */
             mode?: string;
             names?: string[];
+        };
+        Released: {
+            /** Format: int64 */
+            released_count: number;
         };
         ReplaceCDN: {
             cache_rules?: components["schemas"]["CacheRule"][];
@@ -2793,12 +2852,77 @@ export interface operations {
             };
         };
     };
+    "held-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "held-release": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Of documents: site, certificate */
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Released"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "operations-get": {
         parameters: {
-            query?: {
-                /** @description Project, by ID or name, or * for the whole platform. Default: default */
-                project_id?: string;
-            };
+            query?: never;
             header?: never;
             path: {
                 id: string;
