@@ -28,6 +28,10 @@
 //	forward     collapse -> balance -> origin -> store -> answer           forward.go
 //	account     counters, access log; a panic becomes this site's 500     exchange.go
 //
+// Below: package framing checks HTTP/1 before net/http reads it, upstream carries
+// requests to origins, handover and packets pass the sockets to a successor
+// process.
+//
 // Shield will stand between findSite and redirect, transforms before the
 // answer is written.
 //

@@ -78,7 +78,7 @@ func (x *exchange) fail(status int, side, detail string) bool {
 		x.body.hurry(refusedContent)
 	}
 	x.head(status)
-	x.write(body)
+	_, _ = x.write(body) // a client that has left needs none
 	return true
 }
 

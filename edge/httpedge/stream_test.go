@@ -209,7 +209,7 @@ func TestTrailers(t *testing.T) {
 	e := edgeWith(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Announced")
 		b, _ := io.ReadAll(r.Body)
-		_, _ = io.WriteString(w, string(b))
+		_, _ = w.Write(b)
 		_ = http.NewResponseController(w).Flush()
 		w.Header().Set("X-Announced", "yes "+r.Trailer.Get("X-Sum"))
 		w.Header().Set(http.TrailerPrefix+"X-Late", "too")

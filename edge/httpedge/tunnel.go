@@ -200,41 +200,36 @@ func (x *exchange) pipe(near, far tunnelEnd) {
 	both := closers{near, far}
 	x.s.tunnels.add(&both)
 	defer x.s.tunnels.remove(&both)
-	toFar := make(chan error, 1)
+	var sent int64
+	var errFar, errNear error
+	toFar, toNear := make(chan struct{}), make(chan struct{})
 	go func() {
-		_, err := copyTunnel(far, near)
+		defer close(toFar)
+		_, errFar = copyTunnel(far, near)
 		far.closeWrite()
-		toFar <- err
 	}()
-	toNear := make(chan error, 1)
-	var n int64
 	go func() {
-		var err error
-		n, err = copyTunnel(near, far)
+		defer close(toNear)
+		sent, errNear = copyTunnel(near, far)
 		near.closeWrite()
-		toNear <- err
 	}()
-	var err error
-	rest := toNear
+	first, rest := &errFar, toNear
 	select {
-	case err = <-toFar:
-	case err = <-toNear:
-		rest = toFar
+	case <-toFar:
+	case <-toNear:
+		first, rest = &errNear, toFar
 	}
-	if err == nil {
+	if *first == nil {
 		linger := time.NewTimer(tunnelLinger)
 		defer linger.Stop()
 		select {
 		case <-rest:
-			rest = nil
 		case <-linger.C:
 		}
 	}
 	_ = both.Close()
-	if rest != nil {
-		<-rest
-	}
-	x.sent += n
+	<-rest
+	x.sent += sent
 }
 
 func copyTunnel(dst io.Writer, src io.Reader) (int64, error) {

@@ -239,9 +239,8 @@ func TestUpgradeLosesNoRequest(t *testing.T) {
 	defer origin.Close()
 	s, ca := newSetup(t, origin.URL)
 	p := startProcess(t, s)
-	plain, secure := func() string { return p.http }, func() string { return p.https }
-	address, secureAddress := p.http, p.https
-	plain, secure = func() string { return address }, func() string { return secureAddress }
+	address, secureAddress := p.http, p.https // the same for all processes
+	plain, secure := func() string { return address }, func() string { return secureAddress }
 	client := func(version int) *http.Client {
 		c := nodetest.Client(t, version, (&nodetest.Edge{CA: ca}).TLS(), plain, secure)
 		c.Timeout = 30 * time.Second

@@ -208,7 +208,7 @@ func (n *Node) Info() edgeconfig.Heartbeat {
 	return edgeconfig.Heartbeat{
 		Edge: n.o.EdgeID, Region: n.o.Region, Version: n.o.Version, StartedAt: n.started,
 		HTTP: n.HTTPAddr(), HTTPS: n.HTTPSAddr(), Draining: n.server.Draining(),
-		Sites: int(n.current.Load().siteCount), Live: n.telemetry.Live(),
+		Sites: n.current.Load().siteCount, Live: n.telemetry.Live(),
 	}
 }
 

@@ -119,8 +119,10 @@ func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 
 func options() *Options {
-	return &Options{HeadBytes: 8 << 10, Fields: 50, HeadTimeout: time.Minute, WriteTimeout: time.Minute,
-		Answer: func(r *Refusal, accept string) []byte { return []byte(r.Detail) }}
+	return &Options{
+		HeadBytes: 8 << 10, Fields: 50, HeadTimeout: time.Minute, WriteTimeout: time.Minute,
+		Answer: func(r *Refusal, accept string) []byte { return []byte(r.Detail) },
+	}
 }
 
 func cut(input []byte, size int) (pieces [][]byte) {

@@ -158,20 +158,18 @@ func (c *Conn) Close() error {
 
 // ReadBatch implements what quic-go reads with.
 func (c *Conn) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	for !c.released.Load() {
+	if !c.released.Load() {
 		n, err := c.batch.ReadBatch(ms, flags)
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) && c.released.Load() {
-				break
+		if err == nil {
+			for i := range ms[:n] {
+				if c.older != nil && len(ms[i].Buffers) > 0 && c.pass(ms[i].Buffers[0][:ms[i].N], ms[i].Addr) {
+					ms[i].N = 0 // quic-go skips what is empty
+				}
 			}
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.released.Load() {
 			return n, err
 		}
-		for i := range ms[:n] {
-			if c.older != nil && len(ms[i].Buffers) > 0 && c.pass(ms[i].Buffers[0][:ms[i].N], ms[i].Addr) {
-				ms[i].N = 0 // quic-go skips what is empty
-			}
-		}
-		return n, nil
 	}
 	for {
 		n, err := c.inbox.Read(c.space)
