@@ -89,6 +89,9 @@ export function receive(type: string, data: string, old: (keys: string[]) => voi
     case "edge":
       old(["edges"]);
       return;
+    case "held":
+      old(["held"]);
+      return;
     case "operation":
       old(["certificates", "domains"]);
       return;
@@ -102,7 +105,7 @@ export function forget(): void {
   purges.set(new Map());
 }
 
-const events = ["change", "rollout", "live", "purge", "edge", "operation", "reset"];
+const events = ["change", "rollout", "live", "purge", "edge", "operation", "held", "reset"];
 
 function open(client: QueryClient, url: string): () => void {
   let source: EventSource | undefined;

@@ -12,6 +12,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { Icon, type IconName, Mark } from "@/ui/icons";
 import { ErrorState, SkeletonRows } from "@/ui/PageState";
 import { CommandPalette } from "./CommandPalette";
+import { HeldBack } from "./HeldBack";
 import { ScopeSwitch } from "./ScopeSwitch";
 import { Shortcuts, shortcutsHelp } from "./Shortcuts";
 import { expiry, type Session, scopeOf, sessionQuery, useExpired } from "./session";
@@ -106,6 +107,7 @@ function Frame({ session }: { session: Session }) {
       </section>
       <main className={styles["main"]} id="main" tabIndex={-1}>
         <Suspense fallback={<SkeletonRows rows={8} />}>
+          <HeldBack session={session} />
           {scope ? <Outlet /> : <EmptyState icon="layers" title={t.errors.forbidden} level={2} />}
         </Suspense>
         <div id="overlays" />

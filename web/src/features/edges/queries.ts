@@ -22,6 +22,25 @@ export function countsOf(edge: Edge, platformRole: string | undefined): { rate: 
   return { rate: edge.requests_per_second ?? (known ? 0 : null), sites: edge.sites ?? (known ? 0 : null) };
 }
 
+export type Held = Schemas["Held"];
+
+/** Removals that would empty much of the configuration and wait for somebody's consent. For the platform's admins. */
+export const heldQuery = () =>
+  queryOptions({
+    queryKey: ["held"] as const,
+    queryFn: async ({ signal }) => (await body(api.GET("/api/v1/infrastructure/held", { signal }))).held,
+    refetchInterval: 30_000,
+  });
+
+export function useRelease() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (kind: string) =>
+      body(api.POST("/api/v1/infrastructure/held/{kind}/release", { params: { path: { kind } } })),
+    onSettled: () => client.invalidateQueries({ queryKey: ["held"] }),
+  });
+}
+
 export function useJoinToken() {
   return useMutation({
     mutationFn: (input: { region?: string; ttl_seconds?: number }) =>

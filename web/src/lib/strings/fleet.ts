@@ -54,6 +54,18 @@ export const fleet = {
     regionRule: "Letters, digits and hyphens.",
     platformOnly: "Only admins of the platform join, drain and revoke edges.",
   },
+  held: {
+    title: (n: number, of: number, kind: string) => `Removal of ${n} of ${of} ${kind} is held back.`,
+    text: "Nobody asked for it in so many words, so the edges go on serving them until somebody agrees.",
+    kinds: { site: "sites", certificate: "certificates" } as Record<string, string | undefined>,
+    review: "Look at it",
+    dialog: (kind: string) => `Held back: ${kind}`,
+    release: "Let them go",
+    consent: "When you agree, every edge drops these at once:",
+    more: (n: number) => `and ${n} more`,
+    phrase: (n: number) => `remove ${n}`,
+    released: (n: number) => (n === 1 ? "1 removal let go" : `${n} removals let go`),
+  },
   certificates: {
     title: "Certificates",
     description: "Issued and renewed by themselves for every domain that is proven.",
