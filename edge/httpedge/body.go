@@ -139,6 +139,17 @@ func (b *clientBody) renew() {
 	_ = b.control.SetReadDeadline(deadline)
 }
 
+// again gives net/http's client the content for another attempt, as long as none
+// of it was read.
+func (b *clientBody) again() (io.ReadCloser, error) {
+	if b.started.Load() {
+		return nil, errStarted
+	}
+	return b, nil
+}
+
+var errStarted = errors.New("the content of the request was sent already")
+
 // Close does nothing: the content belongs to the client's request, and a second
 // attempt may still need it.
 func (b *clientBody) Close() error { return nil }

@@ -185,7 +185,7 @@ func (b *outbound) request(ctx context.Context, o *balance.Origin, header http.H
 		}
 	}
 	if b.body != nil {
-		r.Body, r.ContentLength, r.Trailer = b.body, b.length, b.body.trailer
+		r.Body, r.ContentLength, r.Trailer, r.GetBody = b.body, b.length, b.body.trailer, b.body.again
 	}
 	return r.WithContext(ctx)
 }

@@ -20,7 +20,9 @@ const unprovenHandshakes = 1000
 // of a running process must wait until that one has left the UDP socket.
 func (s *Server) StartH3() error {
 	q := s.o.QUIC
-	if q == nil {
+	s.h3Start.Lock()
+	defer s.h3Start.Unlock()
+	if q == nil || s.stopped.Load() {
 		return nil
 	}
 	unproven := rate.NewLimiter(unprovenHandshakes, unprovenHandshakes)
@@ -96,7 +98,10 @@ func (s *Server) serveH3(w http.ResponseWriter, r *http.Request) {
 // to close their connections; those that have nothing left to ask are closed
 // after the grace.
 func (s *Server) shutdownH3(ctx context.Context) error {
-	if !s.h3Serving.Load() {
+	s.h3Start.Lock() // after StopAccepting: none begins any more
+	serving := s.h3Serving.Load()
+	s.h3Start.Unlock()
+	if !serving {
 		return nil
 	}
 	if s.o.QUIC.Released != nil && s.o.QUIC.Released() {

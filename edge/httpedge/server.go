@@ -109,6 +109,7 @@ type Server struct {
 	h3       *http3.Server
 	quic     *quic.Transport
 
+	h3Start     sync.Mutex // StartH3 against Shutdown
 	h3Listener  *quic.Listener
 	h3Serving   atomic.Bool
 	alternative atomic.Pointer[alternative]

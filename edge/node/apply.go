@@ -23,13 +23,22 @@ func (n *Node) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 	defer n.mu.Unlock()
 	items := make([]edgeconfig.AckItem, len(docs))
 	e := n.edit()
-	for _, i := range order(docs) {
-		d := &docs[i]
-		if err := e.put(n.prepared(docs, i, e)); err != nil {
-			n.log.Warn("a document was rejected", "document", d.Key, "revision", d.Revision, "error", err)
-			items[i] = edgeconfig.AckItem{Key: d.Key, Revision: d.Revision, State: edgeconfig.Rejected, Reason: err.Error()}
-		} else {
-			items[i] = edgeconfig.AckItem{Key: d.Key, Revision: d.Revision, State: edgeconfig.Applied}
+	errs := make([]error, len(docs))
+	sequence := order(docs)
+	for _, i := range sequence {
+		errs[i] = e.put(n.prepared(docs, i, e))
+	}
+	for _, i := range sequence {
+		// A host may be given up by a document that came later in the sequence.
+		if fault.Is(errs[i], fault.Conflict) {
+			errs[i] = e.put(n.prepared(docs, i, e))
+		}
+	}
+	for i, err := range errs {
+		items[i] = edgeconfig.AckItem{Key: docs[i].Key, Revision: docs[i].Revision, State: edgeconfig.Applied}
+		if err != nil {
+			n.log.Warn("a document was rejected", "document", docs[i].Key, "revision", docs[i].Revision, "error", err)
+			items[i].State, items[i].Reason = edgeconfig.Rejected, err.Error()
 		}
 	}
 	e.swap()

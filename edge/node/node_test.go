@@ -108,6 +108,13 @@ func TestApply(t *testing.T) {
 	if got := fetch(t, e, "http://two.test/w"); got != "a" || e.Info().Sites != 1 {
 		t.Errorf("%s, %d sites", got, e.Info().Sites)
 	}
+	// A host moves between two sites that both stay, whatever comes first.
+	thief.Hosts = []string{"three.test"}
+	heir := nodetest.Site("dom_3", "two.test", b)
+	items(t, e.Apply([]edgeconfig.Document{nodetest.Document(t, "site/dom_3", 12, heir), nodetest.Document(t, "site/dom_2", 13, thief)}), edgeconfig.Applied, edgeconfig.Applied)
+	if got := fetch(t, e, "http://two.test/v") + fetch(t, e, "http://three.test/v"); got != "ba" {
+		t.Error(got)
+	}
 	// A tombstone is final for older revisions.
 	items(t, e.Apply([]edgeconfig.Document{doc(9, changed)}), edgeconfig.Rejected)
 }
