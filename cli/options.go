@@ -103,7 +103,7 @@ type ControlOptions struct {
 	Data    string `kong:"-"` // from --data, never empty
 
 	Database  string `env:"EDGEWRIGHT_DATABASE" placeholder:"DSN" help:"Path of an SQLite file, or postgres://user:password@host/name. Default: edgewright.db in the data directory."`
-	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:":7070" placeholder:"ADDR" help:"Address of the API and dashboard, HTTPS unless it is on loopback only. Default ${default}."`
+	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:":7070" placeholder:"ADDR" help:"Address of the API and dashboard, with HTTPS. Default ${default}."`
 	PublicURL string `name:"public-url" env:"EDGEWRIGHT_PUBLIC_URL" placeholder:"URL" help:"How browsers and edges reach the API. Default: from the address."`
 	TLSCert   string `name:"tls-cert" env:"EDGEWRIGHT_TLS_CERT" and:"tls" placeholder:"FILE" help:"PEM certificate chain of the API. Default: one of the local CA."`
 	TLSKey    string `name:"tls-key" env:"EDGEWRIGHT_TLS_KEY" and:"tls" placeholder:"FILE" help:"PEM private key for --tls-cert."`

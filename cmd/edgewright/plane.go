@@ -59,6 +59,15 @@ type planeOptions struct {
 	log            *slog.Logger
 }
 
+// joinFlags are what an edge needs to trust the API: the file of the local CA,
+// where that signs the API's certificate.
+func (o planeOptions) joinFlags() string {
+	if o.https && o.tlsCert == "" {
+		return " --root-ca " + controlCAFile
+	}
+	return ""
+}
+
 // plane is a running control plane.
 type plane struct {
 	options  planeOptions
@@ -154,7 +163,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
 		Domains: domainRoom, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
-		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, HTTPSPort: o.httpsPort,
+		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)

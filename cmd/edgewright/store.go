@@ -11,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/secrets"
 )
 
@@ -43,7 +44,19 @@ func openStore(ctx context.Context, data, dsn string, log *slog.Logger) (*store.
 }
 
 // withStore runs fn on the database of a command that works without a server.
+//
+// It makes no database: working on a new, empty one in place of the one that is
+// meant (a control plane's on PostgreSQL) would lose the keys of that.
 func withStore(ctx context.Context, o cli.StoreOptions, fn func(db *store.DB) error) error {
+	if file := filepath.Join(o.Data, databaseFile); o.Database == "" {
+		if _, err := os.Stat(file); err != nil {
+			return fault.New(fault.NotFound, "there is no database %s: name the right directory with --data, or with --database the one your control plane runs on: %w", file, err)
+		}
+	}
+	return useStore(ctx, o, fn)
+}
+
+func useStore(ctx context.Context, o cli.StoreOptions, fn func(db *store.DB) error) error {
 	db, err := openStore(ctx, o.Data, o.Database, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -60,7 +73,18 @@ func backup(ctx context.Context, o cli.StoreOptions, w io.Writer) error {
 }
 
 func restore(ctx context.Context, o cli.StoreOptions, r io.Reader) error {
-	return withStore(ctx, o, func(db *store.DB) error { return store.Restore(ctx, r, db) })
+	if _, err := os.Stat(filepath.Join(o.Data, masterKeyFile)); err != nil && os.Getenv(masterKeyEnv) == "" {
+		return fault.New(fault.NotFound, "the master key that the backup was made under must be there first: copy %s into %s, or set %s", masterKeyFile, o.Data, masterKeyEnv)
+	}
+	_, err := os.Stat(filepath.Join(o.Data, databaseFile))
+	made := o.Database == "" && err != nil
+	err = useStore(ctx, o, func(db *store.DB) error { return store.Restore(ctx, r, db) })
+	if err != nil && made { // leave the directory as it was, so that the next try is a first one
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			_ = os.Remove(filepath.Join(o.Data, databaseFile+suffix))
+		}
+	}
+	return err
 }
 
 func rotateMasterKey(ctx context.Context, o cli.StoreOptions) (keyID string, err error) {

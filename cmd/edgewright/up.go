@@ -28,6 +28,11 @@ import (
 // demoDomain is where `up --demo` serves its site.
 const demoDomain = "demo.localhost"
 
+// ownNetworks are where origins of `up` may be beside public addresses: this
+// machine is the user's own, and so are its networks. Link-local addresses, where
+// clouds keep their metadata, are not among them.
+var ownNetworks = []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"}
+
 // demoWait bounds how long READY waits for the demo to be served.
 const demoWait = 20 * time.Second
 
@@ -91,10 +96,13 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		u.lock = lock
 	}
 
+	origins, err := netguard.New(ownNetworks)
+	if err != nil {
+		return err
+	}
 	p, err := openPlane(ctx, planeOptions{
 		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, platformDomain: u.options.PlatformDomain,
-		// This machine is the user's own, and so are its networks.
-		origins: netguard.AllowAll(), originRanges: []string{"0.0.0.0/0", "::/0"}, httpsPort: u.httpsPort, log: u.log,
+		origins: origins, originRanges: ownNetworks, httpsPort: u.httpsPort, log: u.log,
 	})
 	if err != nil {
 		return err
@@ -152,7 +160,7 @@ func (u *everything) edgeDir(i int) string {
 // say that they are simulated.
 func (u *everything) openEdge(ctx context.Context, i int, identity *agent.Identity, inherited *handover.Inheritance) error {
 	o := node.Options{
-		CacheBytes: int64(u.options.CacheSize) / int64(len(u.options.Regions)), OriginRanges: []string{"0.0.0.0/0", "::/0"},
+		CacheBytes: int64(u.options.CacheSize) / int64(len(u.options.Regions)), OriginRanges: ownNetworks,
 		Logger: u.log, HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0",
 	}
 	if i == 0 {

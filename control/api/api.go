@@ -58,6 +58,9 @@ type Options struct {
 	// when a proxy stands before it; "": as requests say.
 	PublicURL string
 
+	// JoinFlags are added to the command that joins an edge, with a leading space.
+	JoinFlags string
+
 	// HTTPSPort is where sites are served, for their URLs; nil: 443.
 	HTTPSPort func() int
 

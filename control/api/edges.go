@@ -248,7 +248,7 @@ func (s *Server) newJoinToken(ctx context.Context, c *call, in *joinTokenInput) 
 	c.detail = map[string]any{"region": t.Region, "expires_at": t.ExpiresAt}
 	return &answer{Body: JoinToken{
 		Token: t.Token, Region: t.Region, ExpiresAt: t.ExpiresAt,
-		Command: "edgewright edge --join " + s.baseURL(requestFrom(ctx)) + " --token " + t.Token + " --region " + region,
+		Command: "edgewright edge --join " + s.baseURL(requestFrom(ctx)) + " --token " + t.Token + " --region " + region + s.options.JoinFlags,
 	}}, nil
 }
 

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
@@ -85,6 +88,9 @@ func (s *Server) purge(ctx context.Context, c *call, in *newPurgeInput) (*answer
 	case len(b.Paths) > 0 && b.All:
 		return nil, fault.InvalidField("/purge_all", "both paths and purge_all are given", "choose one: purge_all drops everything")
 	}
+	if err := checkPaths(b.Paths); err != nil {
+		return nil, err
+	}
 	request := fleet.PurgeRequest{Project: c.project, Environment: c.environment, Paths: b.Paths, All: b.All}
 	if b.Domain != "" {
 		d, err := s.domains.Get(ctx, c.project, c.environment, b.Domain)
@@ -117,4 +123,24 @@ func (s *Server) getPurge(ctx context.Context, c *call, in *purgePath) (*answer,
 		return nil, err
 	}
 	return &answer{Body: purgeOf(state)}, nil
+}
+
+// checkPaths refuses what edges could not read as a path: they would rather drop
+// a whole site than leave something stale.
+func checkPaths(paths []string) error {
+	var faults []fault.Field
+	for i, path := range paths {
+		ok := strings.HasPrefix(path, "/")
+		if !ok {
+			u, err := url.Parse(path)
+			ok = err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+		}
+		if !ok {
+			faults = append(faults, fault.Field{
+				Pointer: fmt.Sprintf("/paths/%d", i), Detail: fmt.Sprintf("%q is neither a path nor a URL", path),
+				Fix: "write /a, /img/* for everything below, or https://shop.example.com/a",
+			})
+		}
+	}
+	return fault.InvalidFields(faults)
 }
