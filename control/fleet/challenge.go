@@ -99,6 +99,8 @@ func (f *Fleet) Present(ctx context.Context, c edgeconfig.Challenge) error {
 			return o.err
 		}
 		return f.waitApplied(ctx, key, o.number)
+	case <-l.ended:
+		return errNotLeading
 	case <-ctx.Done():
 		return fault.New(fault.Unavailable, "the challenge for %s could not be published in time: %w", c.Host, ctx.Err())
 	}

@@ -22,6 +22,7 @@ type lead struct {
 	bus       *bus
 	ledger    *ledger
 	publisher *publisher
+	ended     chan struct{} // closed when this term of leading is over
 
 	// sealed is which group keys each edge's Keys document holds; sealing is
 	// random, so the document cannot be compared by its hash.
@@ -43,7 +44,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	if err := f.reloadKeys(ctx); err != nil {
 		return err
 	}
-	l := &lead{f: f, bus: b, ledger: newLedger(), sealed: map[string][]string{}, repeated: map[string]time.Time{}}
+	l := &lead{f: f, bus: b, ledger: newLedger(), ended: make(chan struct{}), sealed: map[string][]string{}, repeated: map[string]time.Time{}}
 	if err := l.ledger.load(ctx, f.options.Documents); err != nil {
 		return err
 	}
@@ -65,6 +66,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	if !f.lead.CompareAndSwap(nil, l) {
 		return fault.New(fault.Conflict, "this fleet leads already")
 	}
+	defer close(l.ended)
 	defer f.lead.Store(nil)
 	f.challenges.reset()
 	f.askManifest() // edges that have asked while nobody led need not wait
