@@ -349,9 +349,8 @@ func TestRemoteEdge(t *testing.T) {
 	}
 	e := runRemote(id)
 	inSync(t, f, id.Edge)
-	if node.Origin("a") != "http://one" {
-		t.Error("no site")
-	}
+	// In sync may mean that the site was not published yet when it was looked.
+	eventually(t, "the site", func() bool { return node.Origin("a") == "http://one" })
 	if err := e.Stop(); err != nil {
 		t.Fatal(err)
 	}
