@@ -134,7 +134,10 @@ func writeFile(path string, data []byte) error {
 		os.Remove(path + ".new")
 		return err
 	}
-	syncDir(filepath.Dir(path))
+	if d, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
 	return nil
 }
 

@@ -51,6 +51,7 @@ type journal struct {
 	live  int64 // bytes of the records that count
 	purge int64 // number of the last purge, -1 when unknown
 
+	toDisk  func(*os.File) error // (*os.File).Sync
 	dirty   atomic.Bool
 	syncing sync.WaitGroup
 	synced  atomic.Int64 // Unix nanoseconds of the last sync's start
@@ -82,7 +83,11 @@ var (
 // openJournal opens or makes the journal of a directory and finds what counts.
 // damaged tells how many bytes were not readable. Error: Unavailable.
 func openJournal(dir string) (j *journal, damaged int64, err error) {
-	j = &journal{path: filepath.Join(dir, journalName), spans: map[string]span{}, purge: -1}
+	return openJournalWith(dir, (*os.File).Sync)
+}
+
+func openJournalWith(dir string, toDisk func(*os.File) error) (j *journal, damaged int64, err error) {
+	j = &journal{path: filepath.Join(dir, journalName), spans: map[string]span{}, purge: -1, toDisk: toDisk}
 	// What a crash left of a compaction.
 	if err := os.Remove(j.path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, fault.New(fault.Unavailable, "the edge's directory cannot be written: %w", err)
@@ -235,7 +240,7 @@ func (j *journal) sync(now time.Time) {
 	j.synced.Store(now.UnixNano())
 	j.dirty.Store(false)
 	file := j.file
-	j.syncing.Go(func() { _ = file.Sync() })
+	j.syncing.Go(func() { _ = j.toDisk(file) })
 }
 
 // compact copies what counts to a new file and puts it in the old one's place.
@@ -276,7 +281,7 @@ func (j *journal) compact() error {
 		size += int64(n)
 	}
 	if err == nil {
-		err = errors.Join(out.Flush(), fresh.Sync())
+		err = errors.Join(out.Flush(), j.toDisk(fresh))
 	}
 	if err == nil {
 		err = os.Rename(j.path+".new", j.path)
@@ -286,7 +291,10 @@ func (j *journal) compact() error {
 		os.Remove(j.path + ".new")
 		return failed(err)
 	}
-	syncDir(filepath.Dir(j.path))
+	if d, err := os.Open(filepath.Dir(j.path)); err == nil {
+		_ = j.toDisk(d)
+		d.Close()
+	}
 	j.syncing.Wait()
 	j.file.Close()
 	j.file, j.spans, j.size, j.live = fresh, spans, size, 0
@@ -304,7 +312,7 @@ func (j *journal) reset() error {
 
 func (j *journal) close() error {
 	j.syncing.Wait()
-	return errors.Join(j.file.Sync(), j.file.Close())
+	return errors.Join(j.toDisk(j.file), j.file.Close())
 }
 
 func appendDocument(b []byte, key string, revision int64, body []byte) []byte {
@@ -454,11 +462,4 @@ func rank(key string) int {
 		n = 100
 	}
 	return n
-}
-
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		d.Close()
-	}
 }
