@@ -51,7 +51,7 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	fresh := false
 	for {
-		c, err := d.take(ctx, r.Method, fresh)
+		c, err := d.take(ctx, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +81,15 @@ func idempotent(method string) bool {
 }
 
 // take returns an idle connection, or a new one.
-func (d *direct) take(ctx context.Context, method string, fresh bool) (*conn, error) {
+func (d *direct) take(ctx context.Context, fresh bool) (*conn, error) {
 	for !fresh {
 		c := d.pop()
 		if c == nil {
 			break
 		}
-		// A request that must not be sent twice is worth a look at the socket.
-		if time.Since(c.since) > idleTimeout || !idempotent(method) && !quiet(c.Conn) {
+		// What came unasked would be read as the answer to the next request, and
+		// a request that must not be sent twice must not meet a closed connection.
+		if time.Since(c.since) > idleTimeout || !quiet(c.Conn) {
 			_ = c.Close()
 			continue
 		}

@@ -148,7 +148,6 @@ func TestAnswers(t *testing.T) {
 		{"equal lengths", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", result{Status: 200, Header: http.Header{"Content-Length": {"2", "2"}}, Body: "ok", Length: 2}, true},
 		{"coding and length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", result{Status: 200, Header: http.Header{}, Body: "ok", Length: -1}, false},
 		{"long header", "GET", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100_000) + "\r\nContent-Length: 2\r\n\r\nok", result{Status: 200, Header: http.Header{"X": {strings.Repeat("x", 100_000)}, "Content-Length": {"2"}}, Body: "ok", Length: 2}, true},
-		{"more than it said", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 poisoned\r\n\r\n", result{Status: 200, Header: http.Header{"Content-Length": {"2"}}, Body: "ok", Length: 2}, false},
 
 		{"cut", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", result{Status: 200, Header: http.Header{"Content-Length": {"5"}}, Body: "hel", Length: 5, Err: "unexpected EOF"}, false},
 		{"cut chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", result{Status: 200, Header: http.Header{}, Body: "hel", Length: -1, Err: "unexpected EOF"}, false},
@@ -193,6 +192,34 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("three requests took %d connections", n)
 				}
 			})
+		}
+	}
+}
+
+// TestUnaskedAnswer: what an origin sends beyond its answer is nobody's.
+func TestUnaskedAnswer(t *testing.T) {
+	const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+	for _, later := range []bool{false, true} {
+		sent := make(chan struct{}, 3)
+		o := serve(t, func(c net.Conn, r *http.Request) bool {
+			answer, rest := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", poison
+			if !later {
+				answer, rest = answer+rest, ""
+			}
+			_, _ = io.WriteString(c, answer)
+			_, _ = io.WriteString(c, rest)
+			sent <- struct{}{}
+			return true
+		})
+		tr := transportTo(t, o.spec())
+		for range 3 {
+			if got := ask(t, tr, get(t.Context(), o.spec(), "GET", "/")); got.Err != "" || got.Body != "ok" {
+				t.Errorf("later %v: %+v", later, got)
+			}
+			<-sent
+		}
+		if n := o.conns.Load(); n != 3 {
+			t.Errorf("later %v: three requests took %d connections", later, n)
 		}
 	}
 }
