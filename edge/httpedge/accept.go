@@ -21,14 +21,22 @@ import (
 // connection is what the edge knows of one client connection; its requests find
 // it in their context.
 type connection struct {
-	shard uint32      // where its requests are counted
-	told  atomic.Bool // of HTTP/3; once is enough for a connection
+	shard uint32        // where its requests are counted
+	told  atomic.Bool   // of HTTP/3; once is enough for a connection
+	http1 *framing.Conn // nil for other versions
 }
 
 type connectionKey struct{}
 
-func (s *Server) connContext(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, connectionKey{}, &connection{shard: s.o.Telemetry.Shard()})
+func (s *Server) connContext(ctx context.Context, c net.Conn) context.Context {
+	conn := &connection{shard: s.o.Telemetry.Shard()}
+	switch c := c.(type) {
+	case *framing.Conn:
+		conn.http1 = c
+	case *framing.TLSConn:
+		conn.http1 = c.Conn
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
 func (s *Server) connState(_ net.Conn, state http.ConnState) {

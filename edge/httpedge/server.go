@@ -34,6 +34,7 @@ type Limits struct {
 	BodyRate         int64         // bytes a second, least, of a body of known length after BodyTimeout; 512
 	WriteTimeout     time.Duration // for a client to accept 64 KiB; 60 s
 	IdleTimeout      time.Duration // between two requests; 75 s
+	DepartureDelay   time.Duration // an origin's time before it matters whether an HTTP/1 client has left; 50 ms
 	DrainGrace       time.Duration // how long Shutdown leaves idle connections open; 3 s
 }
 
@@ -57,6 +58,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.BodyTimeout, time.Minute)
 	def(&l.WriteTimeout, time.Minute)
 	def(&l.IdleTimeout, 75*time.Second)
+	def(&l.DepartureDelay, 50*time.Millisecond)
 	def(&l.DrainGrace, 3*time.Second)
 	if l.BodyRate == 0 {
 		l.BodyRate = 512
