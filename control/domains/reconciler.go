@@ -203,28 +203,34 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	return r.conditions(ctx, id, true)
 }
 
-// orphans releases the claim of a domain that was removed without it.
+// orphans releases the claim of a domain that was removed without it. The
+// history has the name that the claim is found by. Where it is not kept, the
+// claim's own event finds the claim, or whoever adds the name next.
 func (r *Reconciler) orphans(ctx context.Context, id string) error {
-	q := resource.Query{Kind: KindClaim, Limit: 1000}
-	for {
-		page, err := r.service.Store.List(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			claim, err := DecodeClaim(item)
+	past, _, err := r.service.Store.History(ctx, resource.HistoryQuery{Kind: Kind, ID: id, Limit: 1})
+	if err != nil {
+		return err
+	}
+	for _, revision := range past {
+		for _, entry := range revision.Entries {
+			if entry.Kind != Kind || entry.ID != id {
+				continue
+			}
+			stored, err := r.service.findClaim(ctx, entry.Name)
+			if fault.Is(err, fault.NotFound) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
-			if claim.Spec.DomainID == id {
-				return r.release(ctx, item)
+			claim, err := DecodeClaim(stored)
+			if err != nil || claim.Spec.DomainID != id {
+				return err
 			}
+			return r.release(ctx, stored)
 		}
-		if page.Next == "" {
-			return nil
-		}
-		q.Cursor = page.Next
 	}
+	return nil
 }
 
 const reasonNoOrigin = "NoOrigin"
