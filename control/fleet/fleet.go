@@ -145,9 +145,10 @@ type PurgeStore interface {
 type TokenStore interface {
 	PutJoinToken(ctx context.Context, hash []byte, region string, created, expires time.Time) error
 	// UseJoinToken spends a token for the edge that holds busKey and returns
-	// the region it was made for. The same busKey may use it again (its first
+	// the region it was made for, "" for any. It spends none for an edge that
+	// asks for another region (Invalid); "" asks for none. The same busKey may use it again (its first
 	// answer got lost) and gets the same edge back. Errors: Unauthenticated.
-	UseJoinToken(ctx context.Context, hash []byte, busKey, edge string, now time.Time) (region, usedBy string, err error)
+	UseJoinToken(ctx context.Context, hash []byte, asked, busKey, edge string, now time.Time) (region, usedBy string, err error)
 }
 
 // Fleet is the control plane's side of the bridge. Its methods may be called
