@@ -138,6 +138,7 @@ func (s *Server) addOperations() {
 	s.addPlans()
 	s.addEvents()
 	s.addPlatform()
+	s.addAudit()
 }
 
 // Run does what goes on between requests: it feeds the event streams and

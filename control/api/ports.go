@@ -29,9 +29,10 @@ type Operations interface {
 	LastOperation(ctx context.Context, target string) (store.Operation, error)
 }
 
-// Records reads the audit log. store.DB is one.
+// Records reads the audit log and tells whether it is what was written. store.DB is one.
 type Records interface {
 	AuditLog(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, string, error)
+	VerifyAudit(ctx context.Context) (store.AuditState, error)
 }
 
 // Backups writes a consistent copy of everything. store.DB is one.

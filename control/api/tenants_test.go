@@ -163,6 +163,7 @@ var tenantCases = map[string]tenantCase{
 	"export":           {status: 200},
 	"events":           {status: 200},
 	"audit-list":       {status: 200},
+	"audit-verify":     {status: 200},
 	"traffic":          {status: 200},
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
