@@ -55,6 +55,7 @@ type Streams struct {
 type ListenOptions struct {
 	ListenHTTP  string `name:"listen-http" env:"EDGEWRIGHT_LISTEN_HTTP" placeholder:"ADDR" help:"Address for HTTP. Default :80 where that is permitted, else :8080."`
 	ListenHTTPS string `name:"listen-https" env:"EDGEWRIGHT_LISTEN_HTTPS" placeholder:"ADDR" help:"Address for HTTPS, HTTP/2 and, over UDP, HTTP/3. Default :443 where that is permitted, else :8443."`
+	ListenDNS   string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 }
 
 // IssuerOptions say where certificates come from.
@@ -79,7 +80,6 @@ type UpOptions struct {
 
 	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:"127.0.0.1:7070" placeholder:"ADDR" help:"Address of the API and dashboard. Default ${default}."`
 	ListenOptions
-	ListenDNS string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 	IssuerOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
@@ -154,7 +154,7 @@ func (o *EdgeOptions) Validate() error {
 	if o.Region != "" {
 		regions = []string{o.Region}
 	}
-	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkRegions(regions))
+	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkRegions(regions))
 }
 
 // StoreOptions name a database on this machine.

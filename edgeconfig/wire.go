@@ -138,6 +138,7 @@ type Heartbeat struct {
 	At        time.Time `json:"at"`
 	HTTP      string    `json:"http"` // addresses as bound, "" when it has no listener
 	HTTPS     string    `json:"https"`
+	DNS       string    `json:"dns,omitempty"`
 	Simulated bool      `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
 	Draining  bool      `json:"draining,omitempty"`
 	PurgeSeq  int64     `json:"purge_seq"`

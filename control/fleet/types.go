@@ -25,6 +25,7 @@ type EdgeStatus struct {
 	Version  string    `json:"version,omitempty"`
 	HTTP     string    `json:"http,omitempty"`
 	HTTPS    string    `json:"https,omitempty"`
+	DNS      string    `json:"dns,omitempty"`
 	Online   bool      `json:"online"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 }
@@ -40,6 +41,7 @@ type Edge struct {
 	Version   string              `json:"version,omitempty"`
 	HTTP      string              `json:"http,omitempty"`
 	HTTPS     string              `json:"https,omitempty"`
+	DNS       string              `json:"dns,omitempty"`
 	Sites     int                 `json:"sites"`
 	PurgeSeq  int64               `json:"purge_seq"`
 	Draining  bool                `json:"draining"` // it says that it drains; Spec says whether it shall

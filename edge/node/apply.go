@@ -19,6 +19,9 @@ import (
 // in which case what was in force for that key stays. Tombstones (Deleted)
 // remove. One call is one swap. Safe for concurrent use; calls are serialised.
 func (n *Node) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
+	if slices.ContainsFunc(docs, forDNS) {
+		return n.applyWithZones(docs)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	items := make([]edgeconfig.AckItem, len(docs))

@@ -241,6 +241,13 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 			valueToken:   hex.EncodeToString(l.token[:]),
 		}
 	}
+	if n.dns != nil {
+		udp, tcp := n.dns.Sockets()
+		for i, s := range udp {
+			o.Sockets = append(o.Sockets, handover.Socket{Name: socketDNSUDP(i), Conn: s})
+		}
+		o.Sockets = append(o.Sockets, handover.Socket{Name: SocketDNS, Conn: tcp})
+	}
 	successor, err := handover.Start(ctx, o)
 	if err != nil {
 		if inbox != nil {
@@ -249,6 +256,9 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 		return err
 	}
 	n.server.StopAccepting()
+	if n.dns != nil {
+		n.dns.StopTaking()
+	}
 	if l.packets != nil {
 		l.packets.Release(inbox)
 	}
