@@ -230,6 +230,7 @@ type Counters struct {
 	OriginErrors int64            `json:"origin_errors"`        // no usable response from an origin
 	Handshakes   int64            `json:"handshakes,omitempty"` // TLS handshakes completed
 	HandshakeErr int64            `json:"handshake_err,omitempty"`
+	Refusals     map[string]int64 `json:"handshake_refusals,omitempty"` // of HandshakeErr, by reason
 }
 
 // Add adds o to c.
@@ -252,6 +253,12 @@ func (c *Counters) Add(o Counters) {
 	c.OriginErrors += o.OriginErrors
 	c.Handshakes += o.Handshakes
 	c.HandshakeErr += o.HandshakeErr
+	if len(o.Refusals) > 0 && c.Refusals == nil {
+		c.Refusals = make(map[string]int64, len(o.Refusals))
+	}
+	for reason, n := range o.Refusals {
+		c.Refusals[reason] += n
+	}
 }
 
 // HistogramBounds are the upper bounds of latency buckets in milliseconds; the

@@ -21,6 +21,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -80,6 +81,8 @@ type Node struct {
 	cache     *cache.Cache
 	telemetry *telemetry.Telemetry
 	vault     *certs.Vault
+	tickets   *certs.Tickets
+	ech       atomic.Pointer[[]tls.EncryptedClientHelloKey]
 	origins   *balance.Registry
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
@@ -124,6 +127,7 @@ func New(o Options) (*Node, error) {
 		cache:     cache.New(cache.Options{MaxBytes: o.CacheBytes, Now: o.Now, Logger: o.Logger}),
 		telemetry: telemetry.New(o.EdgeID, o.Region, o.Now),
 		vault:     certs.NewVault(0),
+		tickets:   certs.NewTickets(o.Now),
 		held:      map[string]*held{},
 		groups:    map[string]*groupKey{},
 		projects:  map[scope]map[string]struct{}{},
@@ -132,9 +136,10 @@ func New(o Options) (*Node, error) {
 	n.policy.Store(policy)
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
+	settings := n.settings()
 	n.server = httpedge.New(httpedge.Options{
-		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
-		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
+		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(settings.QUIC),
+		TLS:     settings.TCP,
 		Current: func() httpedge.Runtime { return n.current.Load() },
 		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
 	})
