@@ -69,9 +69,13 @@ func NewSettings(o Options) Settings {
 	c.modern.MinVersion = tls.VersionTLS13
 	s := Settings{TCP: base.Clone(), QUIC: c.modern.Clone()}
 	s.TCP.GetConfigForClient = c.config
-	// QUIC libraries clone what GetConfigForClient returns, and over QUIC there
-	// is nothing to decide.
 	s.QUIC.NextProtos = []string{"h3"}
+	// Over QUIC there is nothing to decide, and what would be returned would be
+	// cloned for each connection.
+	s.QUIC.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		attemptOf(hello)
+		return nil, nil
+	}
 	return s
 }
 

@@ -45,7 +45,7 @@ func refusalOf(a *certs.Attempt, err error) telemetry.Refusal {
 		return telemetry.Timeout
 	case errors.As(err, &record):
 		return telemetry.NotTLS
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), operation != nil:
+	case transport == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || operation != nil):
 		return telemetry.ClientLeft
 	case a.Hello == nil:
 		return telemetry.NotTLS
