@@ -85,6 +85,9 @@ type Options struct {
 	Traffic  TrafficSink     // nil: rollups are acknowledged and dropped
 
 	Bus BusOptions
+	// ECHName is the public name of Encrypted Client Hello: one that edges have a
+	// certificate for. "": it is not offered.
+	ECHName string
 
 	Logger        *slog.Logger     // nil: discard
 	Now           func() time.Time // nil: time.Now

@@ -349,7 +349,7 @@ func (l *lead) ahead(ctx context.Context, edge string, item edgeconfig.AckItem) 
 	}
 	entry, meta, known := l.ledger.get(item.Key)
 	switch kindOf(item.Key) {
-	case edgeconfig.KindSite, edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindPlatform:
+	case edgeconfig.KindSite, edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindPlatform, edgeconfig.KindHandshake:
 	case edgeconfig.KindKeys, edgeconfig.KindEdge:
 		if !known || meta.scope != edge {
 			return
