@@ -19,6 +19,7 @@ import (
 //	edgewright.up.<edge>.purged      PurgeReport
 //	edgewright.up.<edge>.heartbeat   Heartbeat
 //	edgewright.up.<edge>.rollup      Rollup (with an ID, so that a repeat counts once)
+//	edgewright.up.<edge>.probe       request ProbeReport, reply ProbeReply
 //	edgewright.up.<edge>.manifest    request (empty), reply Manifest
 //	edgewright.up.<edge>.entries     request EntriesRequest, reply Entries
 //	edgewright.up.<edge>.documents   request DocumentsRequest, reply Documents

@@ -171,6 +171,7 @@ type Fleet struct {
 	purges     *purges
 	live       *liveTraffic
 	challenges challengeSlots
+	served     *servedViews
 
 	manifestNow chan struct{} // asks for a manifest out of turn
 	stop        context.CancelFunc
@@ -203,6 +204,7 @@ func New(ctx context.Context, o Options) (*Fleet, error) {
 		tracker:     newTracker(o.Now),
 		purges:      newPurges(o.Now),
 		live:        newLiveTraffic(),
+		served:      newServedViews(),
 		manifestNow: make(chan struct{}, 1),
 	}
 	f.keysInUse.Store(keys)

@@ -169,7 +169,9 @@ func (s *Server) handshake(tcp *counted) {
 	defer cancel()
 	secure := tls.Server(c, s.o.TLS)
 	err := secure.HandshakeContext(ctx)
-	s.countHandshake(s.o.Telemetry.Shard(), attempt, err)
+	if s.o.Own == nil || !s.o.Own(tcp.RemoteAddr()) {
+		s.countHandshake(s.o.Telemetry.Shard(), attempt, err)
+	}
 	if err != nil {
 		_ = c.Close()
 		return

@@ -74,8 +74,9 @@ type Options struct {
 	Current   func() Runtime
 	Cache     *cache.Cache
 	Telemetry *telemetry.Telemetry
-	EdgeID    string // for loop detection
-	Verify    string // secret that lets a request ask for revisions; "" forbids it
+	Own       func(client net.Addr) bool // whether a handshake is the node's own, which is not counted; nil: none is
+	EdgeID    string                     // for loop detection
+	Verify    string                     // secret that lets a request ask for revisions; "" forbids it
 	Limits    Limits
 	Logger    *slog.Logger
 }

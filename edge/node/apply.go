@@ -183,6 +183,9 @@ func (e *edition) put(p *prepared) error {
 		}
 		e.certs.Add(p.cert)
 		next.cert = p.cert
+		if len(e.n.fresh) < maxFresh {
+			e.n.fresh = append(e.n.fresh, d.Key)
+		}
 	case p.challenge != nil:
 		next.challenge = e.putChallenge(p.challenge, old)
 	case p.groups != nil:

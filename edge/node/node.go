@@ -13,6 +13,7 @@
 //	                 -> edit the tables -> swap -> acknowledge     apply.go, prepare.go
 //	Purge(purge)     -> sites of it -> cache
 //	Verify(key, rev) -> a request or TLS handshake over the node's own listener
+//	Probe()          -> handshakes with itself, or with a peer    probe.go
 //	Handover         -> a successor process takes the listeners
 //
 // *Node implements what edge/agent asks of a node.
@@ -93,6 +94,9 @@ type Node struct {
 	held     map[string]*held     // by key: what is in force
 	groups   map[string]*groupKey // opened group keys
 	projects map[scope]map[string]struct{}
+	fresh    []string // keys of certificates that have changed since Probe last looked
+
+	probes probes
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -141,6 +145,7 @@ func New(o Options) (*Node, error) {
 		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(settings.QUIC),
 		TLS:     settings.TCP,
 		Current: func() httpedge.Runtime { return n.current.Load() },
+		Own:     n.probes.own,
 		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
 	})
 	n.verifier = newVerifier(n)
