@@ -24,6 +24,7 @@ type Domain struct {
 	CDN           string       `json:"cdn" doc:"Name of the CDN configuration"`
 	RedirectHTTPS bool         `json:"redirect_https"`
 	HSTS          *HSTS        `json:"hsts,omitempty"`
+	TLS           *TLS         `json:"tls,omitempty"`
 	Origin        string       `json:"origin" doc:"URL of the first origin of its CDN configuration"`
 	Status        string       `json:"status" doc:"pending_verification, issuing, active or error"`
 	URL           string       `json:"url" doc:"Where a browser finds it"`
@@ -103,6 +104,7 @@ type AddDomain struct {
 	CDN           string `json:"cdn,omitempty" doc:"Name of an existing CDN configuration. Default: default" maxLength:"253"`
 	RedirectHTTPS *bool  `json:"redirect_https,omitempty" doc:"Default: true"`
 	HSTS          *HSTS  `json:"hsts,omitempty"`
+	TLS           *TLS   `json:"tls,omitempty"`
 }
 
 // DomainAdded is an added domain.
@@ -128,6 +130,7 @@ type DomainPatch struct {
 	CDN           *string `json:"cdn,omitempty" maxLength:"253"`
 	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
 	HSTS          *HSTS   `json:"hsts,omitempty" doc:"max_age 0 takes the header away"`
+	TLS           *TLS    `json:"tls,omitempty" doc:"Replaces what is there; {} is the default"`
 }
 
 // Verify asks for a check now.
@@ -247,7 +250,7 @@ func (s *Server) addDomain(ctx context.Context, c *call, in *addDomainInput) (*a
 	if b.Origin != "" && !c.principal.Can(c.project, access.CDN, access.Write) {
 		return nil, s.refuse(c.principal, op{resource: access.CDN, verb: access.Write})
 	}
-	spec, err := raw(domainSpec{AutoConfigure: orTrue(b.AutoConfigure), CDN: b.CDN, RedirectHTTPS: orTrue(b.RedirectHTTPS), HSTS: b.HSTS.wanted()})
+	spec, err := raw(domainSpec{AutoConfigure: orTrue(b.AutoConfigure), CDN: b.CDN, RedirectHTTPS: orTrue(b.RedirectHTTPS), HSTS: b.HSTS.wanted(), TLS: b.TLS.wanted()})
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +278,7 @@ type domainSpec struct {
 	CDN           string `json:"cdn,omitempty"`
 	RedirectHTTPS bool   `json:"redirect_https"`
 	HSTS          *HSTS  `json:"hsts,omitempty"`
+	TLS           *TLS   `json:"tls,omitempty"`
 }
 
 func orTrue(b *bool) bool { return b == nil || *b }
@@ -305,6 +309,9 @@ func (s *Server) updateDomain(ctx context.Context, c *call, in *patchDomainInput
 	}
 	if v := in.Body.HSTS; v != nil {
 		fields["hsts"] = v.wanted()
+	}
+	if v := in.Body.TLS; v != nil {
+		fields["tls"] = v.wanted()
 	}
 	patch, err := raw(fields)
 	if err != nil {

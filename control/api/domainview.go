@@ -87,6 +87,7 @@ func (v *viewer) domain(ctx context.Context, d domains.Domain) (Domain, error) {
 	if h := d.Spec.HSTS; h != nil {
 		out.HSTS = &HSTS{MaxAge: h.MaxAge, IncludeSubdomains: h.IncludeSubdomains, Preload: h.Preload}
 	}
+	out.TLS = tlsOf(d.Spec.TLS)
 	out.Status = domainStatus(out)
 	return out, nil
 }

@@ -42,6 +42,7 @@ type Spec struct {
 	CDN           string            `json:"cdn"`              // name of the CDN configuration; default "default"
 	RedirectHTTPS bool              `json:"redirect_https"`   // 308 from http to https; default true
 	HSTS          *HSTS             `json:"hsts,omitempty"`   // Strict-Transport-Security; absent: not sent
+	TLS           *TLSPolicy        `json:"tls,omitempty"`    // absent: intermediate
 	Method        string            `json:"method,omitempty"` // preferred proof: "dns" or "file"; "": dns, then file
 	Labels        map[string]string `json:"labels,omitempty"` // the user's own
 }

@@ -113,7 +113,11 @@ func decodeSpec(name string, raw json.RawMessage) (Spec, error) {
 		if h.Preload && (h.MaxAge < preloadAge || !h.IncludeSubdomains) {
 			add("/hsts/preload", "browsers preload only with a max_age of a year and include_subdomains", "set both, or leave preload out")
 		}
+		if h.Preload && !spec.RedirectHTTPS {
+			add("/hsts/preload", "browsers preload only sites that redirect http to https", "set redirect_https, or leave preload out")
+		}
 	}
+	faults = append(faults, spec.TLS.faults()...)
 	if len(spec.Labels) > maxLabels {
 		add("/labels", fmt.Sprintf("%d labels are more than %d", len(spec.Labels), maxLabels), "remove some")
 	}

@@ -85,6 +85,9 @@ type Options struct {
 	Traffic  TrafficSink     // nil: rollups are acknowledged and dropped
 
 	Bus BusOptions
+	// ECHName is the public name of Encrypted Client Hello: one that edges have a
+	// certificate for. "": it is not offered.
+	ECHName string
 
 	Logger        *slog.Logger     // nil: discard
 	Now           func() time.Time // nil: time.Now
@@ -169,6 +172,7 @@ type Fleet struct {
 	purges     *purges
 	live       *liveTraffic
 	challenges challengeSlots
+	served     *servedViews
 
 	manifestNow chan struct{} // asks for a manifest out of turn
 	stop        context.CancelFunc
@@ -201,6 +205,7 @@ func New(ctx context.Context, o Options) (*Fleet, error) {
 		tracker:     newTracker(o.Now),
 		purges:      newPurges(o.Now),
 		live:        newLiveTraffic(),
+		served:      newServedViews(),
 		manifestNow: make(chan struct{}, 1),
 	}
 	f.keysInUse.Store(keys)

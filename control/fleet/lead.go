@@ -76,6 +76,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	group.Go(func() error { return l.watch(ctx) })
 	group.Go(func() error { return l.sendManifests(ctx) })
 	group.Go(func() error { return l.keepStatus(ctx) })
+	group.Go(func() error { return l.keepHandshake(ctx) })
 	return group.Wait()
 }
 
@@ -322,6 +323,7 @@ func (l *lead) rotateGroup(ctx context.Context, goneKey string, cause int64) ([]
 		}
 		rotated = true
 		k.addGroup(l.f.now())
+		k.newHandshake(l.f.now(), l.f.options.ECHName)
 		k.Groups = k.Groups[max(0, len(k.Groups)-2):]
 		k.Rotated = append(k.Rotated, goneKey)
 		return true
@@ -341,7 +343,8 @@ func (l *lead) rotateGroup(ctx context.Context, goneKey string, cause int64) ([]
 		group := l.f.keys().group()
 		changes = append(changes, fromOutputs(r.SetGroupKey(group.Name, group.Key), cause, time.Time{}, "")...)
 	}
-	return changes, nil
+	shared, err := l.handshake()
+	return append(changes, shared), err
 }
 
 // loadSealed reads which group keys the published Keys documents hold.

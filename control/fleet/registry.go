@@ -28,6 +28,7 @@ type edgeState struct {
 	status   EdgeStatus
 	conns    map[string]struct{} // connections that the bus told of
 	tracked  bool                // the bus tells of this edge's connections
+	host     string              // from where the bus saw it connect
 	lastSeen time.Time
 	beat     edgeconfig.Heartbeat
 	inSync   bool

@@ -106,6 +106,16 @@ const (
 	PurgeAcknowledged = "acknowledged"
 )
 
+// View is how one edge serves a certificate.
+type View struct {
+	Edge   string    `json:"edge"`
+	Name   string    `json:"name"` // of the edge
+	Region string    `json:"region"`
+	By     string    `json:"by"` // the edge that looked
+	At     time.Time `json:"at"`
+	edgeconfig.Served
+}
+
 // EventType says what an Event reports.
 type EventType string
 

@@ -72,12 +72,13 @@ type Options struct {
 	Secure net.Listener // HTTPS over TCP; nil for none
 	QUIC   *QUIC        // HTTP/3; nil for none
 
-	TLS       *tls.Config // for Secure and QUIC; NextProtos is set here
+	TLS       *tls.Config // for Secure, offering h2 and http/1.1
 	Current   func() Runtime
 	Cache     *cache.Cache
 	Telemetry *telemetry.Telemetry
-	EdgeID    string // for loop detection
-	Verify    string // secret that lets a request ask for revisions; "" forbids it
+	Own       func(client net.Addr) bool // whether a handshake is the node's own, which is not counted; nil: none is
+	EdgeID    string                     // for loop detection
+	Verify    string                     // secret that lets a request ask for revisions; "" forbids it
 	Limits    Limits
 	Logger    *slog.Logger
 }
@@ -85,6 +86,7 @@ type Options struct {
 // QUIC is where HTTP/3 comes in.
 type QUIC struct {
 	Conn          net.PacketConn
+	TLS           *tls.Config                // offering h3
 	ConnectionIDs quic.ConnectionIDGenerator // nil: random ones
 	ResetKey      *quic.StatelessResetKey
 	TokenKey      *quic.TokenGeneratorKey
@@ -98,7 +100,6 @@ type Server struct {
 	limits Limits
 	ids    ids
 	log    *slog.Logger
-	tls    *tls.Config
 	check  framing.Options
 
 	plainPort string   // of redirects and forwarded hosts; "" for 80
@@ -165,13 +166,6 @@ func New(o Options) *Server {
 		Protocols: new(http.Protocols),
 	}
 	s.h2.Protocols.SetHTTP2(true)
-	if o.TLS != nil {
-		s.tls = o.TLS.Clone()
-		s.tls.NextProtos = []string{"h2", "http/1.1"}
-		// One record of full size costs one system call; small ones first would
-		// only help clients that wait for the first bytes of a long record.
-		s.tls.DynamicRecordSizingDisabled = true
-	}
 	if o.Plain != nil {
 		s.plainPort = portOf(o.Plain.Addr(), "80")
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"net"
@@ -151,11 +152,11 @@ func (l *listeners) secure() net.Listener {
 	return l.https
 }
 
-func (l *listeners) quic() *httpedge.QUIC {
+func (l *listeners) quic(settings *tls.Config) *httpedge.QUIC {
 	if l.packets == nil {
 		return nil
 	}
-	return &httpedge.QUIC{Conn: l.packets, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released, Alone: l.packets.Alone()}
+	return &httpedge.QUIC{Conn: l.packets, TLS: settings, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released, Alone: l.packets.Alone()}
 }
 
 func (l *listeners) httpAddr() string {

@@ -14,6 +14,7 @@
 //	                 -> zones and their parts: package dns         zones.go
 //	Purge(purge)     -> sites of it -> cache
 //	Verify(key, rev) -> a request or TLS handshake over the node's own listener
+//	Probe()          -> handshakes with itself, or with a peer    probe.go
 //	Handover         -> a successor process takes the listeners
 //
 // *Node implements what edge/agent asks of a node.
@@ -22,6 +23,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -83,6 +85,8 @@ type Node struct {
 	cache     *cache.Cache
 	telemetry *telemetry.Telemetry
 	vault     *certs.Vault
+	tickets   *certs.Tickets
+	ech       atomic.Pointer[[]tls.EncryptedClientHelloKey]
 	origins   *balance.Registry
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
@@ -95,6 +99,9 @@ type Node struct {
 	held     map[string]*held     // by key: what is in force
 	groups   map[string]*groupKey // opened group keys
 	projects map[scope]map[string]struct{}
+	fresh    []string // keys of certificates that have changed since Probe last looked
+
+	probes probes
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -129,6 +136,7 @@ func New(o Options) (*Node, error) {
 		cache:     cache.New(cache.Options{MaxBytes: o.CacheBytes, Now: o.Now, Logger: o.Logger}),
 		telemetry: telemetry.New(o.EdgeID, o.Region, o.Now),
 		vault:     certs.NewVault(0),
+		tickets:   certs.NewTickets(o.Now),
 		held:      map[string]*held{},
 		groups:    map[string]*groupKey{},
 		projects:  map[scope]map[string]struct{}{},
@@ -137,10 +145,12 @@ func New(o Options) (*Node, error) {
 	n.policy.Store(policy)
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
+	settings := n.settings()
 	n.server = httpedge.New(httpedge.Options{
-		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
-		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
+		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(settings.QUIC),
+		TLS:     settings.TCP,
 		Current: func() httpedge.Runtime { return n.current.Load() },
+		Own:     n.probes.own,
 		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
 	})
 	n.verifier = newVerifier(n)
