@@ -87,6 +87,9 @@ func (f *fetcher) Fetch(ctx context.Context, address string) ([]byte, error) {
 		return nil, explain(err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone {
+		return nil, fault.New(fault.NotFound, "the server answered %d, not 200", response.StatusCode)
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fault.New(fault.Unavailable, "the server answered %d, not 200", response.StatusCode)
 	}

@@ -342,9 +342,9 @@ func TestOneOwner(t *testing.T) {
 	if v := w.verify("beta", "example.com", "dns"); !v.Verified {
 		t.Errorf("after the owner removed it: %+v", v.Domain.Status.Conditions)
 	}
-	// Coming back means proving again, with the same token.
+	// Coming back means proving again, with another token.
 	back := w.add("alpha", "example.com")
-	if back.Status.Verified || back.Status.VerificationToken != a.Status.VerificationToken {
+	if back.Status.Verified || back.Status.VerificationToken == a.Status.VerificationToken {
 		t.Errorf("added again: %+v", back.Status)
 	}
 }
@@ -491,7 +491,9 @@ func TestUpdate(t *testing.T) {
 		`{"redirect_htps":true}`:          `did you mean "redirect_https"?`,
 		`{"domain":"other.localhost"}`:    "cannot be renamed",
 		`{"cdn":"nowhere"}`:               "there is no CDN configuration",
-		`{"method":"email"}`:              "send mail",
+		`{"dns":"telepathy"}`:             "no way to set records",
+		`{"dns":"provider"}`:              "below localhost",
+		`{"dns_account":"x"}`:             "at a DNS provider",
 		`{"method":"pigeon"}`:             "not a method",
 		`{"hsts":{"max_age":-1}}`:         "out of range",
 		`{"hsts":{"preload":true}}`:       "preload",
