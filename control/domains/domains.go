@@ -118,6 +118,7 @@ type Status struct {
 
 	Setup       *SetupState     `json:"setup,omitempty"`
 	Registry    *registry.State `json:"registry,omitempty"`
+	ExpiryTold  *ExpiryTold     `json:"expiry_told,omitempty"`
 	Watch       *Watch          `json:"watch,omitempty"`
 	Propagation []Propagation   `json:"propagation,omitempty"` // of the records that shall be seen, newest change first
 	Events      []Event         `json:"events,omitempty"`      // the last of them, oldest first

@@ -336,7 +336,7 @@ func (s *Service) lookForBlockers(ctx context.Context, d Domain, name Name) (sur
 		return l, err
 	}
 	l.hostname, l.ours = hostname, ours
-	at := probed(name)
+	at := name.Probe()
 	l.cname = answers(s.Resolvers.Lookup(ctx, at, "CNAME"))
 	for _, typ := range []string{"A", "AAAA"} {
 		l.addresses = append(l.addresses, answers(s.Resolvers.Lookup(ctx, at, typ))...)
@@ -355,14 +355,6 @@ func (s *Service) lookForBlockers(ctx context.Context, d Domain, name Name) (sur
 		}
 		_, node, _ = strings.Cut(node, ".")
 	}
-}
-
-// probed is the host that tells where a name leads; of a wildcard, any below it.
-func probed(name Name) string {
-	if name.Wildcard {
-		return "edgewright-probe." + name.Base
-	}
-	return name.Base
 }
 
 // blockers names what stands in the way, most telling first.

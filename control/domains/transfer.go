@@ -147,11 +147,14 @@ func (s *Service) offer(ctx context.Context, project, id string) (TransferOffer,
 }
 
 // Withdraw ends an offer: who made it takes it back, who got it declines it.
-// Errors: NotFound.
-func (s *Service) Withdraw(ctx context.Context, project, id string, cause resource.Cause) (TransferOffer, error) {
+// Errors: NotFound, Stale.
+func (s *Service) Withdraw(ctx context.Context, project, id string, ifRevision int64, cause resource.Cause) (TransferOffer, error) {
 	offer, r, err := s.offer(ctx, project, id)
 	if err != nil {
 		return offer, err
+	}
+	if ifRevision != 0 && r.Revision != ifRevision {
+		return offer, fault.New(fault.Stale, "it is at revision %d, you saw %d: look at the offers again", r.Revision, ifRevision).About("transfer " + id)
 	}
 	plan := resource.NewPlan("", "")
 	plan.Reason = "no transfer of " + offer.Name

@@ -12,6 +12,13 @@ type Watch struct {
 	Delegation *DelegationState `json:"delegation,omitempty"` // nil: not looked, as for names without a zone of their own
 	Dangling   []DanglingRecord `json:"dangling,omitempty"`
 	Error      string           `json:"error,omitempty"` // why something could not be looked at
+	NextAt     *time.Time       `json:"next_at,omitempty"`
+}
+
+// ExpiryTold is the last step before the end of a registration that was told.
+type ExpiryTold struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	Days      int       `json:"days"` // 30, 7, 1; -1: that it is over
 }
 
 // Resolution is what everybody answers for a name and type.
@@ -63,7 +70,8 @@ type Propagation struct {
 	CheckedAt  *time.Time `json:"checked_at,omitempty"`  // nil: not looked yet
 	CompleteAt *time.Time `json:"complete_at,omitempty"` // when everybody that answers had it first; nil: not yet
 	Seen       []Seen     `json:"seen,omitempty"`
-	With       int        `json:"with"` // how many of those that answer have it
+	Exact      bool       `json:"exact,omitempty"` // others set no records there
+	With       int        `json:"with"`            // how many of those that answer have it
 	Answering  int        `json:"answering"`
 }
 

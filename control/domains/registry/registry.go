@@ -41,6 +41,8 @@ type State struct {
 	Signed      *bool      `json:"signed,omitempty"`       // the parent has a DS; nil: the registry does not say
 	EPP         []string   `json:"epp,omitempty"`          // "clientTransferProhibited", ...; sorted
 
+	Unregistered bool `json:"unregistered,omitempty"` // the registry says that nobody has it
+
 	Skipped   string     `json:"skipped,omitempty"` // why no registry is asked; everything else is empty then
 	Error     string     `json:"error,omitempty"`   // of the last look; what was known before stays
 	CheckedAt *time.Time `json:"checked_at,omitempty"`
