@@ -57,6 +57,7 @@ const (
 	Members      Resource = "members"
 	Tokens       Resource = "tokens"
 	Domains      Resource = "domains"
+	Transfers    Resource = "transfers"
 	Certificates Resource = "certificates"
 	CDN          Resource = "cdn"
 	Purges       Resource = "purges"
@@ -108,6 +109,8 @@ var permissions = [...]Permission{
 	{Domains, Read, Viewer, false},
 	{Domains, Write, Developer, false},
 	{Domains, Delete, Developer, false},
+	{Transfers, Read, Viewer, false},
+	{Transfers, Write, Admin, false}, // on both sides: the one offers, the other accepts
 	{Certificates, Read, Viewer, false},
 	{Certificates, Write, Developer, false},
 	{Certificates, Delete, Developer, false},

@@ -47,6 +47,8 @@ tokens:delete       -xxx -xxx
 tokens:read         -xxx -xxx
 tokens:write        -xxx -xxx
 traffic:read        xxxx xxxx
+transfers:read      xxxx xxxx
+transfers:write     --xx --xx
 `
 
 func TestPermissionTable(t *testing.T) {

@@ -51,6 +51,7 @@ type Options struct {
 	Certificates Certificates
 	Fleet        Fleet
 	Traffic      TrafficSource
+	Watch        Watch // nil: what goes on around domains is only told from their status
 
 	Version        string
 	PlatformDomain string
@@ -130,6 +131,8 @@ func (s *Server) addOperations() {
 	s.addMembers()
 	s.addTokens()
 	s.addDomains()
+	s.addDomainState()
+	s.addTransfers()
 	s.addCertificates()
 	s.addCDN()
 	s.addPurges()

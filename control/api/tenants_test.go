@@ -66,6 +66,10 @@ func newTenant(e *testEnv, name string) *tenant {
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
 	}
 	ok(e.t, e.db.PutOperation(ctx, operation))
+	giver, g := e.project("giver-of-"+name, access.Owner)
+	g.post(infrastructure+"/domains?project_id="+giver, AddDomain{Domain: "gift-for-" + name + ".localhost", Origin: "http://127.0.0.1:3003"}).want(http.StatusCreated)
+	var offer TransferAnswer
+	g.post(infrastructure+"/domains/gift-for-"+name+".localhost/transfer?project_id="+giver, OfferTransfer{ToProject: id}).want(http.StatusCreated, &offer)
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
 	f.path = map[string]string{
 		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test", "kind": "site",
@@ -74,7 +78,9 @@ func newTenant(e *testEnv, name string) *tenant {
 	f.markers = []string{
 		id, domain.Domain.ID, deployment.CDN.ID, certificate.Certificate.ID, certificate.Certificate.Fingerprint, token.ID, token.Secret,
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
+		giver, offer.Transfer.ID, offer.Transfer.Domain,
 	}
+	f.path["id transfer"] = offer.Transfer.ID
 	f.path["id token"], f.path["id purge"], f.path["id plan"], f.path["id operation"] = token.ID, purge.ID, plan.ID, operation.ID
 	f.join = func() string {
 		join, err := e.fleet.NewJoinToken(ctx, "fra", time.Hour)
@@ -132,6 +138,17 @@ var tenantCases = map[string]tenantCase{
 	"domains-update":         {status: 200, body: fixed(map[string]any{"redirect_https": false})},
 	"domains-remove":         {status: 204},
 	"domains-verify":         {status: 200, body: fixed(Verify{Method: "dns"})},
+	"domains-setup":          {status: 200},
+	"domains-registry":       {status: 200},
+	"domains-watch":          {status: 200},
+	"domains-events":         {status: 200},
+	"domains-propagation":    {status: 200},
+	"domains-lock-get":       {status: 200},
+	"domains-lock":           {status: 200, body: fixed(SetLock{Locked: true})},
+	"transfers-offer":        {status: 201, body: fixed(OfferTransfer{ToProject: "prj_of_somebody"})},
+	"transfers-list":         {status: 200},
+	"transfers-accept":       {status: 200, id: "transfer", body: fixed(AcceptTransfer{})},
+	"transfers-withdraw":     {status: 204, id: "transfer"},
 	"certificates-list":      {status: 200},
 	"certificates-get":       {status: 200},
 	"certificates-provision": {status: 200, body: fixed(Provision{Renew: true})},

@@ -167,6 +167,9 @@ func (r *Reconciler) configured(ctx context.Context, id string) error {
 func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, error) {
 	stored, err := r.service.Store.Get(ctx, Kind, id)
 	if fault.Is(err, fault.NotFound) {
+		if err := r.service.spend(ctx, id); err != nil {
+			return 0, err
+		}
 		return 0, r.orphans(ctx, id)
 	}
 	if err != nil {
@@ -181,10 +184,24 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	if !d.Status.Verified && d.Status.NextCheckAt != nil && !now.Before(*d.Status.NextCheckAt) {
 		mode = checkPreferred
 	}
+	if d.Status.Verified && d.Status.RecheckAt != nil && !now.Before(*d.Status.RecheckAt) {
+		mode = checkAgain
+	}
 	if d, err = r.service.refresh(ctx, d, mode); err != nil {
 		if fault.Is(err, fault.NotFound) {
 			return 0, nil // removed meanwhile
 		}
+		return 0, err
+	}
+	if release := d.Status.ReleaseAt; mode == checkAgain && d.Status.Verified && release != nil && !now.Before(*release) {
+		// This look has missed it too, or the release would be off.
+		if proof, _ := resource.ConditionOf(d.Status.Conditions, Proof); proof.Status == resource.False && d.Status.CheckedAt != nil && !d.Status.CheckedAt.Before(now.Truncate(time.Second)) {
+			if d, err = r.service.releaseLost(ctx, d); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := r.setUp(ctx, d); err != nil {
 		return 0, err
 	}
 	if !d.Status.Verified {
@@ -200,7 +217,14 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	if err := r.certificates.Ensure(ctx, d.Project, d.Environment, d.Name, cause); err != nil {
 		return 0, err
 	}
-	return r.conditions(ctx, id, true)
+	next, err := r.conditions(ctx, id, true)
+	if err != nil || next == 0 {
+		return 0, err
+	}
+	if at := d.Status.RecheckAt; at != nil {
+		next = min(next, max(at.Sub(r.service.Now()), time.Second))
+	}
+	return next, nil
 }
 
 // orphans releases the claim of a domain that was removed without it. The
