@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { fakeAPI, problem } from "@/test/api";
-import { ApiError, api, body, ifMatch } from "./client";
+import { ApiError, api, body, ifMatch, sentence } from "./client";
 
 describe("client", () => {
   it("turns a problem into an ApiError with its code and fields", async () => {
@@ -33,4 +33,11 @@ describe("client", () => {
     expect(log[0]?.headers.get("if-match")).toBe('"7"');
     expect(log[1]?.headers.get("x-edgewright-csrf")).toBeNull();
   });
+});
+
+it("makes sentences of fragments, and leaves names as they are", () => {
+  expect(sentence("no such record")).toBe("No such record.");
+  expect(sentence("shop.example.com is an alias")).toBe("shop.example.com is an alias.");
+  expect(sentence("_dmarc.example.com is missing!")).toBe("_dmarc.example.com is missing!");
+  expect(sentence("")).toBe("");
 });

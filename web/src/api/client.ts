@@ -27,10 +27,13 @@ export class ApiError extends Error {
   }
 }
 
+/** A host name, address or path: written as it is, also at the beginning of a sentence. */
+const asItIs = /^\S*[./:@_]\S/;
+
 /** The API writes fragments; on a screen they are sentences. */
 export function sentence(text: string): string {
   if (text === "") return "";
-  const upper = text.charAt(0).toUpperCase() + text.slice(1);
+  const upper = asItIs.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?:]$/.test(upper) ? upper : `${upper}.`;
 }
 

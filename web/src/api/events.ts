@@ -22,6 +22,7 @@ const settleMs = 250;
 const affected: Record<string, string[]> = {
   domain: ["domains"],
   claim: ["domains"],
+  transfer: ["transfers", "domains"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],
   edge: ["edges"],

@@ -38,6 +38,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether the audit log is what was written
+         * @description Recomputes the chain of hashes of the whole log. 409 says which entry was changed, removed, added or cut off.
+         */
+        get: operations["audit-verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backup": {
         parameters: {
             query?: never;
@@ -169,6 +189,124 @@ export interface paths {
         patch: operations["domains-update"];
         trace?: never;
     };
+    "/api/v1/infrastructure/domains/{domain}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to the domain lately, newest first */
+        get: operations["domains-events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A domain's lock */
+        get: operations["domains-lock-get"];
+        /**
+         * Lock or unlock a domain
+         * @description Unlocking needs the permission to delete domains.
+         */
+        put: operations["domains-lock"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/propagation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What name servers and resolvers answer now, and since when all agree
+         * @description Asks them now.
+         */
+        get: operations["domains-propagation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/registry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the registry holds of the name
+         * @description As of the daily look; a domain that was not looked at yet is now.
+         */
+        get: operations["domains-registry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who serves the zone now, the ways to set the records, and what is in the way
+         * @description Looks at the DNS now.
+         */
+        get: operations["domains-setup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Offer a domain to another project
+         * @description Stands for 7 days and replaces an earlier offer. The other project must accept it.
+         */
+        post: operations["transfers-offer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/domains/{domain}/verify": {
         parameters: {
             query?: never;
@@ -183,6 +321,23 @@ export interface paths {
          * @description A proof that is not found is no error: the answer tells what was seen.
          */
         post: operations["domains-verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What monitoring has found last: resolution, delegation, dangling records */
+        get: operations["domains-watch"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -547,6 +702,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Offers that the project has made or was made */
+        get: operations["transfers-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/transfers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take back an offer, or decline one */
+        delete: operations["transfers-withdraw"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/transfers/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take an offered domain, with its certificate, zone and CDN configuration */
+        post: operations["transfers-accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -771,6 +977,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptTransfer: {
+            /** @description CDN configuration of this environment to use. Default: a copy of the domain's own, under its name */
+            cdn?: string;
+            /** @description Environment, by name, unless the query names one */
+            environment?: string;
+            /** @description Project, by ID or name, unless the query names one */
+            project_id?: string;
+        };
         Account: {
             user: components["schemas"]["User"];
         };
@@ -801,17 +1015,24 @@ export interface components {
             auto_configure?: boolean;
             /** @description Name of an existing CDN configuration. Default: default */
             cdn?: string;
+            /** @description Who sets the records: managed (a zone of ours), provider (we, at the DNS provider, with stored credentials) or manual. Default: manual until chosen */
+            dns?: string;
+            /** @description Stored credentials, by name, with dns provider */
+            dns_account?: string;
             /** @description As a person writes it; IDN and pasted URLs are understood */
             domain: string;
             /** @description Environment, by name, unless the query names one */
             environment?: string;
             hsts?: components["schemas"]["HSTS"];
+            /** @description Preferred proof: dns, file or email */
+            method?: string;
             /** @description URL of the origin; makes a CDN configuration named after the domain */
             origin?: string;
             /** @description Project, by ID or name, unless the query names one */
             project_id?: string;
             /** @description Default: true */
             redirect_https?: boolean;
+            tls?: components["schemas"]["TLS"];
         };
         Applied: {
             /**
@@ -839,6 +1060,24 @@ export interface components {
             /** Format: int64 */
             seq: number;
             target: string;
+        };
+        AuditVerification: {
+            /**
+             * Format: int64
+             * @description How many entries there are
+             */
+            entries: number;
+            /** @description The last entry's hash. Note it elsewhere: an audit log that was exchanged whole does not hold it any more */
+            head: string;
+        };
+        Blocker: {
+            detail: string;
+            fix: string;
+            name: string;
+            /** @description ExistingCNAME, WrongAddress, Proxied, CAAForbids or StaleDS */
+            reason: string;
+            type: string;
+            value?: string;
         };
         CDN: {
             cache_rules: components["schemas"]["CacheRule"][];
@@ -1038,11 +1277,31 @@ export interface components {
             type: string;
             value: string;
         };
+        DanglingRecord: {
+            detail: string;
+            fix: string;
+            name: string;
+            provider?: string;
+            /** @description NXDOMAIN or Unclaimed */
+            reason: string;
+            target: string;
+            type: string;
+        };
         Declared: {
             kind: string;
             name: string;
             /** @description As the kind wants it; unknown fields are refused */
             spec: unknown;
+        };
+        DelegationState: {
+            ds_matches: boolean;
+            parent: string;
+            parent_ds: string[];
+            parent_ns: string[];
+            servers: components["schemas"]["NameServerLook"][];
+            signed: boolean;
+            zone: string;
+            zone_ns: string[];
         };
         Desired: {
             /** @description Environment, by name, unless the query names one */
@@ -1063,20 +1322,32 @@ export interface components {
             created_at: string;
             /** @description Unicode, for people */
             display: string;
+            /** @description How its records come to be; as of the last look */
+            dns: components["schemas"]["DomainSetup"];
             /** @description A-labels, lower case */
             domain: string;
             environment: string;
+            /**
+             * Format: date-time
+             * @description End of the registration, as the registry says
+             */
+            expires_at?: string;
             hsts?: components["schemas"]["HSTS"];
             id: string;
+            last_event?: components["schemas"]["DomainEvent"];
+            /** @description It cannot be deleted, handed over, or lose its records */
+            locked: boolean;
             /** @description URL of the first origin of its CDN configuration */
             origin: string;
             project_id: string;
             redirect_https: boolean;
+            registrar?: string;
             /** Format: int64 */
             revision: number;
             rollout: components["schemas"]["Rollout"];
             /** @description pending_verification, issuing, active or error */
             status: string;
+            tls?: components["schemas"]["TLS"];
             /** Format: date-time */
             updated_at: string;
             /** @description Where a browser finds it */
@@ -1108,16 +1379,83 @@ export interface components {
             step?: string;
             type?: string;
         };
+        DomainEvent: {
+            /** Format: date-time */
+            at: string;
+            data?: {
+                [key: string]: string;
+            };
+            message: string;
+            /**
+             * Format: int64
+             * @description 1, 2, 3, ... within the domain
+             */
+            number: number;
+            /** @description info, warning or critical */
+            severity: string;
+            type: string;
+        };
+        DomainEvents: {
+            events: components["schemas"]["DomainEvent"][];
+        };
         DomainList: {
             domains: components["schemas"]["Domain"][];
             next_cursor: string;
         };
+        DomainLock: {
+            /** @description It cannot be deleted, handed over, or lose its records */
+            locked: boolean;
+        };
         DomainPatch: {
             auto_configure?: boolean;
             cdn?: string;
+            /** @description managed, provider or manual */
+            dns?: string;
+            dns_account?: string;
             /** @description max_age 0 takes the header away */
             hsts?: components["schemas"]["HSTS"];
+            /** @description Preferred proof: dns, file or email */
+            method?: string;
             redirect_https?: boolean;
+            /** @description Replaces what is there; {} is the default */
+            tls?: components["schemas"]["TLS"];
+        };
+        DomainPropagation: {
+            /** @description Everything is seen everywhere */
+            complete: boolean;
+            sets: components["schemas"]["PropagationSet"][];
+        };
+        DomainSetup: {
+            /** @description Stored credentials, by name, with mode provider */
+            account?: string;
+            /** @description What stands in the way, with the fix */
+            blockers: components["schemas"]["Blocker"][];
+            /** Format: date-time */
+            checked_at?: string;
+            /** @description Why the records could not be set */
+            error?: string;
+            /** @description With mode managed: what the registrar has to be told */
+            managed?: components["schemas"]["ManagedZone"];
+            /** @description managed, provider, manual, or empty: not chosen yet */
+            mode: string;
+            /** @description Of the zone at present */
+            name_servers: string[];
+            offers: components["schemas"]["SetupOffer"][];
+            /** @description Who serves the zone at present; empty: not known */
+            provider?: string;
+            provider_name?: string;
+            /** @description To be set, with what is seen of each */
+            records: components["schemas"]["DNSRecord"][];
+            /** @description That the name lies in at present */
+            zone?: string;
+        };
+        DomainWatch: {
+            /** Format: date-time */
+            checked_at?: string;
+            dangling: components["schemas"]["DanglingRecord"][];
+            delegation?: components["schemas"]["DelegationState"];
+            error?: string;
+            resolution: components["schemas"]["Resolution"][];
         };
         Drain: {
             draining: boolean;
@@ -1125,6 +1463,8 @@ export interface components {
         Edge: {
             /** Format: date-time */
             created_at: string;
+            /** @description As http: of the name server, over UDP and TCP */
+            dns?: string;
             draining: boolean;
             /** @description Address as bound. Only for who has a role on the platform */
             http?: string;
@@ -1308,6 +1648,17 @@ export interface components {
             link?: string;
             password?: string;
         };
+        MailLink: {
+            address: string;
+            error?: string;
+            /** @description sent, spent, expired or failed */
+            state: string;
+        };
+        ManagedZone: {
+            apex: string;
+            ds: string[];
+            name_servers: string[];
+        };
         Member: {
             email: string;
             /**
@@ -1336,6 +1687,12 @@ export interface components {
         MemberPatch: {
             /** @description viewer, developer, admin or owner */
             role: string;
+        };
+        NameServerLook: {
+            addresses: string[];
+            /** @description Empty: it answers for the zone */
+            error?: string;
+            name: string;
         };
         NewEnvironment: {
             description?: string;
@@ -1377,6 +1734,12 @@ export interface components {
             role?: string;
             /** @description <resource>:<verb>, as domains:write, cdn:* or *:read */
             scopes?: string[];
+        };
+        OfferTransfer: {
+            /** @description Shown to the other side */
+            note?: string;
+            /** @description The project that shall get it, by ID; one of your own also by name */
+            to_project_id: string;
         };
         Operation: {
             /** Format: date-time */
@@ -1498,6 +1861,29 @@ export interface components {
             description?: string;
             title?: string;
         };
+        PropagationSet: {
+            /** Format: int64 */
+            answering: number;
+            /** Format: date-time */
+            changed_at: string;
+            /** Format: date-time */
+            checked_at?: string;
+            complete: boolean;
+            /**
+             * Format: date-time
+             * @description When everybody that answers had it first
+             */
+            complete_at?: string;
+            name: string;
+            seen: components["schemas"]["ResolverAnswer"][];
+            type: string;
+            wanted: string[];
+            /**
+             * Format: int64
+             * @description How many of those that answer have it
+             */
+            with: number;
+        };
         Provision: {
             /** @description Default: true */
             auto_renew?: boolean;
@@ -1555,6 +1941,39 @@ export interface components {
             mode?: string;
             names?: string[];
         };
+        RegistryState: {
+            /** Format: date-time */
+            checked_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** Format: int64 */
+            days_left?: number;
+            ds: string[];
+            /** @description EPP states: clientTransferProhibited, ... */
+            epp: string[];
+            /** @description Of the last look */
+            error?: string;
+            /** Format: date-time */
+            expires_at?: string;
+            /** @description The registered name, in A-labels */
+            name?: string;
+            name_servers: string[];
+            /** Format: date-time */
+            next_at?: string;
+            registrar?: string;
+            registrar_id?: string;
+            server?: string;
+            signed?: boolean;
+            /** @description Why no registry is asked */
+            skipped?: string;
+            /** @description rdap or whois; empty: nothing is known */
+            source?: string;
+            /** @description Absent: the registry does not say */
+            transfer_protected?: boolean;
+            unregistered?: boolean;
+            /** Format: date-time */
+            updated_at?: string;
+        };
         Released: {
             /** Format: int64 */
             released_count: number;
@@ -1566,8 +1985,17 @@ export interface components {
             origins: components["schemas"]["Origin"][];
             timeouts?: components["schemas"]["Timeouts"];
         };
+        Resolution: {
+            /** @description All that answer say the same */
+            agreed: boolean;
+            name: string;
+            seen: components["schemas"]["ResolverAnswer"][];
+            type: string;
+        };
         ResolverAnswer: {
             answers: string[];
+            /** @description A name server of the zone itself */
+            authoritative?: boolean;
             error?: string;
             resolver: string;
         };
@@ -1645,6 +2073,23 @@ export interface components {
             /** @description Absent for a token */
             user?: components["schemas"]["User"];
             version: string;
+        };
+        SetLock: {
+            locked: boolean;
+            /** @description Why; kept with the revision */
+            reason?: string;
+        };
+        SetupOffer: {
+            available: boolean;
+            detail: string;
+            /** @description managed, provider or manual */
+            mode: string;
+        };
+        TLS: {
+            /** @description 1.2 or 1.3. Default: the policy's */
+            min_version?: string;
+            /** @description modern (TLS 1.3) or intermediate (and 1.2). Default: intermediate */
+            policy?: string;
         };
         Timeouts: {
             /**
@@ -1786,6 +2231,33 @@ export interface components {
                 [key: string]: number;
             };
         };
+        TransferAnswer: {
+            transfer: components["schemas"]["TransferOffer"];
+        };
+        TransferList: {
+            transfers: components["schemas"]["TransferOffer"][];
+        };
+        TransferOffer: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description incoming or outgoing */
+            direction: string;
+            display: string;
+            domain: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description Only told to the project that offers */
+            from_environment?: string;
+            from_project_id: string;
+            id: string;
+            note?: string;
+            /**
+             * Format: int64
+             * @description For If-Match
+             */
+            revision: number;
+            to_project_id: string;
+        };
         Undo: {
             /** @description Also when later revisions changed the same resources: they get the spec they had before */
             force?: boolean;
@@ -1815,11 +2287,25 @@ export interface components {
             /** Format: date-time */
             checked_at?: string;
             file?: components["schemas"]["VerificationFile"];
-            /** @description dns or file */
+            /**
+             * Format: date-time
+             * @description Since when the proof of a verified domain is gone
+             */
+            lost_at?: string;
+            /** @description Where links were sent */
+            mail?: components["schemas"]["VerificationMail"];
+            /** @description Where links can be sent, with the method email */
+            mail_addresses: string[];
+            /** @description dns, file or email */
             method?: string;
             /** Format: date-time */
             next_check_at?: string;
             records: components["schemas"]["DNSRecord"][];
+            /**
+             * Format: date-time
+             * @description When the domain is released unless the proof comes back
+             */
+            release_at?: string;
             required: boolean;
             /** @description verified, pending or not_required */
             status: string;
@@ -1832,6 +2318,16 @@ export interface components {
             found: boolean;
             url: string;
         };
+        VerificationMail: {
+            /**
+             * Format: date-time
+             * @description Absent: no link can be confirmed any more
+             */
+            expires_at?: string;
+            links: components["schemas"]["MailLink"][];
+            /** Format: date-time */
+            sent_at: string;
+        };
         Verified: {
             dns_records: components["schemas"]["DNSRecord"][];
             domain_config: components["schemas"]["Domain"];
@@ -1839,8 +2335,12 @@ export interface components {
             verified: boolean;
         };
         Verify: {
+            /** @description With email: one of mail_addresses. Default: all of them */
+            address?: string;
             /** @description dns, file or email */
             method: string;
+            /** @description With email: send again though links are still good */
+            resend?: boolean;
         };
     };
     responses: never;
@@ -1918,6 +2418,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit-verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
                 };
             };
             /** @description An error */
@@ -2512,6 +3043,301 @@ export interface operations {
             };
         };
     };
+    "domains-events": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainEvents"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-lock-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainLock"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-lock": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetLock"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainLock"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-propagation": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Only records of this name */
+                name?: string;
+                /** @description Only records of this type */
+                type?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainPropagation"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-registry": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryState"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-setup": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainSetup"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfers-offer": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OfferTransfer"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "domains-verify": {
         parameters: {
             query?: {
@@ -2545,6 +3371,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Verified"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "domains-watch": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainWatch"];
                 };
             };
             /** @description An error */
@@ -3473,6 +4338,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Traffic"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfers-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name, or * for the whole platform. Default: default */
+                project_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfers-withdraw": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name, or * for the whole platform. Default: default */
+                project_id?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfers-accept": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AcceptTransfer"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainAnswer"] | components["schemas"]["Plan"];
                 };
             };
             /** @description An error */

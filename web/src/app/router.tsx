@@ -80,7 +80,16 @@ const addDomain = createRoute({
   component: lazyRouteComponent(() => import("@/features/domains/AddDomainPage"), "AddDomainPage"),
 });
 
-export const domainTabs = ["overview", "dns", "certificate", "origin", "cache", "settings"] as const;
+export const domainTabs = [
+  "overview",
+  "dns",
+  "watch",
+  "certificate",
+  "origin",
+  "cache",
+  "history",
+  "settings",
+] as const;
 export type DomainTab = (typeof domainTabs)[number];
 
 const domain = createRoute({

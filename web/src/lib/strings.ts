@@ -7,6 +7,7 @@ import { activity } from "./strings/activity";
 import { common } from "./strings/common";
 import { domains } from "./strings/domains";
 import { fleet } from "./strings/fleet";
+import { names } from "./strings/names";
 import { overview } from "./strings/overview";
 import { settings } from "./strings/settings";
 import { shell } from "./strings/shell";
@@ -18,6 +19,7 @@ export const t = {
   ...states,
   ...overview,
   ...domains,
+  ...names,
   ...fleet,
   ...activity,
   ...settings,

@@ -25,10 +25,12 @@ export function domain(over: Partial<Schemas["Domain"]> = {}): Schemas["Domain"]
     origin: "http://127.0.0.1:3000",
     status: "active",
     url: `https://${name}/`,
-    verification: { required: true, status: "verified", method: "dns", records: [] },
+    verification: { required: true, status: "verified", method: "dns", records: [], mail_addresses: [] },
     certificate: { state: "valid", issuer: "R11", days_left: 60 },
     conditions: [condition("Ownership", "true"), condition("DNS", "true"), condition("Serving", "true")],
     rollout,
+    locked: false,
+    dns: { mode: "manual", name_servers: [], offers: [], records: [], blockers: [] },
     ...over,
   };
 }

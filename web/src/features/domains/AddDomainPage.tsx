@@ -14,11 +14,11 @@ import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
-import { OwnershipPanel, RoutingPanel } from "./components/Records";
 import { Steps } from "./components/Steps";
 import styles from "./domains.module.css";
 import { cdnsQuery, type Domain, domainQuery, useAddDomain } from "./queries";
-import { conditionOf } from "./setup";
+import { SetupSteps } from "./setup/SetupTab";
+import { conditionOf } from "./setup/steps";
 
 const route = getRouteApi("/shell/domains/add");
 
@@ -253,10 +253,7 @@ function SetupOf({ scope, domain, onAnother }: { scope: Scope; domain: Domain; o
       />
       <div className="stack">
         <Steps domain={domain} />
-        {domain.verification.required && domain.verification.status === "pending" && (
-          <OwnershipPanel scope={scope} domain={domain} />
-        )}
-        <RoutingPanel domain={domain} />
+        <SetupSteps scope={scope} domain={domain} proven={false} />
         {domain.certificate.state === "failed" && (
           <Notice tone="bad" title={domain.certificate.reason}>
             {domain.certificate.fix}

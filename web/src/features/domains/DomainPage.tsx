@@ -17,10 +17,12 @@ import { CacheTab } from "./components/CacheTab";
 import { CertificateTab } from "./components/CertificateTab";
 import { OriginTab } from "./components/OriginTab";
 import { OverviewTab } from "./components/OverviewTab";
-import { RecordsTab } from "./components/Records";
 import { SettingsTab } from "./components/SettingsTab";
 import { Steps } from "./components/Steps";
+import { HistoryTab } from "./history/HistoryTab";
 import { type Domain, domainQuery } from "./queries";
+import { ProofLost, SetupTab } from "./setup/SetupTab";
+import { MonitoringTab } from "./watch/MonitoringTab";
 
 const route = getRouteApi("/shell/domains/$domain");
 
@@ -67,10 +69,12 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
         onRange={(next) => void navigate({ search: (old) => ({ ...old, range: next }), replace: true })}
       />
     ),
-    dns: () => <RecordsTab scope={scope} domain={domain} />,
+    dns: () => <SetupTab scope={scope} domain={domain} />,
+    watch: () => <MonitoringTab scope={scope} domain={domain} />,
     certificate: () => <CertificateTab scope={scope} domain={domain} />,
     origin: () => <OriginTab scope={scope} domain={domain} />,
     cache: () => <CacheTab scope={scope} domain={domain} />,
+    history: () => <HistoryTab scope={scope} domain={domain} />,
     settings: () => <SettingsTab scope={scope} domain={domain} />,
   };
   return (
@@ -78,9 +82,17 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
       <PageHeader
         title={domain.display || domain.domain}
         badge={
-          <StatusBadge tone={tone} pill>
-            {label}
-          </StatusBadge>
+          <>
+            <StatusBadge tone={tone} pill>
+              {label}
+            </StatusBadge>
+            {domain.locked && (
+              <span className="row tight dim">
+                <Icon name="lock" size={14} />
+                {t.domains.locked}
+              </span>
+            )}
+          </>
         }
         actions={
           <Button
@@ -96,7 +108,10 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
           </Button>
         }
       />
-      <Steps domain={domain} />
+      <div className="stack tight">
+        {tab !== "dns" && <ProofLost domain={domain} />}
+        <Steps domain={domain} />
+      </div>
       <div style={{ marginTop: 16 }}>
         <UrlTabs
           label={domain.display || domain.domain}

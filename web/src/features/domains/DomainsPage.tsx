@@ -7,6 +7,7 @@ import { Icon } from "@/ui/icons";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
 import { DomainManager } from "./components/DomainManager";
+import { IncomingTransfers } from "./handover/IncomingTransfers";
 import { domainsQuery } from "./queries";
 
 const route = getRouteApi("/shell/domains");
@@ -29,6 +30,7 @@ export function DomainsPage() {
           </Button>
         }
       />
+      <IncomingTransfers scope={scope} />
       <PageState
         query={query}
         skeleton={

@@ -115,7 +115,7 @@ describe("add wizard", () => {
     };
     const pending = domain({
       status: "pending_verification",
-      verification: { required: true, status: "pending", records: [record] },
+      verification: { required: true, status: "pending", records: [record], mail_addresses: [] },
       certificate: { state: "none" },
       conditions: [condition("Ownership", "false", "there is no TXT record yet")],
     });
@@ -127,7 +127,7 @@ describe("add wizard", () => {
     open("/domains/add?domain=shop.example.com");
     const steps = await screen.findByRole("list", { name: "Set-up" });
     expect(within(steps).getByText("Waiting for proof")).toBeTruthy();
-    expect(screen.getByText("NXDOMAIN")).toBeTruthy();
+    expect(screen.getByText("NXDOMAIN.")).toBeTruthy();
     expect(screen.getByText("v=spf1 -all")).toBeTruthy();
     expect(screen.getByRole("button", { name: "Copy token-1" })).toBeTruthy();
     await userEvent.click(screen.getByRole("button", { name: "Check now" }));

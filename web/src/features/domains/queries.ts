@@ -118,7 +118,14 @@ export function useProvision(scope: Scope, domain: string) {
   });
 }
 
-export type DomainPatch = { redirect_https?: boolean; cdn?: string; hsts?: Schemas["HSTS"] };
+export type DomainPatch = {
+  redirect_https?: boolean;
+  cdn?: string;
+  hsts?: Schemas["HSTS"];
+  tls?: Schemas["TLS"];
+  dns?: string;
+  dns_account?: string;
+};
 
 export function usePlanDomain(scope: Scope, domain: Domain) {
   return useMutation({

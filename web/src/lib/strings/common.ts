@@ -71,6 +71,7 @@ export const common = {
     cdn: "CDN",
     certificate: "certificate",
     claim: "claim",
+    transfer: "transfer",
     edge: "edge",
     project: "project",
   } as Record<string, string | undefined>,

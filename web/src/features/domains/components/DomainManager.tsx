@@ -1,6 +1,7 @@
 import { ActionIcon, Button, SegmentedControl } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
+import { date } from "@/lib/format";
 import { domainStatus } from "@/lib/status";
 import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
@@ -14,7 +15,7 @@ import { Panel } from "@/ui/Panel";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
 import type { Domain } from "../queries";
-import { matches, statusGroup } from "../setup";
+import { matches, statusGroup } from "../setup/steps";
 import { CertificateCell } from "./CertificateCell";
 
 export type DomainFilter = { q?: string; status?: string; sort?: string };
@@ -51,6 +52,11 @@ const columns: Column<Domain>[] = [
       <span className="row tight">
         <DomainName domain={d} />
         <Visit domain={d} />
+        {d.locked && (
+          <span role="img" aria-label={t.domains.locked} title={t.domains.locked} className="dim">
+            <Icon name="lock" size={13} />
+          </span>
+        )}
       </span>
     ),
   },
@@ -85,6 +91,27 @@ const columns: Column<Domain>[] = [
     hideBelow: "lg",
     sort: (d) => d.certificate.issuer ?? "",
     cell: (d) => <span className={d.certificate.issuer ? "nowrap" : "dim"}>{d.certificate.issuer || "–"}</span>,
+  },
+  {
+    id: "dns",
+    header: t.domains.columns.dns,
+    hideBelow: "lg",
+    sort: (d) => d.dns.mode,
+    cell: (d) => (
+      <span className="row tight nowrap">
+        {t.domains.modes[d.dns.mode || "manual"] ?? d.dns.mode}
+        {(d.dns.managed?.ds.length ?? 0) > 0 && <span className="dim">{t.domains.signed}</span>}
+      </span>
+    ),
+  },
+  {
+    id: "registered",
+    header: t.domains.columns.expires,
+    align: "right",
+    hideBelow: "lg",
+    sort: (d) => d.expires_at ?? "9999",
+    cell: (d) =>
+      d.expires_at ? <span title={d.registrar}>{date(d.expires_at)}</span> : <span className="dim">–</span>,
   },
   {
     id: "traffic",

@@ -1,12 +1,9 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { type Schemas, sentence } from "@/api/client";
 import { useLive } from "@/api/events";
-import { useActorNames } from "@/app/actors";
 import type { Range } from "@/app/router";
 import type { Scope } from "@/app/session";
-import { revisionsQuery } from "@/features/activity/queries";
 import { trafficQuery, windows } from "@/features/overview/queries";
 import { date, duration } from "@/lib/format";
 import { conditionTone } from "@/lib/status";
@@ -14,18 +11,16 @@ import { t } from "@/lib/strings";
 import { liveRates, liveWindow, windowRates } from "@/lib/traffic";
 import { CopyText } from "@/ui/CommandLine";
 import { type Column, DataTable } from "@/ui/DataTable";
-import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Fields, Panel } from "@/ui/Panel";
-import { ChangeText, LiveRollout } from "@/ui/RevisionCells";
 import { Rollout } from "@/ui/Rollout";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
 import { RangeSwitch, TrafficChart } from "@/ui/TrafficChart";
 import styles from "../domains.module.css";
+import { Changes } from "../history/Changes";
 import type { Domain } from "../queries";
 
 type Condition = Schemas["Condition"];
-type Revision = Schemas["Revision"];
 
 export function OverviewTab({
   scope,
@@ -44,7 +39,7 @@ export function OverviewTab({
       <div className={styles["mainAside"]}>
         <div className="stack">
           <Conditions conditions={domain.conditions} />
-          <Changes scope={scope} domain={domain} />
+          <Changes scope={scope} title={t.domain.lastChanges} kind="domain" id={domain.id} limit={5} />
         </div>
         <Summary domain={domain} />
       </div>
@@ -111,6 +106,13 @@ function Summary({ domain }: { domain: Domain }) {
           ],
           [t.domain.redirect, domain.redirect_https ? t.domain.redirectOn : t.domain.redirectOff],
           [t.domain.hsts, domain.hsts?.max_age ? duration(domain.hsts.max_age) : t.domain.hstsOff],
+          [
+            t.domains.columns.dns,
+            domain.dns.mode ? (t.domains.modes[domain.dns.mode] ?? domain.dns.mode) : t.domains.modes["manual"],
+          ],
+          ...(domain.registrar ? [[t.watch.registrar, domain.registrar] as [string, string]] : []),
+          ...(domain.expires_at ? [[t.watch.expires, date(domain.expires_at)] as [string, string]] : []),
+          [t.lock.title, domain.locked ? t.lock.on : t.lock.off],
           [t.domain.rollout, <Rollout key="rollout" rollout={domain.rollout} />],
           [t.domain.created, date(domain.created_at)],
           [t.domain.changed, <TimeAgo key="changed" at={domain.updated_at} />],
@@ -164,52 +166,6 @@ function Conditions({ conditions }: { conditions: Condition[] }) {
   return (
     <Panel title={t.domain.conditions} flush>
       <DataTable label={t.domain.conditions} columns={conditionColumns} rows={conditions} rowKey={(c) => c.type} />
-    </Panel>
-  );
-}
-
-function Changes({ scope, domain }: { scope: Scope; domain: Domain }) {
-  const revisions = useInfiniteQuery(revisionsQuery(scope, { kind: "domain", id: domain.id }, 5));
-  const actorName = useActorNames(scope);
-  const columns: Column<Revision>[] = [
-    {
-      id: "change",
-      header: t.activity.columns.change,
-      cell: (r) => (
-        <Link to="/activity" search={{ rev: r.revision }} style={{ color: "inherit" }}>
-          <ChangeText revision={r} />
-        </Link>
-      ),
-    },
-    { id: "rollout", header: t.activity.columns.rollout, hideBelow: "sm", cell: (r) => <LiveRollout revision={r} /> },
-    {
-      id: "actor",
-      header: t.activity.columns.actor,
-      hideBelow: "md",
-      cell: (r) => <span className="soft">{actorName(r.cause.actor)}</span>,
-    },
-    { id: "when", header: t.activity.columns.when, align: "right", cell: (r) => <TimeAgo at={r.at} /> },
-  ];
-  return (
-    <Panel
-      title={t.domain.lastChanges}
-      flush
-      actions={
-        <Link to="/activity" search={{ kind: "domain", id: domain.id }}>
-          {t.domain.allChanges}
-        </Link>
-      }
-    >
-      <PageState query={revisions} skeleton={<SkeletonRows rows={3} />}>
-        {({ pages }) => (
-          <DataTable
-            label={t.domain.lastChanges}
-            columns={columns}
-            rows={pages[0]?.revisions ?? []}
-            rowKey={(r) => String(r.revision)}
-          />
-        )}
-      </PageState>
     </Panel>
   );
 }

@@ -11,6 +11,8 @@ import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { Notice } from "@/ui/Notice";
 import { Panel } from "@/ui/Panel";
 import { undoToast } from "@/ui/UndoToast";
+import { LockPanel } from "../handover/LockPanel";
+import { TransferPanel } from "../handover/TransferPanel";
 import { cdnsQuery, type Domain, type DomainPatch, usePlanDomain, useRemoveDomain, useUpdateDomain } from "../queries";
 import { Applied } from "./Applied";
 
@@ -30,6 +32,8 @@ export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain })
           )}
         />
       </Panel>
+      <LockPanel scope={scope} domain={domain} />
+      <TransferPanel scope={scope} domain={domain} />
       <Remove scope={scope} domain={domain} />
     </div>
   );
@@ -59,6 +63,7 @@ function Form({
       age: String(hsts?.max_age ?? 0),
       subdomains: hsts?.include_subdomains ?? false,
       cdn: draft?.cdn ?? domain.cdn,
+      policy: (draft?.tls ?? domain.tls)?.policy ?? "intermediate",
     },
   });
   const ages = { ...t.domainSettings.ages };
@@ -71,6 +76,7 @@ function Form({
         onReview({
           redirect_https: values.redirect,
           cdn: values.cdn,
+          ...(values.policy !== (domain.tls?.policy ?? "intermediate") ? { tls: { policy: values.policy } } : {}),
           hsts: {
             ...(domain.hsts?.preload ? { preload: true } : {}),
             ...(values.subdomains ? { include_subdomains: true } : {}),
@@ -100,6 +106,12 @@ function Form({
         />
       )}
       <Select
+        label={t.tls.policy}
+        description={t.tls.policyHint}
+        data={Object.entries(t.tls.policies).map(([value, label]) => ({ value, label }))}
+        {...form.getInputProps("policy")}
+      />
+      <Select
         label={t.domainSettings.cdn}
         description={t.domainSettings.cdnHint}
         data={names}
@@ -127,8 +139,13 @@ function Remove({ scope, domain }: { scope: Scope; domain: Domain }) {
   return (
     <Panel title={t.domainSettings.danger}>
       <div className="row between wrap">
-        <p className="soft grow">{t.domainSettings.dangerText}</p>
-        <Button color="red" variant="outline" onClick={() => setAsking(true)} disabled={!may(scope, "developer")}>
+        <p className="soft grow">{domain.locked ? t.lock.first : t.domainSettings.dangerText}</p>
+        <Button
+          color="red"
+          variant="outline"
+          onClick={() => setAsking(true)}
+          disabled={!may(scope, "developer") || domain.locked}
+        >
           {t.domainSettings.remove}
         </Button>
       </div>

@@ -3,7 +3,7 @@ import { t } from "@/lib/strings";
 import { StatusBadge } from "@/ui/StatusBadge";
 import styles from "../domains.module.css";
 import type { Domain } from "../queries";
-import { setupSteps } from "../setup";
+import { setupSteps } from "../setup/steps";
 
 /** Ownership, DNS, TLS and edges side by side, each with its own state. */
 export function Steps({ domain }: { domain: Domain }) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { condition, domain } from "@/test/fixtures";
-import { unsettled } from "./queries";
-import { matches, setupSteps, statusGroup } from "./setup";
+import { unsettled } from "../queries";
+import { matches, setupSteps, statusGroup } from "./steps";
 
 const tones = (d: Parameters<typeof setupSteps>[0]) =>
   Object.fromEntries(setupSteps(d).map((step) => [step.key, step.tone]));
@@ -11,7 +11,7 @@ describe("setupSteps", () => {
     expect(tones(domain())).toEqual({ ownership: "ok", dns: "ok", tls: "ok", serving: "ok" });
     const waiting = domain({
       status: "pending_verification",
-      verification: { required: true, status: "pending", records: [] },
+      verification: { required: true, status: "pending", records: [], mail_addresses: [] },
       certificate: { state: "none" },
       conditions: [condition("Ownership", "false", "no TXT record"), condition("DNS", "true")],
     });
@@ -22,6 +22,30 @@ describe("setupSteps", () => {
   it("does not call a failed certificate anything else", () => {
     const failed = domain({ certificate: { state: "failed", reason: "CAA forbids it" } });
     expect(setupSteps(failed)[2]).toMatchObject({ tone: "bad", message: "CAA forbids it" });
+  });
+
+  it("names what is in the way of DNS, unless the name leads here all the same", () => {
+    const blocker = {
+      reason: "Proxied",
+      type: "A",
+      name: "a.b",
+      detail: "a.b is behind a proxy",
+      fix: "switch it off",
+    };
+    const dns = { ...domain().dns, blockers: [blocker] };
+    const blocked = domain({ dns, conditions: [condition("DNS", "false", "elsewhere")] });
+    expect(setupSteps(blocked)[1]).toMatchObject({
+      tone: "bad",
+      message: "a.b is behind a proxy. Switch it off.",
+    });
+    expect(tones(domain({ dns }))["dns"]).toBe("ok");
+  });
+
+  it("does not let a lost proof pass for a proven one", () => {
+    const verification = { ...domain().verification, lost_at: "2026-11-20T10:00:00Z" };
+    const lost = domain({ verification, conditions: [condition("Ownership", "false", "the record is gone")] });
+    expect(setupSteps(lost)[0]).toMatchObject({ tone: "bad", message: "the record is gone" });
+    expect(statusGroup(lost)).toBe("attention");
   });
 
   it("knows nothing of DNS before a check", () => {
@@ -55,7 +79,9 @@ describe("the list's filters", () => {
       seen: [],
     };
     expect(unsettled(domain())).toBe(false);
-    expect(unsettled(domain({ verification: { required: true, status: "pending", records: [record] } }))).toBe(true);
+    expect(
+      unsettled(domain({ verification: { required: true, status: "pending", records: [record], mail_addresses: [] } })),
+    ).toBe(true);
     expect(unsettled(domain({ certificate: { state: "issuing" } }))).toBe(true);
   });
 });

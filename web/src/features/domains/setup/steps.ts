@@ -1,8 +1,8 @@
-import type { Schemas } from "@/api/client";
+import { type Schemas, sentence } from "@/api/client";
 import { certificateState } from "@/lib/status";
 import { t } from "@/lib/strings";
 import type { Tone } from "@/ui/StatusBadge";
-import type { Domain } from "./queries";
+import type { Domain } from "../queries";
 
 /** One of the things that must be true before a domain is served, and how far it is. */
 export type Step = {
@@ -17,35 +17,47 @@ export function conditionOf(domain: Domain, type: string): Schemas["Condition"] 
   return domain.conditions.find((c) => c.type === type);
 }
 
+/** Where the name leads, or what keeps it from leading here. */
+function dnsStep(domain: Domain): Step {
+  const step = { key: "dns" as const, name: t.steps.dns };
+  const dns = conditionOf(domain, "DNS");
+  if (dns?.status === "true") return { ...step, tone: "ok", text: t.steps.leads };
+  const blocker = domain.dns.blockers[0];
+  if (blocker) {
+    const message = `${sentence(blocker.detail)} ${sentence(blocker.fix)}`;
+    return { ...step, tone: "bad", text: t.steps.blocked, message };
+  }
+  const shown: Step =
+    dns?.status === "false"
+      ? { ...step, tone: "warn", text: t.steps.leadsNot }
+      : { ...step, tone: "idle", text: t.steps.notChecked };
+  return dns?.message ? { ...shown, message: dns.message } : shown;
+}
+
 /** Ownership, DNS, TLS and edges, each judged for itself, in the order in which they depend on each other. */
 export function setupSteps(domain: Domain): Step[] {
   const owned = domain.verification.status !== "pending";
   const ownership = conditionOf(domain, "Ownership");
-  const dns = conditionOf(domain, "DNS");
   const serving = conditionOf(domain, "Serving");
   const certificate = domain.certificate;
+  const lost = domain.verification.lost_at !== undefined;
   const shown = certificateState(certificate.state);
 
   const steps: Step[] = [
     {
       key: "ownership",
       name: t.steps.ownership,
-      tone: owned ? "ok" : "warn",
-      text:
-        domain.verification.status === "not_required"
+      tone: lost ? "bad" : owned ? "ok" : "warn",
+      text: lost
+        ? t.steps.proofLost
+        : domain.verification.status === "not_required"
           ? t.steps.notRequired
           : owned
             ? t.steps.verifiedBy(domain.verification.method ?? "dns")
             : t.states.verification.pending,
-      ...(!owned && ownership?.message ? { message: ownership.message } : {}),
+      ...(ownership?.status !== "true" && (lost || !owned) && ownership?.message ? { message: ownership.message } : {}),
     },
-    {
-      key: "dns",
-      name: t.steps.dns,
-      tone: dns?.status === "true" ? "ok" : dns?.status === "false" ? "warn" : "idle",
-      text: dns?.status === "true" ? t.steps.leads : dns?.status === "false" ? t.steps.leadsNot : t.steps.notChecked,
-      ...(dns?.status !== "true" && dns?.message ? { message: dns.message } : {}),
-    },
+    dnsStep(domain),
     {
       key: "tls",
       name: t.steps.tls,
@@ -75,7 +87,11 @@ export function setupSteps(domain: Domain): Step[] {
 
 /** Which of the list's status filters a domain falls under. */
 export function statusGroup(domain: Domain): "active" | "waiting" | "attention" {
-  if (domain.status === "error" || ["failed", "expired", "expiring"].includes(domain.certificate.state))
+  if (
+    domain.verification.lost_at ||
+    domain.status === "error" ||
+    ["failed", "expired", "expiring"].includes(domain.certificate.state)
+  )
     return "attention";
   return domain.status === "active" ? "active" : "waiting";
 }

@@ -1,0 +1,251 @@
+import { Button, Radio, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQuery } from "@tanstack/react-query";
+import { sentence } from "@/api/client";
+import { may, type Scope } from "@/app/session";
+import { t } from "@/lib/strings";
+import { ChangeFlow } from "@/ui/ChangeFlow";
+import { CopyText } from "@/ui/CommandLine";
+import { Icon } from "@/ui/icons";
+import { Notice } from "@/ui/Notice";
+import { PageState, SkeletonRows } from "@/ui/PageState";
+import { Panel } from "@/ui/Panel";
+import { TimeAgo } from "@/ui/Time";
+import { Applied } from "../components/Applied";
+import styles from "../domains.module.css";
+import { type Domain, type DomainPatch, usePlanDomain, useUpdateDomain } from "../queries";
+import { type Setup, setupQuery } from "../stateQueries";
+
+/** Who serves the zone now, who shall set the records, and what is in their way. */
+export function DNSPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const query = useQuery(setupQuery(scope, domain.domain));
+  // Names below .localhost and the platform's own domain have no choice to make.
+  if (query.data && query.data.offers.length === 0) return null;
+  return (
+    <Panel title={t.setup.title} flush>
+      <PageState query={query} skeleton={<SkeletonRows rows={4} />}>
+        {(setup) => (
+          <>
+            <div className="stack" style={{ padding: "12px 16px 14px" }}>
+              <Served setup={setup} />
+              {setup.error && (
+                <Notice tone="bad" title={t.setup.failed}>
+                  {sentence(setup.error)}
+                </Notice>
+              )}
+              <Blockers blockers={setup.blockers} />
+              <Choice scope={scope} domain={domain} setup={setup} onApplied={() => void query.refetch()} />
+            </div>
+            {setup.managed && <Managed managed={setup.managed} now={setup.name_servers} />}
+            <div className={styles["checkBar"]}>
+              <span>
+                {t.setup.looked}: <TimeAgo at={setup.checked_at} />
+              </span>
+              <Button
+                ms="auto"
+                variant="default"
+                leftSection={<Icon name="refresh" size={14} />}
+                loading={query.isFetching}
+                onClick={() => void query.refetch()}
+              >
+                {t.setup.look}
+              </Button>
+            </div>
+          </>
+        )}
+      </PageState>
+    </Panel>
+  );
+}
+
+function Served({ setup }: { setup: Setup }) {
+  if (!setup.zone) return <p className="soft">{t.setup.notServed}</p>;
+  return (
+    <div className="soft">
+      {setup.provider_name ? t.setup.served(setup.zone, setup.provider_name) : t.setup.servedUnknown(setup.zone)}
+      {setup.name_servers.length > 0 && (
+        <>
+          {" "}
+          <span className="mono">{setup.name_servers.join(", ")}</span>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** What is in the DNS that must change first: what it is, and how to mend it. */
+export function Blockers({ blockers }: { blockers: Setup["blockers"] }) {
+  if (blockers.length === 0) return null;
+  return (
+    <ul className={styles["plainList"]} aria-label={t.setup.blockersTitle}>
+      {blockers.map((b) => (
+        <li key={`${b.reason} ${b.type} ${b.name} ${b.value ?? ""}`}>
+          <Notice tone="bad" title={`${t.setup.blockers[b.reason] ?? b.reason}.`}>
+            {sentence(b.detail)} {sentence(b.fix)}
+            <div className="mono" style={{ marginTop: 4, color: "var(--ew-ink-2)" }}>
+              {b.name} {b.type} {b.value}
+            </div>
+          </Notice>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Managed({ managed, now }: { managed: NonNullable<Setup["managed"]>; now: string[] }) {
+  const there = new Set(now.map((n) => n.toLowerCase().replace(/\.$/, "")));
+  return (
+    <div className="stack tight" style={{ padding: "12px 16px", borderTop: "1px solid var(--ew-border)" }}>
+      <h3 className={styles["subTitle"]}>{t.setup.managedTitle}</h3>
+      <p className="dim">{t.setup.managedText(managed.apex)}</p>
+      <dl className={styles["pairs"]}>
+        {managed.name_servers.map((server) => (
+          <Pair
+            key={server}
+            name={t.setup.nameServer}
+            value={server}
+            done={there.has(server.toLowerCase().replace(/\.$/, ""))}
+          />
+        ))}
+        {managed.ds.map((ds) => (
+          <Pair key={ds} name={t.setup.ds} value={ds} />
+        ))}
+      </dl>
+      {managed.ds.length > 0 && <p className="dim small">{t.setup.dsText}</p>}
+    </div>
+  );
+}
+
+function Pair({ name, value, done }: { name: string; value: string; done?: boolean }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd className="row wrap">
+        <CopyText value={value} />
+        {done !== undefined && <span className="dim small">{done ? t.records.found : t.records.notFound}</span>}
+      </dd>
+    </>
+  );
+}
+
+function Choice({
+  scope,
+  domain,
+  setup,
+  onApplied,
+}: {
+  scope: Scope;
+  domain: Domain;
+  setup: Setup;
+  onApplied: () => void;
+}) {
+  const plan = usePlanDomain(scope, domain);
+  const update = useUpdateDomain(scope, domain);
+  return (
+    <ChangeFlow<DomainPatch>
+      environment={scope.environment}
+      plan={(patch) => plan.mutateAsync(patch)}
+      apply={async (patch, reason) => {
+        const updated = await update.mutateAsync({ patch, reason });
+        onApplied();
+        return updated.revision;
+      }}
+      done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
+      form={({ review, planning, error, draft }) => (
+        <Modes
+          scope={scope}
+          domain={domain}
+          setup={setup}
+          draft={draft}
+          planning={planning}
+          error={error}
+          onReview={review}
+        />
+      )}
+    />
+  );
+}
+
+function Modes({
+  scope,
+  domain,
+  setup,
+  draft,
+  planning,
+  error,
+  onReview,
+}: {
+  scope: Scope;
+  domain: Domain;
+  setup: Setup;
+  draft: DomainPatch | null;
+  planning: boolean;
+  error: Error | null;
+  onReview: (patch: DomainPatch) => void;
+}) {
+  const form = useForm({
+    mode: "controlled",
+    initialValues: {
+      mode: draft?.dns ?? (setup.mode || "manual"),
+      account: draft?.dns_account ?? setup.account ?? "",
+    },
+    validate: {
+      account: (value, { mode }) => (mode === "provider" && value.trim() === "" ? t.setup.accountNeeded : null),
+    },
+  });
+  const { mode, account } = form.values;
+  const changed = mode !== setup.mode || (mode === "provider" && account !== (setup.account ?? ""));
+  return (
+    <form
+      className="stack"
+      noValidate
+      onSubmit={form.onSubmit((values) =>
+        onReview({ dns: values.mode, dns_account: values.mode === "provider" ? values.account.trim() : "" }),
+      )}
+    >
+      <Radio.Group aria-label={t.setup.mode} value={mode} onChange={(value) => form.setFieldValue("mode", value)}>
+        {!setup.mode && (
+          <p className="soft" style={{ marginBottom: 10 }}>
+            {t.setup.notChosen}
+          </p>
+        )}
+        <div className={styles["options"]}>
+          {setup.offers.map((offer) => (
+            <Radio
+              key={offer.mode}
+              value={offer.mode}
+              disabled={!offer.available || domain.locked || !may(scope, "developer")}
+              label={t.setup.modes[offer.mode] ?? offer.mode}
+              description={
+                offer.available ? sentence(offer.detail) : `${t.setup.unavailable}: ${sentence(offer.detail)}`
+              }
+            />
+          ))}
+        </div>
+      </Radio.Group>
+      {mode === "provider" && (
+        <TextInput
+          label={t.setup.account}
+          description={t.setup.accountHint}
+          maw={360}
+          autoCapitalize="off"
+          spellCheck={false}
+          {...form.getInputProps("account")}
+        />
+      )}
+      {domain.locked && <Notice tone="idle">{t.setup.locked}</Notice>}
+      {error && (
+        <Notice tone="bad" alert>
+          {error.message}
+        </Notice>
+      )}
+      {changed && !domain.locked && (
+        <div>
+          <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
+            {t.setup.change}
+          </Button>
+        </div>
+      )}
+    </form>
+  );
+}
