@@ -226,6 +226,14 @@ func (m *mirror) cdnOf(d domains.Domain) (cdn.CDN, bool) {
 	return c, ok
 }
 
+// wished is the last revision that a site was wished for with: its domain's, or
+// its CDN configuration's.
+func (m *mirror) wished(domainID string) int64 {
+	d := m.domains[domainID]
+	conf, _ := m.cdnOf(d)
+	return max(d.Revision, conf.Revision)
+}
+
 func cdnPlace(d domains.Domain) place { return place{d.Project, d.Environment, d.Spec.CDN} }
 
 // coveredNames are the names that a certificate is valid for and that its own
