@@ -13,6 +13,7 @@ import (
 
 	"github.com/mholt/acmez/v3/acme"
 
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -56,7 +57,9 @@ func (c *Client) register(ctx context.Context, client *acme.Client, again bool) 
 		}
 		if c.options.EABKeyID != "" {
 			if err := wanted.SetExternalAccountBinding(ctx, client, acme.EAB{KeyID: c.options.EABKeyID, MACKey: c.options.EABMACKey}); err != nil {
-				return acme.Account{}, fault.New(fault.Invalid, "the external account binding cannot be used: %w", err)
+				return acme.Account{}, &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
+					Reason: "AccountBindingNeeded", Message: "the external account binding cannot be used: " + err.Error(), Fix: "let the operator copy key ID and MAC key from the CA again",
+				}}
 			}
 		}
 		if account, err = client.NewAccount(ctx, wanted); err != nil {

@@ -310,10 +310,10 @@ func checkLeaf(leaf *x509.Certificate, domain string, now time.Time) error {
 		return badChain(fmt.Sprintf("it is signed with %s, which browsers refuse", leaf.SignatureAlgorithm), "have it reissued with SHA-256")
 	case len(leaf.ExtKeyUsage) > 0 && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny):
 		return badChain("it is not meant for servers: its extended key usage lacks serverAuth", "send a TLS server certificate")
-	case len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0:
+	case len(leafNames(leaf)) == 0:
 		return badChain("it names no host in its subject alternative names, which is where browsers look", "have it reissued with the domain as subject alternative name")
-	case !Covers(leaf.DNSNames, domain):
-		return badChain(fmt.Sprintf("it is for %s, not for %s", strings.Join(shown(leaf.DNSNames), ", "), domain), "send the certificate of this domain")
+	case !Covers(leafNames(leaf), domain):
+		return badChain(fmt.Sprintf("it is for %s, not for %s", strings.Join(shown(leafNames(leaf)), ", "), domain), "send the certificate of this domain")
 	}
 	return nil
 }
