@@ -76,6 +76,22 @@ func (c *Client) register(ctx context.Context, client *acme.Client, again bool) 
 	return account, nil
 }
 
+// AccountURI implements certificates.AccountHolder.
+func (c *Client) AccountURI(ctx context.Context) (string, error) {
+	secret, err := c.options.Vault.Secret(ctx, c.accountName())
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var stored storedAccount
+	if err := json.Unmarshal(secret, &stored); err != nil {
+		return "", fault.New(fault.Internal, "the secret %s cannot be read: %w", c.accountName(), err)
+	}
+	return stored.Location, nil
+}
+
 // loadAccount reads the account, or makes its key.
 func (c *Client) loadAccount(ctx context.Context) (storedAccount, *ecdsa.PrivateKey, error) {
 	secret, err := c.options.Vault.Secret(ctx, c.accountName())

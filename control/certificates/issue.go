@@ -121,7 +121,7 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 		Progress: func(step string) { t.progress(ctx, c.ID, step) },
 	}
 	if t.typ != TypeLocal {
-		if t.service.Preflight != nil {
+		if t.service.Preflight != nil && !a.Internal {
 			t.progress(ctx, c.ID, StepPreflight)
 		}
 		checks, challenges := t.service.preflight(bounded, a, c)

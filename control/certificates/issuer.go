@@ -48,6 +48,8 @@ type Authority struct {
 	Issuer     Issuer
 	Rehearsal  Issuer // its staging twin; nil: none
 	Limits     []Limit
+	Priority   int
+	Internal   bool     // no preflight looks at public DNS
 	Identities []string // what a CAA record may name; empty: not known yet
 }
 
