@@ -56,6 +56,7 @@ type Certificate struct {
 	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
 	RenewAt     *time.Time  `json:"renew_at,omitempty"`
 	Conditions  []Condition `json:"conditions,omitempty"`
+	Served      []ServedBy  `json:"served,omitempty"` // by each edge; from Certificate only
 }
 
 // Provision asks for a certificate.

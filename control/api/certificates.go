@@ -46,6 +46,7 @@ type Certificate struct {
 	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
 	RenewAt     *time.Time  `json:"renew_at,omitempty"`
 	Conditions  []Condition `json:"conditions"`
+	Served      []ServedBy  `json:"served,omitempty" doc:"How each edge serves it, as seen by itself and by another; one certificate's details only"`
 }
 
 // Provision asks for a certificate.
@@ -102,17 +103,11 @@ func (s *Server) addCertificates() {
 		method: http.MethodDelete, path: path + "/{domain}", id: "certificates-remove", tag: tag, summary: "Remove a domain's certificate",
 		level: onProject, resource: access.Certificates, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeCertificate)
+	s.addServed()
 }
 
 // issueWait is how long a request waits for a certificate.
 const issueWait = time.Minute
-
-func (s *Server) certificateAnswer(c certificates.Certificate, err error) (*answer, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &answer{ETag: etag(c.Revision), Body: CertificateAnswer{s.certificateOf(c)}}, nil
-}
 
 func (s *Server) listCertificates(ctx context.Context, c *call, in *listDomainsInput) (*answer, error) {
 	list, next, err := s.certificates.List(ctx, c.project, c.environment, in.Limit, in.Cursor)
@@ -127,7 +122,13 @@ func (s *Server) listCertificates(ctx context.Context, c *call, in *listDomainsI
 }
 
 func (s *Server) getCertificate(ctx context.Context, c *call, in *DomainPath) (*answer, error) {
-	return s.certificateAnswer(s.certificates.Get(ctx, c.project, c.environment, in.Domain))
+	found, err := s.certificates.Get(ctx, c.project, c.environment, in.Domain)
+	if err != nil {
+		return nil, err
+	}
+	out := s.certificateOf(found)
+	out.Served = s.servedBy(found)
+	return &answer{ETag: etag(found.Revision), Body: CertificateAnswer{out}}, nil
 }
 
 func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomainInput) (*answer, error) {
