@@ -3,6 +3,7 @@
 //
 //	go run ./bench                 everything
 //	go run ./bench http            proxying and cache hits against nginx, HAProxy, Caddy, Varnish and net/http
+//	go run ./bench tls             handshakes against nginx, HAProxy and net/http; 100,000 certificates
 //	go run ./bench memory          memory at rest and with many sites, look-up, restart
 //	go run ./bench store           durable writes per second on SQLite and PostgreSQL
 //	go run ./bench fleet           change and purge to acknowledged by N edges
@@ -69,9 +70,9 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	suites := map[string]func(context.Context, settings) (string, error){
-		"http": benchHTTP, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
+		"http": benchHTTP, "tls": benchTLS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}
-	order := []string{"http", "memory", "store", "fleet"}
+	order := []string{"http", "tls", "memory", "store", "fleet"}
 	var chosen []string
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if suites[args[0]] == nil {

@@ -23,6 +23,7 @@ func TestTypesAreTheServers(t *testing.T) {
 		{api.DomainPatch{}, client.DomainPatch{}},
 		{api.Verified{}, client.VerifyResult{}},
 		{api.Certificate{}, client.Certificate{}},
+		{api.ScoreAnswer{}, client.ScoreAnswer{}},
 		{api.Provision{}, client.Provision{}},
 		{api.CertificateDetail{}, client.CertificateDetail{}},
 		{api.CertificatePatch{}, client.CertificatePatch{}},

@@ -145,7 +145,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: p.compiler,
-		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
+		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, ECHName: o.platformDomain, Logger: o.log,
 	})
 	if err != nil {
 		return p, err

@@ -61,6 +61,7 @@ func newTenant(e *testEnv, name string) *tenant {
 	w.post(infrastructure+"/plans"+q, Desired{Resources: []Declared{
 		{Kind: "cdn", Name: "planned", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:3002"}]}`)},
 	}}).want(http.StatusCreated, &plan)
+	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
 	operation := store.Operation{
 		ID: resource.NewID("op"), Kind: kindIssue, Project: id, Environment: "production", TargetKind: string(certificates.Kind),
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
@@ -156,6 +157,7 @@ var tenantCases = map[string]tenantCase{
 	"transfers-accept":       {status: 200, id: "transfer", body: fixed(AcceptTransfer{})},
 	"transfers-withdraw":     {status: 204, id: "transfer"},
 	"certificates-list":      {status: 200},
+	"certificates-score":     {status: 200},
 	"certificates-get":       {status: 200},
 	"certificates-provision": {status: 200, body: fixed(Provision{Renew: true})},
 	"certificates-remove":    {status: 204},
