@@ -51,6 +51,7 @@ type planeOptions struct {
 	https          bool
 
 	issuer         cli.IssuerOptions
+	domains        cli.DomainOptions
 	platformDomain string
 	origins        *netguard.Policy // where origins may be
 	originRanges   []string         // the same, for edges
@@ -115,7 +116,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
-		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), certificates.Type(mode),
+		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
 	if err := projectRoom.Bootstrap(ctx); err != nil {
@@ -123,14 +124,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 
 	cdnRoom := cdn.New(p.db, o.origins, domains.Users{Store: p.db})
-	resolvers, err := domains.NewResolvers(o.issuer.Resolvers)
-	if err != nil {
-		return p, err
-	}
-	domainRoom, err := domains.New(domains.Options{
-		Store: p.db, Vault: p.db, Resolvers: resolvers, Fetcher: domains.NewFetcher(o.origins),
-		CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain,
-	})
+	domainRoom, err := p.openDomains(domains.Options{Store: p.db, Vault: p.db, CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain})
 	if err != nil {
 		return p, err
 	}
@@ -138,6 +132,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
+	domainRoom.follow(certificateRoom)
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
@@ -155,7 +150,8 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
-		domains.NewReconciler(domainRoom, certificateRoom, siteRollout{p.fleet}, o.log),
+		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
+		domainRoom.watch,
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
@@ -167,7 +163,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
