@@ -63,6 +63,11 @@ type IssuerOptions struct {
 	Issuer        string   `env:"EDGEWRIGHT_ISSUER" enum:"auto, acme, local" default:"auto" help:"Who issues certificates: ${enum}. auto: ACME for public names, the local CA for all others."`
 	ACMEDirectory string   `name:"acme-directory" env:"EDGEWRIGHT_ACME_DIRECTORY" placeholder:"URL" help:"Directory of the ACME CA. Default: Let's Encrypt."`
 	ACMERoot      string   `name:"acme-root" env:"EDGEWRIGHT_ACME_ROOT" placeholder:"FILE" help:"PEM file of the CA that signed the ACME server's own certificate, for a private CA."`
+	ACMEStaging   string   `name:"acme-staging" env:"EDGEWRIGHT_ACME_STAGING" placeholder:"URL" help:"Directory of that CA's staging twin, for a rehearsal before a domain's first order; none: no rehearsal. Default: Let's Encrypt's for Let's Encrypt."`
+	ACMEProfile   string   `name:"acme-profile" env:"EDGEWRIGHT_ACME_PROFILE" placeholder:"NAME" help:"Profile of that CA's, such as shortlived."`
+	ACMEEABKeyID  string   `name:"acme-eab-key-id" env:"EDGEWRIGHT_ACME_EAB_KEY_ID" placeholder:"ID" help:"Key ID of an external account binding, for a CA that wants one."`
+	ACMEEABMACKey string   `name:"acme-eab-mac-file" env:"EDGEWRIGHT_ACME_EAB_MAC_FILE" placeholder:"FILE" help:"File with its MAC key, as the CA gives it."`
+	Preflight     string   `env:"EDGEWRIGHT_PREFLIGHT" enum:"auto, on, off" default:"auto" help:"Look at DNS, CAA and ports before an order: ${enum}. auto: unless --acme-root names a private CA."`
 	ACMEContact   string   `name:"acme-contact" env:"EDGEWRIGHT_ACME_CONTACT" placeholder:"EMAIL" help:"Address the CA may write to."`
 	Resolvers     []string `env:"EDGEWRIGHT_RESOLVERS" placeholder:"HOST:PORT" help:"DNS resolvers that domain verification asks. Default: the system's."`
 }
@@ -81,6 +86,7 @@ type UpOptions struct {
 	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:"127.0.0.1:7070" placeholder:"ADDR" help:"Address of the API and dashboard. Default ${default}."`
 	ListenOptions
 	IssuerOptions
+	DomainOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	CacheSize      Size     `name:"cache-size" env:"EDGEWRIGHT_CACHE_SIZE" default:"256MiB" placeholder:"SIZE" help:"Memory for cached responses, all edges of this process together. Default ${default}."`
@@ -94,7 +100,7 @@ func (o *UpOptions) Validate() error {
 	return firstError(
 		checkAddr("listen-api", o.ListenAPI), checkAddr("listen-http", o.ListenHTTP),
 		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS),
-		checkRegions(o.Regions), o.IssuerOptions.check())
+		checkRegions(o.Regions), o.IssuerOptions.check(), o.DomainOptions.check())
 }
 
 // ControlOptions are the flags of "control".
@@ -115,6 +121,7 @@ type ControlOptions struct {
 	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR" help:"Private or loopback ranges in which origins may be. Default: none."`
 
 	IssuerOptions
+	DomainOptions
 	PlatformDomain string `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	LogOptions
 }
@@ -130,7 +137,7 @@ func (o *ControlOptions) Validate() error {
 		return fault.New(fault.Invalid, "--nats-root-ca is for an external cluster; give its address with --nats-url")
 	}
 	return firstError(checkAddr("listen-api", o.ListenAPI), checkAddr("listen-bus", o.ListenBus),
-		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check())
+		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.DomainOptions.check())
 }
 
 // EdgeOptions are the flags of "edge".
@@ -204,6 +211,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 }
 
 func (o *IssuerOptions) check() error {
+	if (o.ACMEEABKeyID == "") != (o.ACMEEABMACKey == "") {
+		return fault.New(fault.Invalid, "an external account binding needs both --acme-eab-key-id and --acme-eab-mac-file")
+	}
 	for i, r := range o.Resolvers {
 		host, port, err := net.SplitHostPort(r)
 		if err != nil {

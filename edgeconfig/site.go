@@ -112,7 +112,9 @@ type Certificate struct {
 	KeySealed   []byte   `json:"key_sealed"`  // secrets.SealFor(group key, PKCS#8 DER, context Certificate.ID)
 	Fingerprint string   `json:"fingerprint"` // lower-case hex SHA-256 of the leaf
 	NotAfter    int64    `json:"not_after"`   // Unix seconds
-	OCSPStaple  []byte   `json:"ocsp_staple,omitempty"`
+	// OCSPStaple is the CA's signed word that the leaf is good (RFC 6960), in DER,
+	// checked by the control plane; empty when there is none.
+	OCSPStaple []byte `json:"ocsp_staple,omitempty"`
 }
 
 // Challenge is one ACME answer, served by every edge: for HTTP-01 (RFC 8555

@@ -19,10 +19,10 @@ import (
 
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
@@ -51,6 +51,7 @@ type planeOptions struct {
 	https          bool
 
 	issuer         cli.IssuerOptions
+	domains        cli.DomainOptions
 	platformDomain string
 	origins        *netguard.Policy // where origins may be
 	originRanges   []string         // the same, for edges
@@ -74,6 +75,7 @@ type plane struct {
 	db       *store.DB
 	access   *access.Service
 	local    *localca.CA
+	resolver *preflight.Resolver
 	fleet    *fleet.Fleet
 	compiler *compile.Compiler
 	loop     *reconcile.Loop
@@ -114,7 +116,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
-		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), certificates.Type(mode),
+		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
 	if err := projectRoom.Bootstrap(ctx); err != nil {
@@ -122,18 +124,15 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 
 	cdnRoom := cdn.New(p.db, o.origins, domains.Users{Store: p.db})
-	resolvers, err := domains.NewResolvers(o.issuer.Resolvers)
+	domainRoom, err := p.openDomains(domains.Options{Store: p.db, Vault: p.db, CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain})
 	if err != nil {
 		return p, err
 	}
-	domainRoom, err := domains.New(domains.Options{
-		Store: p.db, Vault: p.db, Resolvers: resolvers, Fetcher: domains.NewFetcher(o.origins),
-		CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain,
-	})
+	certificateRoom, err := p.certificateRoom(domainRoom, mode)
 	if err != nil {
 		return p, err
 	}
-	certificateRoom := certificates.New(certificates.Options{Store: p.db, Vault: p.db, Ownership: domainRoom, Mode: mode})
+	domainRoom.follow(certificateRoom)
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
@@ -141,7 +140,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: p.compiler,
-		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
+		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, ECHName: o.platformDomain, Logger: o.log,
 	})
 	if err != nil {
 		return p, err
@@ -151,10 +150,12 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
-		domains.NewReconciler(domainRoom, certificateRoom, siteRollout{p.fleet}, o.log),
+		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
+		domainRoom.watch,
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
+		certificates.NewReplacer(certificateRoom, o.log),
 	)
 
 	if err := p.listen(ctx); err != nil {
@@ -162,24 +163,12 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)
 	return p, nil
-}
-
-func (p *plane) acmeIssuer() (certificates.Issuer, error) {
-	o := acme.Options{Vault: p.db, Directory: p.options.issuer.ACMEDirectory, Email: p.options.issuer.ACMEContact, Presenter: p.fleet, Logger: p.options.log}
-	if file := p.options.issuer.ACMERoot; file != "" {
-		root, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "--acme-root: %w", err)
-		}
-		o.RootPEM = string(root)
-	}
-	return acme.New(o)
 }
 
 // serve starts the bus, the API and, whenever this control plane holds the

@@ -59,6 +59,8 @@ const (
 	Domains      Resource = "domains"
 	Transfers    Resource = "transfers"
 	Certificates Resource = "certificates"
+	PrivateKeys  Resource = "private-keys" // of certificates, to be taken out
+	Authorities  Resource = "authorities"  // CAs, and replacing what they have issued
 	CDN          Resource = "cdn"
 	Purges       Resource = "purges"
 	Edges        Resource = "edges"
@@ -114,6 +116,10 @@ var permissions = [...]Permission{
 	{Certificates, Read, Viewer, false},
 	{Certificates, Write, Developer, false},
 	{Certificates, Delete, Developer, false},
+	{PrivateKeys, Read, Owner, false},
+	{Authorities, Read, Viewer, true},
+	{Authorities, Write, Admin, true},
+	{Authorities, Delete, Admin, true},
 	{CDN, Read, Viewer, false},
 	{CDN, Write, Developer, false},
 	{CDN, Delete, Developer, false},

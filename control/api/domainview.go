@@ -280,8 +280,25 @@ func (s *Server) certificateOf(c certificates.Certificate) Certificate {
 		Issuer: st.Issuer, NotBefore: st.NotBefore, NotAfter: st.NotAfter, Serial: st.Serial, Fingerprint: st.Fingerprint,
 		Failures: st.Failures, NextAttempt: st.NextAttempt, RenewAt: st.RenewAt, Conditions: conditionsOf(st.Conditions),
 	}
+	out.Authority, out.WantedCA, out.Challenge, out.Profile = st.Authority, c.Spec.Authority, string(c.Spec.Challenge), c.Spec.Profile
+	out.MustStaple, out.PinKey, out.Takeover = c.Spec.MustStaple, c.Spec.PinKey, c.Spec.Takeover
+	out.Uploaded = st.IssuedType == certificates.TypeCustom
+	out.IssuedAt, out.RenewBy, out.Events = st.IssuedAt, st.RenewBy, []CertificateEvent{}
+	for _, e := range st.Events {
+		out.Events = append(out.Events, CertificateEvent(e))
+	}
+	if st.Revoked != nil {
+		out.RevokedAt, out.Revocation = &st.Revoked.At, st.Revoked.Reason
+	}
+	if st.Staple != nil {
+		out.StapledTil = &st.Staple.NextUpdate
+	}
 	if out.State == "" {
 		out.State = string(certificates.StateNone)
+	}
+	if st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.After(*st.NotBefore) {
+		left := min(max(float64(st.NotAfter.Sub(s.now()))/float64(st.NotAfter.Sub(*st.NotBefore)), 0), 1)
+		out.LifeLeft = &left
 	}
 	if st.NotAfter != nil {
 		days := int(st.NotAfter.Sub(s.now()) / (24 * time.Hour))

@@ -61,6 +61,7 @@ func newTenant(e *testEnv, name string) *tenant {
 	w.post(infrastructure+"/plans"+q, Desired{Resources: []Declared{
 		{Kind: "cdn", Name: "planned", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:3002"}]}`)},
 	}}).want(http.StatusCreated, &plan)
+	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
 	operation := store.Operation{
 		ID: resource.NewID("op"), Kind: kindIssue, Project: id, Environment: "production", TargetKind: string(certificates.Kind),
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
@@ -70,9 +71,13 @@ func newTenant(e *testEnv, name string) *tenant {
 	g.post(infrastructure+"/domains?project_id="+giver, AddDomain{Domain: "gift-for-" + name + ".localhost", Origin: "http://127.0.0.1:3003"}).want(http.StatusCreated)
 	var offer TransferAnswer
 	g.post(infrastructure+"/domains/gift-for-"+name+".localhost/transfer?project_id="+giver, OfferTransfer{ToProject: id}).want(http.StatusCreated, &offer)
+	e.admin().post(infrastructure+"/certificate-authorities", NewAuthority{Name: name, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
+	var replacement ReplacementAnswer
+	e.admin().post(infrastructure+"/certificate-replacements", NewReplacement{Selector: ReplacementSelector{Project: id}}).want(http.StatusCreated, &replacement)
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
 	f.path = map[string]string{
 		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test", "kind": "site",
+		"authority": name, "replacement": replacement.Replacement.ID,
 		"revision": strconv.FormatInt(f.revision, 10),
 	}
 	f.markers = []string{
@@ -109,6 +114,8 @@ type tenantCase struct {
 	// still checked.
 	shared string
 }
+
+var anAuthority = ReplaceAuthority{Directory: "https://acme.example.org/directory"}
 
 func fixed(body any) func(*tenant) any { return func(*tenant) any { return body } }
 
@@ -150,9 +157,28 @@ var tenantCases = map[string]tenantCase{
 	"transfers-accept":       {status: 200, id: "transfer", body: fixed(AcceptTransfer{})},
 	"transfers-withdraw":     {status: 204, id: "transfer"},
 	"certificates-list":      {status: 200},
+	"certificates-score":     {status: 200},
 	"certificates-get":       {status: 200},
 	"certificates-provision": {status: 200, body: fixed(Provision{Renew: true})},
 	"certificates-remove":    {status: 204},
+	"certificates-update":    {status: 200, body: fixed(map[string]any{"pin_key": true})},
+	"certificates-renew":     {status: 200},
+	"certificates-revoke":    {status: 200, body: fixed(Revocation{Reason: "superseded"})},
+	"certificates-export":    {status: 200, body: fixed(ExportWish{})},
+	"certificates-preflight": {status: 200},
+	"certificates-csr":       {status: 201, body: fixed(NewCSR{})},
+	"certificates-csr-list":  {status: 200},
+	"authorities-list":       {status: 200},
+	"authorities-get":        {status: 200},
+	"authorities-add":        {status: 201, body: func(f *tenant) any { return NewAuthority{Name: f.name + "-2", ReplaceAuthority: anAuthority} }},
+	"authorities-replace":    {status: 200, body: fixed(ReplaceAuthority{Directory: "https://acme.example.org/other"})},
+	"authorities-remove":     {status: 204},
+	"replacements-list":      {status: 200},
+	"replacements-get":       {status: 200},
+	"replacements-plan":      {status: 201, body: fixed(NewReplacement{Selector: ReplacementSelector{All: true}})},
+	"replacements-start":     {status: 200},
+	"replacements-pause":     {status: 200},
+	"replacements-cancel":    {status: 200},
 	"cdn-list":               {status: 200},
 	"cdn-configure":          {status: 200, body: fixed(ConfigureCDN{Name: "second", ReplaceCDN: ReplaceCDN{Origins: []Origin{{URL: "http://127.0.0.1:1"}}}})},
 	"cdn-get":                {status: 200},

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -231,12 +232,13 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 // resource whose deletion it says it of, "" for other events. Who deletes a
 // resource means its document to go, and one document of each kind that it
 // carried (the site and the certificate of a claim); a deletion that takes more
-// with it has not been asked for all of that.
+// with it has not been asked for all of that. A document that comes from another
+// revision than cause is counted to that, from when it could be published.
 func fromOutputs(outputs []Output, cause int64, accepted time.Time, removed string) []change {
 	changes := make([]change, len(outputs))
 	carried := map[string]bool{}
 	for i, o := range outputs {
-		changes[i] = change{Output: o, cause: cause, accepted: accepted}
+		changes[i] = change{Output: o, cause: cmp.Or(o.Cause, cause), accepted: accepted}
 		if removed == "" || !o.Deleted {
 			continue
 		}

@@ -31,7 +31,7 @@
 //
 // Below: package framing checks HTTP/1 before net/http reads it, upstream carries
 // requests to origins, handover and packets pass the sockets to a successor
-// process.
+// process, xconnect makes net/http offer WebSocket over HTTP/2.
 //
 // Shield will stand between findSite and redirect, transforms before the
 // answer is written.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
+	_ "github.com/edgewright/edgewright/edge/httpedge/xconnect" // WebSocket over HTTP/2
 	"github.com/edgewright/edgewright/edge/telemetry"
 )
 

@@ -186,13 +186,14 @@ func (n *Node) judge(state *tls.ConnectionState, s *edgeconfig.Served) {
 	if s.Chain, err = n.chain(state.PeerCertificates); err != nil {
 		s.Problem = err.Error()
 	}
+	s.WrongName = leaf.VerifyHostname(s.Name) != nil
 	now := n.o.Now()
 	switch {
 	case now.After(leaf.NotAfter):
 		s.Problem = "the certificate has expired"
 	case now.Before(leaf.NotBefore):
 		s.Problem = "the certificate is not valid yet"
-	case leaf.VerifyHostname(s.Name) != nil:
+	case s.WrongName:
 		s.Problem = "the certificate is not valid for the name"
 	case s.MustStaple && !s.Stapled:
 		s.Problem = "the certificate has to be served with an OCSP response and is not"
