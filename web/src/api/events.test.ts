@@ -29,7 +29,7 @@ describe("receive", () => {
   it("ignores what it does not know or cannot read", () => {
     expect(take("weather", {})).toEqual([]);
     expect(take("change", "{broken")).toEqual([]);
-    expect(take("change", { type: "put", kind: "zone", id: "z", name: "z", revision: 1 })).toEqual(["revisions"]);
+    expect(take("change", { type: "put", kind: "planet", id: "z", name: "z", revision: 1 })).toEqual(["revisions"]);
   });
 
   it("keeps five minutes of live traffic, each second once", () => {

@@ -23,6 +23,8 @@ const affected: Record<string, string[]> = {
   domain: ["domains"],
   claim: ["domains"],
   transfer: ["transfers", "domains"],
+  zone: ["zones", "domains"],
+  rrset: ["zones"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],
   edge: ["edges"],
@@ -73,7 +75,7 @@ export function receive(type: string, data: string, old: (keys: string[]) => voi
     case "rollout": {
       const { revision, rollout } = event as Schemas["RolloutEvent"];
       rollouts.set(new Map(rollouts.get()).set(revision, rollout));
-      old(["domains", "cdn"]);
+      old(["domains", "cdn", "zones"]);
       return;
     }
     case "live": {

@@ -152,6 +152,135 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/certificate-authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** CAs, our accounts there, and what is left of their limits */
+        get: operations["authorities-list"];
+        put?: never;
+        /** Add a CA */
+        post: operations["authorities-add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-authorities/{authority}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One CA */
+        get: operations["authorities-get"];
+        /** Change a CA */
+        put: operations["authorities-replace"];
+        post?: never;
+        /**
+         * Order from a CA no longer
+         * @description Its certificates stay until they are due; then the next CA issues. To replace them now, plan a replacement.
+         */
+        delete: operations["authorities-remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-replacements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Mass replacements */
+        get: operations["replacements-list"];
+        put?: never;
+        /**
+         * Plan a mass replacement
+         * @description For after a CA has lost trust, revoked in bulk, or keys have leaked. Tells how many certificates fit and how long it takes; nothing is replaced until it is started.
+         */
+        post: operations["replacements-plan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-replacements/{replacement}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a mass replacement is */
+        get: operations["replacements-get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-replacements/{replacement}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a mass replacement for good */
+        post: operations["replacements-cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-replacements/{replacement}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pause a mass replacement: what is under way comes to its end */
+        post: operations["replacements-pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/certificate-replacements/{replacement}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a mass replacement, or go on with it */
+        post: operations["replacements-start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/domains": {
         parameters: {
             query?: never;
@@ -670,7 +799,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A domain's certificate */
+        /** A domain's certificate, its chain, and where it is served */
         get: operations["certificates-get"];
         put?: never;
         /**
@@ -680,6 +809,128 @@ export interface paths {
         post: operations["certificates-provision"];
         /** Remove a domain's certificate */
         delete: operations["certificates-remove"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a certificate's settings
+         * @description What is in the certificate itself makes it be issued anew, while the present one is served.
+         */
+        patch: operations["certificates-update"];
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/csr": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last certificate requests of a domain */
+        get: operations["certificates-csr-list"];
+        put?: never;
+        /**
+         * Make a certificate request for a CA of one's own
+         * @description The key is made here and stays here. Upload the certificate that the CA makes of it without a key.
+         */
+        post: operations["certificates-csr"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take out a certificate with its private key
+         * @description For owners. Every export is in the audit log.
+         */
+        post: operations["certificates-export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/preflight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look whether a certificate could be issued
+         * @description Makes no order. Looks at ownership, DNS, CAA, DNSSEC, ports and the budget at each CA.
+         */
+        get: operations["certificates-preflight"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get a new certificate before the present one is due */
+        post: operations["certificates-renew"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a certificate replaced and revoked
+         * @description Another one with another key is issued first; then the present one is revoked at its CA, or at once when that fails.
+         */
+        post: operations["certificates-revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/ssl/{domain}/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How well a domain's certificate is served, by the SSL Labs rating guide
+         * @description From what the edges see when they shake hands with themselves. Each deduction names its fix. Answers 503 until an edge has looked, which takes seconds.
+         */
+        get: operations["certificates-score"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -973,6 +1224,151 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/domains/{domain}/dnssec": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a managed zone is signed, and the DS for its registrar */
+        get: operations["dnssec-get"];
+        /**
+         * Sign a managed zone, sign it otherwise, or no more
+         * @description Steps that resolvers have to forget something for, or the parent has to do something for, wait; the answer and later reads tell.
+         */
+        put: operations["dnssec-set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/dnssec/rollover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Roll a key of a managed zone */
+        post: operations["dnssec-rollover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Records of a managed zone
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        get: operations["records-list"];
+        put?: never;
+        /**
+         * Make a set of records
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        post: operations["records-create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many sets of records as one
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        post: operations["records-edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One set of records */
+        get: operations["records-get"];
+        /** Change a set of records */
+        put: operations["records-update"];
+        post?: never;
+        /** Remove a set of records */
+        delete: operations["records-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A managed zone as a zone file */
+        get: operations["zones-export"];
+        /**
+         * Read a zone file into a managed zone
+         * @description A malformed record refuses the file, unless partial is set. With preview the report comes with the plan, and nothing changes.
+         */
+        put: operations["zones-import"];
+        /**
+         * Manage the DNS of a domain here
+         * @description The zone is answered as soon as it exists. 409 when it does already, or another project has it.
+         */
+        post: operations["zones-create"];
+        /** Manage the DNS of a domain here no more */
+        delete: operations["zones-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** State and settings of a managed zone */
+        get: operations["zones-get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change settings of a managed zone */
+        patch: operations["zones-update"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1070,6 +1466,39 @@ export interface components {
             /** @description The last entry's hash. Note it elsewhere: an audit log that was exchanged whole does not hold it any more */
             head: string;
         };
+        Authority: {
+            /** @description Our account, once something was ordered */
+            account_uri?: string;
+            directory: string;
+            disabled: boolean;
+            /** @description External account binding; its MAC key is never shown */
+            eab_key_id?: string;
+            email?: string;
+            /** @description Empty for the one of the command line */
+            id?: string;
+            /** @description No preflight looks at public DNS */
+            internal: boolean;
+            limits: components["schemas"]["IssuanceLimit"][];
+            name: string;
+            pauses: components["schemas"]["IssuancePause"][];
+            /**
+             * Format: int64
+             * @description CAs are tried from the lowest on
+             */
+            priority: number;
+            profile?: string;
+            /** Format: int64 */
+            revision: number;
+            root_pem?: string;
+            /** @description Directory of its twin for rehearsals */
+            staging?: string;
+        };
+        AuthorityAnswer: {
+            authority: components["schemas"]["Authority"];
+        };
+        AuthorityList: {
+            authorities: components["schemas"]["Authority"][];
+        };
         Blocker: {
             detail: string;
             fix: string;
@@ -1109,6 +1538,27 @@ export interface components {
             cdn_deployments: components["schemas"]["CDN"][];
             next_cursor: string;
         };
+        CSR: {
+            /** Format: date-time */
+            created_at: string;
+            csr_pem: string;
+            domains: string[];
+            id: string;
+            key_type: string;
+        };
+        CSRList: {
+            requests: components["schemas"]["CSR"][];
+        };
+        CSRSubject: {
+            /** @description Default: the domain */
+            common_name?: string;
+            /** @description Two letters */
+            country?: string;
+            locality?: string;
+            organization?: string;
+            state?: string;
+            unit?: string;
+        };
         CacheKey: {
             cookies?: string[];
             headers?: string[];
@@ -1139,7 +1589,11 @@ export interface components {
             via: string;
         };
         Certificate: {
+            /** @description The CA that issued it, by its name here */
+            authority?: string;
             auto_renew: boolean;
+            /** @description http-01, tls-alpn-01 or dns-01; empty: chosen by itself */
+            challenge?: string;
             conditions: components["schemas"]["Condition"][];
             /** Format: date-time */
             created_at: string;
@@ -1150,6 +1604,8 @@ export interface components {
             /** @description What it is wanted for */
             domains: string[];
             environment: string;
+            /** @description The last, newest first */
+            events: components["schemas"]["CertificateEvent"][];
             /**
              * Format: int64
              * @description Since the last success
@@ -1160,8 +1616,16 @@ export interface components {
             /** @description What to do about it */
             fix?: string;
             id: string;
+            /** Format: date-time */
+            issued_at?: string;
             issuer?: string;
             key_type?: string;
+            /**
+             * Format: double
+             * @description Share of its lifetime that is left, 1 to 0
+             */
+            life_left?: number;
+            must_staple?: boolean;
             /** @description What it is valid for */
             names: string[];
             /** Format: date-time */
@@ -1170,14 +1634,34 @@ export interface components {
             not_after?: string;
             /** Format: date-time */
             not_before?: string;
+            /** @description The key stays across renewals */
+            pin_key?: boolean;
+            /** @description Of the CA's; empty: the CA's setting */
+            profile?: string;
             project_id: string;
             /** @description Why the last attempt failed */
             reason?: string;
             /** Format: date-time */
             renew_at?: string;
+            /** @description What renew_at was chosen by: ari (the CA's word) or lifetime */
+            renew_by?: string;
             /** Format: int64 */
             revision: number;
+            /** @description Why it was revoked */
+            revocation?: string;
+            /**
+             * Format: date-time
+             * @description The certificate in use was revoked
+             */
+            revoked_at?: string;
             serial?: string;
+            /** @description How each edge serves it, as seen by itself and by another; one certificate's details only */
+            served?: components["schemas"]["ServedBy"][];
+            /**
+             * Format: date-time
+             * @description Its CA's OCSP answer, which edges staple, holds until then
+             */
+            stapled_until?: string;
             /**
              * Format: date-time
              * @description When the attempt under way began
@@ -1187,17 +1671,74 @@ export interface components {
             state: string;
             /** @description What is being done */
             step?: string;
+            /** @description An automatic certificate follows this uploaded one at its end */
+            takeover?: boolean;
             /** @description lets_encrypt, local or custom */
             type: string;
             /** Format: date-time */
             updated_at: string;
+            /** @description The one in use was uploaded */
+            uploaded?: boolean;
+            /** @description The CA that is to be used; empty: those of the platform in their order */
+            wanted_authority?: string;
         };
         CertificateAnswer: {
             certificate: components["schemas"]["Certificate"];
         };
+        CertificateDetail: {
+            certificate: components["schemas"]["Certificate"];
+            /** @description Leaf first */
+            chain: components["schemas"]["ChainLink"][];
+            chain_pem?: string;
+            /** @description How many edges serve it */
+            rollout: components["schemas"]["Rollout"];
+        };
+        CertificateEvent: {
+            /** Format: date-time */
+            at: string;
+            /** @description issued, recovered, failed, expiring, expired or revoked */
+            kind: string;
+            message: string;
+        };
         CertificateList: {
             certificates: components["schemas"]["Certificate"][];
             next_cursor: string;
+        };
+        CertificatePatch: {
+            /** @description Empty: those of the platform in their order */
+            authority?: string;
+            auto_renew?: boolean;
+            /** @description Empty: chosen by itself */
+            challenge?: string;
+            /** @description All names, the domain first */
+            domains?: string[];
+            key_type?: string;
+            must_staple?: boolean;
+            pin_key?: boolean;
+            /** @description Empty: the CA's setting */
+            profile?: string;
+            /** @description For uploaded ones: let an automatic certificate follow at its end */
+            takeover?: boolean;
+        };
+        ChainLink: {
+            /** @description Lists of revoked certificates that it names */
+            crl?: string[];
+            /** @description Lower-case hex SHA-256 */
+            fingerprint: string;
+            issuer: string;
+            /** @description Algorithm of its key */
+            key: string;
+            /** Format: date-time */
+            not_after: string;
+            /** Format: date-time */
+            not_before: string;
+            /** @description Responders that it names */
+            ocsp?: string[];
+            /** @description Lower-case hex */
+            serial: string;
+            /** @description Algorithm it was signed with */
+            signature: string;
+            subject: string;
         };
         ChangeEvent: {
             environment?: string;
@@ -1292,6 +1833,11 @@ export interface components {
             name: string;
             /** @description As the kind wants it; unknown fields are refused */
             spec: unknown;
+        };
+        Deduction: {
+            cost: string;
+            fix: string;
+            what: string;
         };
         DelegationState: {
             ds_matches: boolean;
@@ -1515,6 +2061,13 @@ export interface components {
             /** @description pending, applied, verified or rejected */
             state: string;
         };
+        EdgeScore: {
+            /** Format: date-time */
+            at: string;
+            edge: string;
+            grade: string;
+            region: string;
+        };
         Environment: {
             /** Format: date-time */
             created_at: string;
@@ -1536,6 +2089,17 @@ export interface components {
             environment: string;
             project_id: string;
             resources: components["schemas"]["Declared"][];
+        };
+        ExportWish: {
+            /** @description Given: PKCS #12 protected by it, at least 12 characters; else PEM */
+            password?: string;
+        };
+        ExportedCertificate: {
+            chain_pem: string;
+            domain: string;
+            key_pem?: string;
+            /** @description In base64 */
+            pkcs12?: string;
         };
         Field: {
             detail: string;
@@ -1589,6 +2153,29 @@ export interface components {
             /** @description Pass it on to the person invited; it works once */
             link: string;
             member: components["schemas"]["Member"];
+        };
+        IssuanceLimit: {
+            /** @description orders, failures (of a name), domain (certificates below a registered domain) or duplicates */
+            kind: string;
+            /**
+             * Format: int64
+             * @description 0: no limit
+             */
+            max: number;
+            /**
+             * Format: int64
+             * @description Of orders
+             */
+            used?: number;
+            /** Format: int64 */
+            window_seconds: number;
+        };
+        IssuancePause: {
+            reason?: string;
+            /** @description A registered domain; empty: for all */
+            subject?: string;
+            /** Format: date-time */
+            until: string;
         };
         JoinReply: {
             bus_jwt: string;
@@ -1694,6 +2281,37 @@ export interface components {
             error?: string;
             name: string;
         };
+        NewAuthority: {
+            /** @description URL of its ACME directory */
+            directory: string;
+            disabled?: boolean;
+            eab_key_id?: string;
+            /** @description As the CA gives it, in base64url. Kept encrypted, never shown. Left out: as before */
+            eab_mac_key?: string;
+            email?: string;
+            internal?: boolean;
+            /** @description Default: a little below Let's Encrypt's */
+            limits?: components["schemas"]["IssuanceLimit"][];
+            /** @description Lower-case letters, digits and hyphens. 'default' stands in place of the one of the command line */
+            name: string;
+            /**
+             * Format: int64
+             * @description Default: 200; the CA of the command line has 100
+             */
+            priority?: number;
+            profile?: string;
+            /** @description Who signed the directory's own certificate, for a private CA */
+            root_pem?: string;
+            /** @description URL of its twin's, for a rehearsal before the first order of a domain */
+            staging?: string;
+        };
+        NewCSR: {
+            /** @description Further names */
+            domains?: string[];
+            /** @description Default: p256 */
+            key_type?: string;
+            subject?: components["schemas"]["CSRSubject"];
+        };
         NewEnvironment: {
             description?: string;
             name: string;
@@ -1724,6 +2342,14 @@ export interface components {
             project_id?: string;
             purge_all?: boolean;
         };
+        NewReplacement: {
+            /**
+             * Format: int64
+             * @description How many an hour at most. Default: 50
+             */
+            per_hour?: number;
+            selector: components["schemas"]["ReplacementSelector"];
+        };
         NewToken: {
             /** Format: date-time */
             expires_at?: string;
@@ -1734,6 +2360,12 @@ export interface components {
             role?: string;
             /** @description <resource>:<verb>, as domains:write, cdn:* or *:read */
             scopes?: string[];
+        };
+        Offer: {
+            cipher: string;
+            /** @description Of the key exchange */
+            group?: string;
+            version: string;
         };
         OfferTransfer: {
             /** @description Shown to the other side */
@@ -1885,14 +2517,34 @@ export interface components {
             with: number;
         };
         Provision: {
+            /** @description The CA, by its name here */
+            authority?: string;
             /** @description Default: true */
             auto_renew?: boolean;
-            /** @description For custom: the chain, leaf first */
+            /** @description For custom: the certificate and its intermediates, in any order */
             chain_pem?: string;
-            /** @description For custom: the leaf's private key. It is stored encrypted and never shown */
+            /** @description http-01, tls-alpn-01 or dns-01. Default: what works */
+            challenge?: string;
+            /** @description All names, addresses and wildcards it shall be for, the domain first. Default: the domain */
+            domains?: string[];
+            /** @description For custom: the leaf's private key. It is stored encrypted and never shown. Left out for a certificate that was made of a request from here */
             key_pem?: string;
+            /** @description p256, p384, rsa2048, rsa3072, rsa4096 or ed25519. Default: p256 */
+            key_type?: string;
+            /** @description Default: false */
+            must_staple?: boolean;
+            /** @description Of the PKCS #12 file */
+            password?: string;
+            /** @description Keep the key across renewals. Default: false */
+            pin_key?: boolean;
+            /** @description For custom, in place of both: a .p12 or .pfx file, in base64 */
+            pkcs12?: string;
+            /** @description Of the CA's, such as classic, tlsserver or shortlived */
+            profile?: string;
             /** @description Get a new certificate although the present one is not due */
             renew?: boolean;
+            /** @description For custom: let an automatic certificate follow at its end. Default: as before, at first false */
+            takeover?: boolean;
             /** @description lets_encrypt, local, custom or auto. Default: auto */
             type?: string;
         };
@@ -1941,6 +2593,23 @@ export interface components {
             mode?: string;
             names?: string[];
         };
+        Readiness: {
+            checks: components["schemas"]["ReadinessCheck"][];
+            /** @description At least one CA could issue now */
+            ready: boolean;
+        };
+        ReadinessCheck: {
+            /** @description The CA, where it is about one */
+            authority?: string;
+            /** @description ownership, address, port, caa, dnssec, proof or budget */
+            check: string;
+            detail: string;
+            fix?: string;
+            /** @description passed, failed, warning or unknown */
+            state: string;
+            /** @description The host name */
+            subject?: string;
+        };
         RegistryState: {
             /** Format: date-time */
             checked_at?: string;
@@ -1978,12 +2647,97 @@ export interface components {
             /** Format: int64 */
             released_count: number;
         };
+        ReplaceAuthority: {
+            /** @description URL of its ACME directory */
+            directory: string;
+            disabled?: boolean;
+            eab_key_id?: string;
+            /** @description As the CA gives it, in base64url. Kept encrypted, never shown. Left out: as before */
+            eab_mac_key?: string;
+            email?: string;
+            internal?: boolean;
+            /** @description Default: a little below Let's Encrypt's */
+            limits?: components["schemas"]["IssuanceLimit"][];
+            /**
+             * Format: int64
+             * @description Default: 200; the CA of the command line has 100
+             */
+            priority?: number;
+            profile?: string;
+            /** @description Who signed the directory's own certificate, for a private CA */
+            root_pem?: string;
+            /** @description URL of its twin's, for a rehearsal before the first order of a domain */
+            staging?: string;
+        };
         ReplaceCDN: {
             cache_rules?: components["schemas"]["CacheRule"][];
             /** Format: int64 */
             max_body_bytes?: number;
             origins: components["schemas"]["Origin"][];
             timeouts?: components["schemas"]["Timeouts"];
+        };
+        Replacement: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int64 */
+            done: number;
+            /**
+             * Format: date-time
+             * @description When it is done at this pace
+             */
+            expected_at?: string;
+            /** @description Domains of some that fail */
+            failed: string[];
+            /**
+             * Format: int64
+             * @description Of those running; each is tried again by itself
+             */
+            failing: number;
+            /** Format: date-time */
+            finished_at?: string;
+            id: string;
+            /** Format: int64 */
+            per_hour: number;
+            /** Format: int64 */
+            revision: number;
+            /**
+             * Format: int64
+             * @description Asked for, not yet there
+             */
+            running: number;
+            selector: components["schemas"]["ReplacementSelector"];
+            /** Format: date-time */
+            started_at?: string;
+            /** @description planned, running, paused, cancelled or finished */
+            state: string;
+            /**
+             * Format: int64
+             * @description Certificates that fit, or fitted at the start
+             */
+            total: number;
+        };
+        ReplacementAnswer: {
+            replacement: components["schemas"]["Replacement"];
+        };
+        ReplacementList: {
+            next_cursor: string;
+            replacements: components["schemas"]["Replacement"][];
+        };
+        ReplacementSelector: {
+            /** @description Has to be said when nothing else is */
+            all?: boolean;
+            /** @description The CA that issued them, by its name here */
+            authority?: string;
+            /** Format: date-time */
+            issued_after?: string;
+            /** Format: date-time */
+            issued_before?: string;
+            /** @description Common name of who signed them */
+            issuer?: string;
+            /** @description Project ID */
+            project?: string;
+            /** @description In hex */
+            serials?: string[];
         };
         Resolution: {
             /** @description All that answer say the same */
@@ -2025,6 +2779,10 @@ export interface components {
             next_cursor: string;
             revisions: components["schemas"]["Revision"][];
         };
+        Revocation: {
+            /** @description unspecified, key_compromise, affiliation_changed, superseded or cessation_of_operation */
+            reason?: string;
+        };
         RollBack: {
             /** @description Environment, by name, unless the query names one */
             environment?: string;
@@ -2065,6 +2823,62 @@ export interface components {
             /** Format: int64 */
             revision: number;
             rollout: components["schemas"]["Rollout"];
+        };
+        Score: {
+            /**
+             * Format: int64
+             * @description 0 to 100, 40% of the number
+             */
+            cipher: number;
+            deductions: components["schemas"]["Deduction"][];
+            /** @description A+, A, A-, B, C, D, E, F, T (not trusted) or M (wrong name) */
+            grade: string;
+            /** @description What the grade would be if trust were left out of account */
+            grade_ignoring_trust?: string;
+            /**
+             * Format: int64
+             * @description 0 to 100, 30% of the number
+             */
+            key_exchange: number;
+            /**
+             * Format: int64
+             * @description 0 to 100, before caps
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description 0 to 100, 30% of the number
+             */
+            protocol: number;
+        };
+        ScoreAnswer: {
+            domain: string;
+            edges: components["schemas"]["EdgeScore"][];
+            /** @description Of the edge that does worst */
+            score: components["schemas"]["Score"];
+        };
+        ServedBy: {
+            /** Format: date-time */
+            at: string;
+            /** @description The edge that looked: itself, or another */
+            by: string;
+            /** @description trusted, private (to a root that the edge's system does not know) or broken */
+            chain?: string;
+            /** @description Whether it is the certificate's fingerprint */
+            current: boolean;
+            edge: string;
+            /** @description Lower-case hex SHA-256 of the leaf that was served */
+            fingerprint?: string;
+            /** @description The server name that was asked for */
+            name: string;
+            /** Format: date-time */
+            not_after?: string;
+            offers: components["schemas"]["Offer"][];
+            /** @description What a client would object to */
+            problem?: string;
+            region: string;
+            /** @description Served with an OCSP response */
+            stapled: boolean;
         };
         Session: {
             platform_domain: string;
@@ -2341,6 +3155,327 @@ export interface components {
             method: string;
             /** @description With email: send again though links are still good */
             resend?: boolean;
+        };
+        EditedRecord: {
+            comment?: string;
+            name: string;
+            /** @description The set shall go */
+            remove?: boolean;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
+        NewRecord: {
+            comment?: string;
+            /** @description Environment, by name, unless the query names one */
+            environment?: string;
+            /** @description Relative to the zone, or whole; @ is the zone itself */
+            name: string;
+            /** @description Project, by ID or name, unless the query names one */
+            project_id?: string;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            /** @description A, AAAA, ALIAS, CNAME, MX, TXT, ...; TYPE and a number for others (RFC 3597) */
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
+        NewRollover: {
+            /** @description csk or ksk (default): the one that the parent knows; zsk */
+            key?: string;
+        };
+        Record: {
+            comment?: string;
+            full_name: string;
+            id: string;
+            /** @description Relative to the zone; @ is the zone itself */
+            name: string;
+            /** Format: int64 */
+            revision: number;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+            zone: string;
+        };
+        RecordAnswer: {
+            /** @description ID of what must live */
+            check?: string;
+            /** @description AF AN AS EU NA OC SA */
+            continents?: string[];
+            /** @description ISO 3166-1, two letters */
+            countries?: string[];
+            /**
+             * Format: int64
+             * @description The lowest whose check passes wins
+             */
+            order?: number;
+            /** @description Of edges */
+            regions?: string[];
+            target?: components["schemas"]["RecordTarget"];
+            values?: string[];
+            /**
+             * Format: int64
+             * @description Among equals; 0 counts as 1
+             */
+            weight?: number;
+        };
+        RecordAnswerBody: {
+            record: components["schemas"]["Record"];
+            warnings: string[];
+        };
+        RecordData: {
+            comment?: string;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
+        RecordEdit: {
+            /** @description To empty the zone, or to remove more than 30% of it */
+            consent?: boolean;
+            records: components["schemas"]["EditedRecord"][];
+            /** @description Sets that are not among these go */
+            replace?: boolean;
+        };
+        RecordList: {
+            next_cursor: string;
+            records: components["schemas"]["Record"][];
+        };
+        RecordSteering: {
+            answers?: components["schemas"]["RecordAnswer"][];
+            /** @description latency: the nearest region of the target; absent: the answers */
+            policy?: string;
+        };
+        RecordTarget: {
+            /** @description Of the edge, or the region's name */
+            id?: string;
+            /** @description edges, edge or region */
+            kind: string;
+        };
+        RecordsEdited: {
+            /** Format: int64 */
+            created: number;
+            /** Format: int64 */
+            deleted: number;
+            /** Format: int64 */
+            updated: number;
+            warnings: string[];
+        };
+        SkippedRecord: {
+            /** @description It is malformed */
+            fault?: boolean;
+            fix?: string;
+            /** Format: int64 */
+            line?: number;
+            reason: string;
+            record: string;
+        };
+        Zone: {
+            comment?: string;
+            conditions: components["schemas"]["Condition"][];
+            contact?: string;
+            /** Format: date-time */
+            created_at: string;
+            environment: string;
+            id: string;
+            name: string;
+            /** @description To be set at the registrar */
+            name_servers: string[];
+            /**
+             * Format: int64
+             * @description Seconds that an absence is cached
+             */
+            negative_ttl: number;
+            parent?: components["schemas"]["ZoneParent"];
+            /** @description Records that are left out, and why */
+            problems: string[];
+            project_id: string;
+            /**
+             * Format: int64
+             * @description Sets, those made by themselves included
+             */
+            records: number;
+            /** Format: int64 */
+            revision: number;
+            rollout: components["schemas"]["Rollout"];
+            /**
+             * Format: int32
+             * @description 0: not answered
+             */
+            serial: number;
+            signed: boolean;
+            /** @description Names that are served here get their records by themselves */
+            sites: boolean;
+            /**
+             * Format: int64
+             * @description Seconds, of sets without their own
+             */
+            ttl: number;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        ZoneAnswer: {
+            zone: components["schemas"]["Zone"];
+        };
+        ZoneFile: {
+            /** @description To empty the zone, or to remove more than 30% of it */
+            consent?: boolean;
+            /** @description Take what is well-formed, leave the rest out */
+            partial?: boolean;
+            /** @description Answer with the report and the plan, change nothing */
+            preview?: boolean;
+            /** @description Sets that the file has not go */
+            replace?: boolean;
+            /** @description As RFC 1035 section 5 has it */
+            zone: string;
+        };
+        ZoneImport: {
+            /** Format: int64 */
+            created: number;
+            /** Format: int64 */
+            deleted: number;
+            notes: string[];
+            /** @description With preview */
+            plan?: components["schemas"]["Plan"];
+            /** Format: int64 */
+            records: number;
+            /** Format: int64 */
+            sets: number;
+            skipped: components["schemas"]["SkippedRecord"][];
+            /** Format: int64 */
+            unchanged: number;
+            /** Format: int64 */
+            updated: number;
+            warnings: string[];
+        };
+        ZoneKey: {
+            /** @description It signs */
+            active: boolean;
+            /**
+             * Format: int64
+             * @description By number: 13 is ECDSA P-256, 15 Ed25519
+             */
+            algorithm: number;
+            /** @description The parent is asked for its DS */
+            announced: boolean;
+            /** Format: date-time */
+            created_at: string;
+            ds: string[];
+            id: string;
+            published: boolean;
+            /** @description csk, ksk or zsk */
+            role: string;
+            /** Format: int64 */
+            tag: number;
+        };
+        ZoneParent: {
+            /** Format: date-time */
+            at: string;
+            ds: string[];
+            error?: string;
+            name_servers: string[];
+        };
+        ZonePatch: {
+            comment?: string;
+            contact?: string;
+            /** Format: int64 */
+            negative_ttl?: number;
+            sites?: boolean;
+            /** Format: int64 */
+            ttl?: number;
+        };
+        ZoneRollover: {
+            /** @description enable, disable, key, zsk or algorithm */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description The next step, not before
+             */
+            next: string;
+            /** Format: date-time */
+            since: string;
+            step: string;
+            /** @description What for */
+            waiting: string;
+        };
+        ZoneSecurity: {
+            /** @description ecdsap256 or ed25519 */
+            algorithm: string;
+            /** @description nsec or nsec3 */
+            denial: string;
+            /** @description For the registrar: tag algorithm digest-type digest */
+            ds: string[];
+            /** @description As wanted */
+            enabled: boolean;
+            key_list: components["schemas"]["ZoneKey"][];
+            /** @description csk or ksk-zsk */
+            keys: string;
+            /** @description What is, and what to do */
+            message?: string;
+            /** @description What the parent was last seen to have */
+            parent_ds: string[];
+            /** @description What is under way */
+            rollover?: components["schemas"]["ZoneRollover"];
+            /** @description The parent knows the keys */
+            secure: boolean;
+            /** @description As it is */
+            signed: boolean;
+        };
+        ZoneSecurityAnswer: {
+            dnssec: components["schemas"]["ZoneSecurity"];
+        };
+        ZoneSecurityWish: {
+            /** @description ecdsap256 (default) or ed25519 */
+            algorithm?: string;
+            /** @description nsec (default) or nsec3 */
+            denial?: string;
+            enabled: boolean;
+            /** @description csk (default) or ksk-zsk */
+            keys?: string;
         };
     };
     responses: never;
@@ -2793,6 +3928,444 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-add": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAuthority"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                authority: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-replace": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                authority: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceAuthority"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-remove": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                authority: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-list": {
+        parameters: {
+            query?: {
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-plan": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReplacement"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replacement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-cancel": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                replacement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-pause": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                replacement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replacements-start": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                replacement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacementAnswer"];
+                };
             };
             /** @description An error */
             default: {
@@ -4183,7 +5756,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CertificateAnswer"];
+                    "application/json": components["schemas"]["CertificateDetail"];
                 };
             };
             /** @description An error */
@@ -4297,6 +5870,376 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-update": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificatePatch"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-csr-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CSRList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-csr": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCSR"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CSR"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-export": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportWish"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportedCertificate"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-preflight": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Further names, as for the certificate */
+                names?: string[] | null;
+                /** @description http-01, tls-alpn-01 or dns-01. Default: what works */
+                challenge?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-renew": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is there */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provisioned"];
+                };
+            };
+            /** @description Issuance goes on */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provisioned"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-revoke": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revocation"];
+            };
+        };
+        responses: {
+            /** @description Another one is in its place. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provisioned"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description Issuance goes on */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provisioned"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-score": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreAnswer"];
+                };
             };
             /** @description An error */
             default: {
@@ -5203,6 +7146,737 @@ export interface operations {
                 };
                 content: {
                     "application/x-pem-file": string;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dnssec-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dnssec-set": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZoneSecurityWish"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dnssec-rollover": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewRollover"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRecord"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-edit": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordEdit"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsEdited"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-update": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordData"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-export": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/dns": string;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-import": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZoneFile"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneImport"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+                /** @description The zone has records, and they go with it */
+                consent?: boolean;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-update": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZonePatch"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"] | components["schemas"]["Plan"];
                 };
             };
             /** @description An error */

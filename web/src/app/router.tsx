@@ -83,6 +83,8 @@ const addDomain = createRoute({
 export const domainTabs = [
   "overview",
   "dns",
+  "records",
+  "dnssec",
   "watch",
   "certificate",
   "origin",
@@ -95,7 +97,17 @@ export type DomainTab = (typeof domainTabs)[number];
 const domain = createRoute({
   getParentRoute: () => shell,
   path: "/domains/$domain",
-  validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], domainTabs), range: oneOf(raw["range"], ranges) }),
+  validateSearch: (raw: Raw) =>
+    only({
+      tab: oneOf(raw["tab"], domainTabs),
+      range: oneOf(raw["range"], ranges),
+      // Of the records: the filter, the order, the set that is open, and whether a file is imported.
+      q: text(raw["q"]),
+      type: text(raw["type"]),
+      sort: text(raw["sort"]),
+      record: text(raw["record"]),
+      import: flag(raw["import"]),
+    }),
   component: lazyRouteComponent(() => import("@/features/domains/DomainPage"), "DomainPage"),
 });
 

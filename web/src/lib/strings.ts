@@ -12,6 +12,7 @@ import { overview } from "./strings/overview";
 import { settings } from "./strings/settings";
 import { shell } from "./strings/shell";
 import { states } from "./strings/states";
+import { zones } from "./strings/zones";
 
 export const t = {
   ...common,
@@ -20,6 +21,7 @@ export const t = {
   ...overview,
   ...domains,
   ...names,
+  ...zones,
   ...fleet,
   ...activity,
   ...settings,

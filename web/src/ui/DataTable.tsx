@@ -54,6 +54,7 @@ export function DataTable<Row extends object>({
   sort,
   onSort,
   expanded,
+  unfolded,
   rowHeight = 34,
 }: {
   label: string;
@@ -63,6 +64,8 @@ export function DataTable<Row extends object>({
   sort?: Sort;
   onSort?: (sort: Sort) => void;
   expanded?: (row: Row) => ReactNode;
+  /** The one row that is unfolded, by its key. Unlike `expanded`, it goes together with long lists. */
+  unfolded?: { key: string; detail: (row: Row) => ReactNode };
   rowHeight?: number;
 }) {
   const definitions = useMemo(
@@ -86,7 +89,10 @@ export function DataTable<Row extends object>({
   });
   const sorted = table.getRowModel().rows;
   const body = useRef<HTMLTableSectionElement>(null);
-  const [from, to] = useRowWindow(body, sorted.length, rowHeight, sorted.length > windowFrom && !expanded);
+  const near = useRowWindow(body, sorted.length, rowHeight, sorted.length > windowFrom && !expanded);
+  // What is being edited stays in the document, wherever the page has scrolled to.
+  const open = unfolded ? sorted.findIndex((row) => row.id === unfolded.key) : -1;
+  const [from, to] = open < 0 ? near : [Math.min(near[0], open), Math.max(near[1], open + 1)];
   const headers = table.getHeaderGroups()[0]?.headers ?? [];
 
   return (
@@ -130,7 +136,7 @@ export function DataTable<Row extends object>({
         <tbody ref={body}>
           {from > 0 && <Spacer height={from * rowHeight} span={columns.length} />}
           {sorted.slice(from, to).map((row) => {
-            const detail = expanded?.(row.original);
+            const detail = unfolded?.key === row.id ? unfolded.detail(row.original) : expanded?.(row.original);
             return (
               <Fragment key={row.id}>
                 <tr className={styles["hoverable"]}>

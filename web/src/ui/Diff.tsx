@@ -1,3 +1,5 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
 import type { components } from "@/api/schema";
 import { t } from "@/lib/strings";
 import diff from "./diff.module.css";
@@ -25,11 +27,15 @@ export function valueText(value: unknown): string {
   return line.length <= 72 ? line : pretty;
 }
 
+/** How many resources of a large change are drawn before somebody asks for the rest. */
+const shownAtFirst = 100;
+
 /** Pointer, before and after of every field that changes, grouped by resource. */
 export function Diff({ changes }: { changes: ResourceChange[] }) {
+  const [all, setAll] = useState(false);
   return (
     <div>
-      {changes.map((change) => (
+      {(all ? changes : changes.slice(0, shownAtFirst)).map((change) => (
         <article
           key={`${change.kind}/${change.name}/${change.op}`}
           className={diff["diff"]}
@@ -66,6 +72,11 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
           ))}
         </article>
       ))}
+      {!all && changes.length > shownAtFirst && (
+        <Button mt="sm" variant="default" onClick={() => setAll(true)}>
+          {t.diff.all(changes.length)}
+        </Button>
+      )}
     </div>
   );
 }

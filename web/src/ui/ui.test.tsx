@@ -50,9 +50,25 @@ describe("DataTable", () => {
     expect(screen.getAllByRole("row").length).toBeLessThan(300);
     expect(screen.getByRole("table").getAttribute("aria-rowcount")).toBe("5001");
   });
+
+  it("keeps the unfolded row of a long list in the document", () => {
+    const many = Array.from({ length: 2000 }, (_, n) => ({ name: `row ${n}`, n }));
+    const unfolded = { key: "row 400", detail: (r: { name: string }) => <p>{`about ${r.name}`}</p> };
+    show(<DataTable label="T" columns={columns} rows={many} rowKey={(r) => r.name} unfolded={unfolded} />);
+    expect(screen.getByText("about row 400")).toBeTruthy();
+    expect(screen.getAllByRole("row").length).toBeLessThan(600);
+  });
 });
 
 describe("Diff", () => {
+  it("draws the rest of a large change when asked", async () => {
+    const changes = Array.from({ length: 150 }, (_, n) => ({ op: "create", kind: "rrset", name: `r${n}`, diff: [] }));
+    show(<Diff changes={changes} />);
+    expect(screen.queryByText("r149")).toBeNull();
+    await userEvent.click(screen.getByRole("button", { name: "Show all 150 changes" }));
+    expect(screen.getByText("r149")).toBeTruthy();
+  });
+
   it("shows before and after of each pointer, and only what there is", () => {
     show(
       <Diff

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useCallback } from "react";
 import { ApiError } from "@/api/client";
 import { type DomainTab, domainTabs } from "@/app/router";
 import { type Scope, useScope } from "@/app/session";
@@ -23,6 +23,8 @@ import { HistoryTab } from "./history/HistoryTab";
 import { type Domain, domainQuery } from "./queries";
 import { ProofLost, SetupTab } from "./setup/SetupTab";
 import { MonitoringTab } from "./watch/MonitoringTab";
+import { DNSSECTab } from "./zone/DNSSECTab";
+import { type OnView, RecordsTab, type RecordsView } from "./zone/RecordsTab";
 
 const route = getRouteApi("/shell/domains/$domain");
 
@@ -56,9 +58,27 @@ export function DomainPage() {
   );
 }
 
+/** Leaves out what is not set, so that addresses stay short. */
+function set<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
 function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
-  const { tab = "overview", range = "live" } = route.useSearch();
+  const { tab = "overview", range = "live", q, type, sort, record, import: importing } = route.useSearch();
   const navigate = route.useNavigate();
+  const view: RecordsView = {
+    ...(q && { q }),
+    ...(type && { type }),
+    ...(sort && { sort }),
+    ...(record && { record }),
+    ...(importing && { import: importing }),
+  };
+  const onView = useCallback<OnView>(
+    (next) => void navigate({ search: (old) => set({ ...old, ...next }), replace: !("import" in next) }),
+    [navigate],
+  );
   const { tone, label } = domainStatus(domain.status);
   const panels: Record<DomainTab, () => ReactNode> = {
     overview: () => (
@@ -70,6 +90,8 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
       />
     ),
     dns: () => <SetupTab scope={scope} domain={domain} />,
+    records: () => <RecordsTab scope={scope} domain={domain} view={view} onView={onView} />,
+    dnssec: () => <DNSSECTab scope={scope} domain={domain} />,
     watch: () => <MonitoringTab scope={scope} domain={domain} />,
     certificate: () => <CertificateTab scope={scope} domain={domain} />,
     origin: () => <OriginTab scope={scope} domain={domain} />,
@@ -116,7 +138,7 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
         <UrlTabs
           label={domain.display || domain.domain}
           value={tab}
-          onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: next }) })}
+          onChange={(next) => void navigate({ search: ({ range: kept }) => set({ tab: next, range: kept }) })}
           names={domainTabs}
           labels={t.domain.tabs}
         >

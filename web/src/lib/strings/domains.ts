@@ -139,6 +139,8 @@ export const domains = {
     tabs: {
       overview: "Overview",
       dns: "Set-up",
+      records: "Records",
+      dnssec: "DNSSEC",
       watch: "Monitoring",
       certificate: "Certificate",
       origin: "Origin",

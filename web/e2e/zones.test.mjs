@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { accessible, clipboard, edgewright, picture } from "./harness.mjs";
+
+const P = "/api/v1/infrastructure";
+const D = `${P}/domains/shop.example.com`;
+const at = (tab, more = "") => `/domains/shop.example.com?tab=${tab}${more}`;
+
+const ew = edgewright({
+  // Nobody is asked beyond this machine: a resolver that does not answer.
+  flags: ["--demo", "--issuer", "local", "--resolvers", "127.0.0.1:9"],
+  async setup({ api, until }) {
+    const { domains } = await until(`${P}/domains`, ({ domains }) => domains[0]?.status === "active");
+    await api("POST", `${P}/domains`, { domain: "shop.example.com", origin: domains[0].origin });
+  },
+});
+
+const records = (page) => page.getByRole("heading", { name: "Records of example.com" }).waitFor();
+
+/** Applies what is reviewed, which production asks about once more. */
+async function apply(page) {
+  await page.getByRole("button", { name: "Apply", exact: true }).click();
+  await page.getByRole("button", { name: "Apply to production" }).click();
+}
+
+test("a domain without a zone says how to get one, and gets it by the choice in Set-up", async () => {
+  const none = (page) => page.getByRole("heading", { name: "The DNS of this domain is not managed here" }).waitFor();
+  await ew.look("records-none", at("records"), none);
+  await ew.look("dnssec-none", at("dnssec"), (page) =>
+    page.getByRole("heading", { name: "There is no zone to sign" }).waitFor(),
+  );
+  await ew.page(at("records"), async (page) => {
+    await none(page);
+    await page.getByRole("link", { name: "Choose in Set-up" }).click();
+    await page.getByRole("radio", { name: /^Edgewright/ }).click();
+    await page.getByRole("button", { name: "Review the change" }).click();
+    await page.getByText("/dns", { exact: true }).waitFor();
+    await apply(page);
+    await page.getByRole("heading", { name: "Set these name servers at your registrar" }).waitFor();
+    await picture(page, "setup-chosen");
+    await accessible(page, "chosen");
+  });
+  await ew.until(`${D}/zone/settings`, ({ zone }) => zone.serial > 0);
+});
+
+test("records: made, refused where it was typed, edited in place, removed, reverted", async () => {
+  await ew.page(
+    at("records"),
+    async (page) => {
+      await records(page);
+      await page.getByRole("button", { name: "Add record" }).click();
+      const form = page.getByRole("region", { name: "New record" });
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await form.getByText("Enter a name, or @ for the zone itself.").waitFor();
+      await form.getByRole("textbox", { name: "Name" }).fill("www");
+      await form.getByLabel("Values", { exact: true }).last().fill("192.0.2.1\n192.0.2.999");
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await form.getByText(/^Line 2: "192.0.2.999" is not/).waitFor();
+      await picture(page, "record-refused");
+      await accessible(page, "refused record");
+      await form.getByLabel("Values", { exact: true }).last().fill("192.0.2.1");
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await form.getByText("/values").first().waitFor();
+      await picture(page, "record-review");
+      await apply(page);
+      await form
+        .getByText(/^(Verified|Applied)/)
+        .first()
+        .waitFor();
+      await picture(page, "record-applied");
+      await accessible(page, "applied record");
+      await form.getByRole("button", { name: "Done" }).click();
+
+      await page.getByRole("button", { name: "Details of A www" }).click();
+      await page.waitForURL(/record=rrs_/);
+      await page.getByRole("button", { name: "Edit", exact: true }).click();
+      await page.getByRole("textbox", { name: "TTL in seconds" }).fill("60");
+      await page.getByRole("button", { name: "Review the change" }).click();
+      await page.getByText("/ttl").waitFor();
+      await picture(page, "record-edit");
+      await apply(page);
+      await page.getByRole("heading", { name: "What is answered now" }).waitFor();
+      await page.getByRole("button", { name: "Revert" }).click();
+      await page.getByText(/Reverted as revision/).waitFor();
+    },
+    { allow: /status of 422/ },
+  );
+  const { records: list } = await ew.api("GET", `${D}/records`);
+  const www = list.find((r) => r.name === "www");
+  assert.equal(www.ttl, undefined);
+  await ew.page(at("records", `&record=${www.id}`), async (page) => {
+    await page.getByRole("button", { name: "Remove", exact: true }).click();
+    await page.getByRole("button", { name: "Review the change" }).click();
+    await apply(page);
+    await page.getByRole("button", { name: "Details of A www" }).waitFor({ state: "detached" });
+  });
+});
+
+test("a zone file: refused by line, previewed with what is left out, applied, exported again", async () => {
+  const file = '$TTL 300\n@ MX 10 mail\nmail A 192.0.2.3\nbad A 999.1.1.1\n@ SOA a b 1 2 3 4 5\n*.wild TXT "v=1"\n';
+  await ew.look("import", at("records", "&import=true"), (page) => page.getByLabel("Zone file").waitFor());
+  await ew.page(
+    at("records"),
+    async (page) => {
+      await page.getByRole("button", { name: "Import" }).click();
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page.getByText("Paste a zone file, or choose one.").waitFor();
+      await page
+        .locator('input[type="file"]')
+        .setInputFiles({ name: "example.com.zone", mimeType: "text/plain", buffer: Buffer.from(file) });
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page
+        .getByRole("alert")
+        .getByText(/line 4: "999.1.1.1"/i)
+        .first()
+        .waitFor();
+      await picture(page, "import-refused");
+      await accessible(page, "refused file");
+      await page.getByRole("checkbox", { name: "Take what is well-formed" }).click();
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page
+        .getByRole("table", { name: "Left out" })
+        .getByText(/The SOA is made by itself/)
+        .waitFor();
+      await picture(page, "import-preview");
+      await accessible(page, "preview of a file");
+      await apply(page);
+      await page.getByText("Imported. The edges are answering it.").waitFor();
+      await page.getByRole("button", { name: "Back to the records" }).click();
+      await page.getByRole("button", { name: "Details of MX @" }).waitFor();
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("link", { name: "Export example.com as a zone file" }).click(),
+      ]);
+      const text = readFileSync(await download.path(), "utf8");
+      assert.match(text, /^mail 300 IN A 192\.0\.2\.3$/m);
+    },
+    { allow: /status of 422/ },
+  );
+});
+
+test("filters records in the address, and shows one unfolded", async () => {
+  const { records: list } = await ew.api("GET", `${D}/records`);
+  const mail = list.find((r) => r.name === "mail");
+  await ew.look("records", at("records"), async (page) => {
+    await records(page);
+    await page.getByRole("button", { name: "Details of A mail" }).waitFor();
+  });
+  await ew.look("record", at("records", `&record=${mail.id}`), (page) =>
+    page.getByRole("heading", { name: "What is answered now" }).waitFor(),
+  );
+  await ew.page(at("records"), async (page) => {
+    await page.getByPlaceholder("Filter by name, type or value").fill("nothing-like-it");
+    await page.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await page.waitForURL(/q=nothing/);
+    await page.getByRole("button", { name: "Clear the filter" }).last().click();
+    await page.getByRole("button", { name: "Details of A mail" }).waitFor();
+  });
+  await ew.lookAtErrors("records", at("records"), records, /\/(zone\/settings|records)\?/);
+});
+
+test("a long zone keeps only what is near the screen", async () => {
+  const many = Array.from({ length: 800 }, (_, i) => ({
+    name: `host-${i}`,
+    type: "A",
+    values: [`10.0.${i >> 8}.${i & 255}`],
+  }));
+  await ew.api("POST", `${D}/records/edit`, { records: many });
+  await ew.page(at("records"), async (page) => {
+    await page.getByText(/^80\d in total$/).waitFor();
+    assert.ok((await page.locator("tbody tr").count()) < 300);
+    await page.getByPlaceholder("Filter by name, type or value").fill("host-799");
+    await page.getByRole("button", { name: "Details of A host-799" }).click();
+    await page.getByRole("heading", { name: "What is answered now" }).waitFor();
+  });
+  await ew.api("POST", `${D}/records/edit`, {
+    records: many.map(({ name, type }) => ({ name, type, remove: true })),
+    consent: true,
+  });
+});
+
+test("signs a zone: plan, keys, what is under way; DS to hand over, what the parent has", async () => {
+  await ew.look("dnssec-off", at("dnssec"), (page) =>
+    page.getByRole("heading", { name: "This zone is not signed" }).waitFor(),
+  );
+  await ew.page(at("dnssec"), async (page) => {
+    await page.getByRole("button", { name: "Sign the zone" }).click();
+    await page.getByText("/dnssec/enabled").waitFor();
+    await apply(page);
+    await page.getByText("The zone is being signed").waitFor();
+    await page.getByRole("table", { name: "Keys" }).getByText("CSK").waitFor();
+    await picture(page, "dnssec-signing");
+    await accessible(page, "signing");
+  });
+  // Hours later, when resolvers have the key and the registrar was told something else.
+  const { dnssec } = await ew.until(`${D}/dnssec`, (answer) => answer.dnssec.key_list.length > 0);
+  const [key] = dnssec.key_list;
+  const later = {
+    ...dnssec,
+    rollover: undefined,
+    ds: [key.ds[0]],
+    key_list: [{ ...key, announced: true }],
+    parent_ds: ["4711 13 2 49FD46E6C4B45C55D4AC69CBD3CD34AC1AFE51DE2B5C9A2D1E6C4B45C55D4AC6"],
+    message: "give the registrar the DS record",
+  };
+  const prepare = (page) => page.route(/\/dnssec\?/, (route) => route.fulfill({ json: { dnssec: later } }));
+  await ew.look("dnssec", at("dnssec"), (page) => page.getByText("fits no key of this zone: take it away").waitFor(), {
+    prepare,
+  });
+  await ew.page(
+    at("dnssec"),
+    async (page) => {
+      await page.getByRole("button", { name: `Copy ${later.ds[0]}` }).click();
+      assert.equal(await clipboard(page), later.ds[0]);
+      await page.getByRole("button", { name: "Replace the key" }).click();
+      const dialog = page.getByRole("dialog");
+      await picture(page, "dnssec-roll");
+      await accessible(page, "rollover");
+      await dialog.getByRole("button", { name: "Begin" }).click();
+      await dialog.getByRole("alert").filter({ hasText: "under way" }).waitFor(); // as the binary knows
+    },
+    { prepare, allow: /status of 409/ },
+  );
+  await ew.lookAtErrors(
+    "dnssec",
+    at("dnssec"),
+    (page) => page.getByRole("table", { name: "Keys" }).waitFor(),
+    /\/dnssec\?/,
+  );
+});

@@ -1,0 +1,398 @@
+import { ActionIcon, Button, Select } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
+import { sentence } from "@/api/client";
+import { may, type Scope } from "@/app/session";
+import { count } from "@/lib/format";
+import { t } from "@/lib/strings";
+import { ChangeFlow } from "@/ui/ChangeFlow";
+import { CopyText } from "@/ui/CommandLine";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { EmptyState } from "@/ui/EmptyState";
+import { FilterInput } from "@/ui/FilterInput";
+import { Icon } from "@/ui/icons";
+import { Notice } from "@/ui/Notice";
+import { NoResults, PageState, SkeletonRows } from "@/ui/PageState";
+import { Panel } from "@/ui/Panel";
+import { Rollout } from "@/ui/Rollout";
+import { StatusBadge } from "@/ui/StatusBadge";
+import { Applied } from "../components/Applied";
+import styles from "../domains.module.css";
+import type { Domain } from "../queries";
+import { type RecordSet, recordsQuery, useMakeZone, type Zone, zoneFileUrl, zoneQuery } from "../zoneQueries";
+import { ImportPanel } from "./ImportPanel";
+import { RecordDetail } from "./RecordDetail";
+import { RecordEditor } from "./RecordForm";
+import { answersOf, matchesRecord, nameOrder, providedFor, recordTitle } from "./records";
+
+/** What of the tab lives in the URL. */
+export type RecordsView = { q?: string; type?: string; sort?: string; record?: string; import?: true };
+export type OnView = (next: { [K in keyof RecordsView]?: RecordsView[K] | undefined }) => void;
+
+/** The zone that a domain lies in: state, records, zone file. */
+export function RecordsTab({
+  scope,
+  domain,
+  view,
+  onView,
+}: {
+  scope: Scope;
+  domain: Domain;
+  view: RecordsView;
+  onView: OnView;
+}) {
+  const query = useQuery(zoneQuery(scope, domain.domain));
+  return (
+    <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
+      {(zone) =>
+        zone === null ? (
+          <NoZone scope={scope} domain={domain} />
+        ) : (
+          <div className="stack">
+            <ZoneState zone={zone} />
+            {view.import ? (
+              <ImportPanel
+                scope={scope}
+                domain={domain.domain}
+                zone={zone}
+                onClose={() => onView({ import: undefined })}
+              />
+            ) : (
+              <Records scope={scope} domain={domain.domain} zone={zone} view={view} onView={onView} />
+            )}
+          </div>
+        )
+      }
+    </PageState>
+  );
+}
+
+function NoZone({ scope, domain }: { scope: Scope; domain: Domain }) {
+  const make = useMakeZone(scope, domain.domain);
+  return (
+    <Panel flush>
+      <ChangeFlow<true>
+        environment={scope.environment}
+        plan={() => make.plan()}
+        apply={async (_draft, reason) => (await make.apply.mutateAsync(reason)).revision}
+        done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
+        form={({ review, planning, error }) => (
+          <>
+            <EmptyState
+              icon="layers"
+              level={2}
+              title={t.zone.none}
+              action={
+                <>
+                  {domain.verification.required && (
+                    <Button
+                      renderRoot={(props) => (
+                        <Link
+                          {...props}
+                          to="/domains/$domain"
+                          params={{ domain: domain.domain }}
+                          search={{ tab: "dns" }}
+                        />
+                      )}
+                    >
+                      {t.zone.choose}
+                    </Button>
+                  )}
+                  <Button
+                    variant="default"
+                    loading={planning}
+                    disabled={!may(scope, "developer")}
+                    onClick={() => review(true)}
+                  >
+                    {t.zone.make(domain.display || domain.domain)}
+                  </Button>
+                </>
+              }
+            >
+              {t.zone.noneText}
+            </EmptyState>
+            {error && (
+              <div style={{ padding: "0 16px 16px" }}>
+                <Notice tone="bad" alert>
+                  {error.message}
+                </Notice>
+              </div>
+            )}
+          </>
+        )}
+      />
+    </Panel>
+  );
+}
+
+function ZoneState({ zone }: { zone: Zone }) {
+  const delegated = zone.conditions.find((c) => c.type === "Delegated")?.status;
+  const tone = delegated === "true" ? "ok" : delegated === "false" ? "warn" : "idle";
+  const leads =
+    delegated === "true" ? t.zone.delegatedYes : delegated === "false" ? t.zone.delegatedNo : t.zone.delegatedUnknown;
+  return (
+    <section className={styles["zoneState"]} aria-label={zone.name}>
+      <dl className={styles["zoneFacts"]}>
+        <Fact name={t.zone.delegated} value={<StatusBadge tone={tone}>{leads}</StatusBadge>} />
+        <Fact
+          name={t.zone.signed}
+          value={
+            <StatusBadge tone={zone.signed ? "ok" : "idle"}>
+              {zone.signed ? t.zone.signedYes : t.zone.signedNo}
+            </StatusBadge>
+          }
+        />
+        <Fact name={t.zone.serial} value={<span className="tnum">{zone.serial || "–"}</span>} />
+        <Fact
+          name={t.zone.sets}
+          value={
+            <span className="tnum" title={t.zone.setsNote}>
+              {count(zone.records)}
+            </span>
+          }
+        />
+        <Fact name={t.zone.ttl} value={<span title={t.zone.ttlNote}>{t.records.seconds(zone.ttl)}</span>} />
+        <Fact name={t.domain.rollout} value={<Rollout rollout={zone.rollout} />} />
+      </dl>
+      {delegated !== "true" && zone.name_servers.length > 0 && (
+        <div className={styles["zoneServers"]}>
+          <span className="dim">{t.zone.nameServers}</span>
+          {zone.name_servers.map((server) => (
+            <CopyText key={server} value={server} />
+          ))}
+        </div>
+      )}
+      {zone.problems.length > 0 && (
+        <Notice tone="warn" title={`${t.zone.problems}.`}>
+          {zone.problems.map((problem) => (
+            <div key={problem}>{sentence(problem)}</div>
+          ))}
+        </Notice>
+      )}
+    </section>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Records({
+  scope,
+  domain,
+  zone,
+  view,
+  onView,
+}: {
+  scope: Scope;
+  domain: string;
+  zone: Zone;
+  view: RecordsView;
+  onView: OnView;
+}) {
+  const query = useQuery(recordsQuery(scope, domain));
+  const [adding, setAdding] = useState(false);
+  const allowed = may(scope, "developer");
+  return (
+    <Panel
+      title={t.zone.title(zone.name)}
+      id="zone-records"
+      flush
+      actions={
+        <>
+          <Button
+            variant="default"
+            leftSection={<Icon name="upload" size={14} />}
+            disabled={!allowed}
+            onClick={() => onView({ import: true, record: undefined })}
+          >
+            {t.zone.importFile}
+          </Button>
+          <Button
+            variant="default"
+            component="a"
+            href={zoneFileUrl(scope, domain)}
+            download={`${zone.name}.zone`}
+            aria-label={t.zone.exportLabel(zone.name)}
+            leftSection={<Icon name="download" size={14} />}
+          >
+            {t.zone.exportFile}
+          </Button>
+          <Button leftSection={<Icon name="plus" size={14} />} disabled={!allowed} onClick={() => setAdding(true)}>
+            {t.zone.add}
+          </Button>
+        </>
+      }
+    >
+      {adding && (
+        <section className={styles["recordDetail"]} aria-label={t.recordForm.newTitle}>
+          <h3 className={styles["subTitle"]}>{t.recordForm.newTitle}</h3>
+          <RecordEditor scope={scope} domain={domain} zone={zone.name} onClose={() => setAdding(false)}>
+            <div>
+              <Button variant="default" onClick={() => setAdding(false)}>
+                {t.common.done}
+              </Button>
+            </div>
+          </RecordEditor>
+        </section>
+      )}
+      <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
+        {(records) =>
+          records.length === 0 ? (
+            !adding && (
+              <EmptyState icon="layers" title={t.zone.empty}>
+                {t.zone.emptyText}
+              </EmptyState>
+            )
+          ) : (
+            <RecordTable scope={scope} domain={domain} records={records} view={view} onView={onView} />
+          )
+        }
+      </PageState>
+    </Panel>
+  );
+}
+
+function RecordTable({
+  scope,
+  domain,
+  records,
+  view,
+  onView,
+}: {
+  scope: Scope;
+  domain: string;
+  records: RecordSet[];
+  view: RecordsView;
+  onView: OnView;
+}) {
+  const types = useMemo(() => [...new Set(records.map((r) => r.type))].sort(), [records]);
+  const shown = useMemo(
+    () => records.filter((r) => (!view.type || r.type === view.type) && (!view.q || matchesRecord(r, view.q))),
+    [records, view.type, view.q],
+  );
+  const columns = useMemo(() => columnsFor(view.record, (id) => onView({ record: id })), [view.record, onView]);
+  return (
+    <>
+      <div className="row wrap" style={{ padding: "10px 12px" }}>
+        <FilterInput value={view.q} onChange={(q) => onView({ q })} label={t.zone.filter} />
+        <Select
+          size="xs"
+          w={130}
+          aria-label={t.zone.type}
+          data={[{ value: "", label: t.zone.allTypes }, ...types.map((value) => ({ value, label: value }))]}
+          value={view.type ?? ""}
+          onChange={(value) => onView({ type: value || undefined })}
+        />
+        <span className="dim tnum" style={{ marginInlineStart: "auto", paddingInlineEnd: 4 }}>
+          {t.table.shown(shown.length, records.length)}
+        </span>
+      </div>
+      {shown.length === 0 ? (
+        <NoResults onClear={() => onView({ q: undefined, type: undefined })} />
+      ) : (
+        <DataTable
+          label={t.domain.tabs.records}
+          columns={columns}
+          rows={shown}
+          rowKey={(r) => r.id}
+          sort={view.sort ?? "name"}
+          onSort={(sort) => onView({ sort })}
+          {...(view.record && {
+            unfolded: {
+              key: view.record,
+              detail: (r: RecordSet) => <RecordDetail scope={scope} domain={domain} record={r} />,
+            },
+          })}
+        />
+      )}
+    </>
+  );
+}
+
+function columnsFor(open: string | undefined, onOpen: (id: string | undefined) => void): Column<RecordSet>[] {
+  return [
+    {
+      id: "name",
+      header: t.zone.columns.name,
+      sort: (r) => nameOrder(r.name),
+      cell: (r) => (
+        <span className="mono" style={{ fontWeight: 500, overflowWrap: "anywhere" }} title={r.full_name}>
+          {r.name}
+        </span>
+      ),
+    },
+    {
+      id: "type",
+      header: t.zone.columns.type,
+      width: 84,
+      sort: (r) => r.type,
+      cell: (r) => <span className="mono">{r.type}</span>,
+    },
+    { id: "values", header: t.zone.columns.values, cell: (r) => <ValuesCell record={r} /> },
+    {
+      id: "ttl",
+      header: t.zone.columns.ttl,
+      align: "right",
+      hideBelow: "sm",
+      sort: (r) => r.ttl ?? 0,
+      cell: (r) => (r.ttl ? t.records.seconds(r.ttl) : <span className="dim">{t.zone.defaultTtl}</span>),
+    },
+    {
+      id: "notes",
+      header: t.zone.columns.tags,
+      hideBelow: "md",
+      cell: (r) => {
+        const provided = providedFor(r);
+        const note = r.comment ?? (provided && t.zone.provided(provided));
+        return (
+          <span className="dim truncate" style={{ display: "block", maxWidth: 220 }} title={note}>
+            {note}
+          </span>
+        );
+      },
+    },
+    {
+      id: "actions",
+      header: t.zone.columns.actions,
+      align: "right",
+      width: 60,
+      cell: (r) => {
+        const isOpen = r.id === open;
+        return (
+          <ActionIcon
+            size={24}
+            aria-expanded={isOpen}
+            aria-label={isOpen ? t.zone.shut(recordTitle(r)) : t.zone.open(recordTitle(r))}
+            onClick={() => onOpen(isOpen ? undefined : r.id)}
+          >
+            <Icon name={isOpen ? "chevronDown" : "chevronRight"} size={15} />
+          </ActionIcon>
+        );
+      },
+    },
+  ];
+}
+
+function ValuesCell({ record }: { record: RecordSet }) {
+  const answers = answersOf(record);
+  return (
+    <span className="row">
+      <span
+        className={`truncate ${record.target ? "" : "mono"}`}
+        style={{ maxWidth: "min(46ch, 38vw)" }}
+        title={answers.join("\n")}
+      >
+        {answers[0] ?? "–"}
+      </span>
+      {answers.length > 1 && <span className="dim nowrap">{t.zone.more(answers.length - 1)}</span>}
+      {record.steering && <span className="dim nowrap hideSm">{t.zone.steered}</span>}
+    </span>
+  );
+}

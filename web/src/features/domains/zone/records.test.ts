@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { ApiError } from "@/api/client";
+import type { RecordSet, Security } from "../zoneQueries";
+import { securityState } from "./DNSSECTab";
+import { findings, toData, toValues } from "./RecordForm";
+import { answersOf, matchesRecord, nameOrder, providedFor, readDS } from "./records";
+
+function record(over: Partial<RecordSet> = {}): RecordSet {
+  return {
+    id: "rrs_1",
+    name: "www",
+    full_name: "www.example.com",
+    zone: "example.com",
+    revision: 7,
+    type: "A",
+    values: ["192.0.2.1"],
+    ...over,
+  };
+}
+
+describe("a set in the form", () => {
+  it("comes back as it was, with what the form does not edit", () => {
+    const set = record({
+      ttl: 60,
+      values: ["192.0.2.1", "192.0.2.2"],
+      comment: "web",
+      tags: { team: "shop" },
+      steering: { answers: [{ countries: ["DE"], values: ["192.0.2.9"] }] },
+    });
+    const { ttl, values, comment, tags, steering } = set;
+    expect(toData(toValues(set, null), set)).toEqual({ ttl, values, comment, tags, steering });
+    const led = record({ values: undefined as never, target: { kind: "region", id: "fra" } });
+    expect(toData(toValues(led, null), led)).toEqual({ target: { kind: "region", id: "fra" } });
+  });
+
+  it("has values when its type leads nowhere of ours", () => {
+    const values = { ...toValues(undefined, null), says: "target" as const, type: "MX", values: " 10 mail \n\n" };
+    expect(toData(values, undefined)).toEqual({ values: ["10 mail"] });
+  });
+
+  it("keeps what was typed for who comes back from the review", () => {
+    const draft = { kind: "create" as const, name: "api", type: "TXT", data: { values: ["v=1"], ttl: 30 } };
+    expect(toValues(undefined, draft)).toMatchObject({ name: "api", type: "TXT", values: "v=1", ttl: "30" });
+  });
+});
+
+it("lands the server's findings on the fields, and says which value", () => {
+  const error = new ApiError({
+    title: "Invalid",
+    status: 422,
+    code: "invalid",
+    errors: [
+      { pointer: "/values/1", detail: "no address", fix: "write one" },
+      { pointer: "/values/2", detail: "no address" },
+      { pointer: "/type", detail: "a CNAME stands alone" },
+      { pointer: "/elsewhere", detail: "unknown" },
+    ],
+  });
+  expect(Object.fromEntries(findings(error))).toEqual({
+    values: "Line 2: No address. Write one.\nLine 3: No address.",
+    type: "A CNAME stands alone.",
+  });
+  expect(findings(new Error("offline")).size).toBe(0);
+});
+
+describe("records", () => {
+  it("sorts names as the tree has them, the zone itself first", () => {
+    const names = ["www", "a.mail", "@", "mail", "*.mail"];
+    expect(names.sort((a, b) => nameOrder(a).localeCompare(nameOrder(b)))[0]).toBe("@");
+    expect(nameOrder("a.mail").startsWith(nameOrder("mail"))).toBe(true);
+  });
+
+  it("are found by name, value, target and comment", () => {
+    const set = record({ comment: "front door", target: { kind: "region", id: "fra" } });
+    for (const text of ["WWW", "192.0", "fra", "door", "example.com"]) expect(matchesRecord(set, text)).toBe(true);
+    expect(matchesRecord(set, "mail")).toBe(false);
+  });
+
+  it("show a steered answer when there is no other", () => {
+    const steering = { answers: [{ countries: ["DE"], values: ["192.0.2.9"] }] };
+    expect(answersOf({ values: [], steering })).toEqual(["192.0.2.9"]);
+  });
+
+  it("know whose set-up keeps them", () => {
+    expect(providedFor(record())).toBeUndefined();
+    expect(providedFor(record({ tags: { "edgewright.provided_for": "a.example" } }))).toBe("a.example");
+  });
+});
+
+it("reads the parts of a DS, however its digest is written", () => {
+  expect(readDS(" 4711 13 2 49fd 46e6 ")).toEqual({ tag: "4711", algorithm: "13", type: "2", digest: "49FD46E6" });
+  expect(readDS("4711 13")).toBeNull();
+});
+
+it("tells signing, signed and secure apart", () => {
+  const off: Security = {
+    enabled: false,
+    signed: false,
+    secure: false,
+    algorithm: "ecdsap256",
+    keys: "csk",
+    denial: "nsec",
+    ds: [],
+    parent_ds: [],
+    key_list: [],
+  };
+  const tones = [
+    off,
+    { ...off, enabled: true },
+    { ...off, enabled: true, signed: true },
+    { ...off, enabled: true, signed: true, secure: true },
+    { ...off, signed: true },
+  ].map((s) => securityState(s).tone);
+  expect(tones).toEqual(["idle", "info", "warn", "ok", "info"]);
+});
