@@ -159,7 +159,11 @@ func (d *Driver) Apply(ctx context.Context, zone dnsplan.Zone, changes []dnsplan
 		case exists != (c.Before != nil), exists && !g.set.Equal(*c.Before):
 			return "", &dnsproviders.Error{Reason: dnsproviders.Moved, Message: fmt.Sprintf("%s is not as it was when the plan was made", c.Key()), Fix: "make a new plan"}
 		}
-		if err := b.add(g.records, c.After); err != nil {
+		var have []record
+		if exists {
+			have = g.records
+		}
+		if err := b.add(have, c.After); err != nil {
 			return "", err
 		}
 	}
