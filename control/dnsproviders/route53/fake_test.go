@@ -32,8 +32,8 @@ type fake struct {
 	zones []types.HostedZone
 	sets  []types.ResourceRecordSet // in Route 53's order
 
-	requests, writes, throttle, prior, failAfter, pending, changes int
-	lose                                                          bool
+	requests, writes, throttle, failAfter, failing, pending, changes int
+	lose                                                           bool
 }
 
 func newFake(t *testing.T) (*fake, *httptest.Server) {
@@ -201,8 +201,11 @@ func (f *fake) change(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.failAfter == 0 {
-		f.failAfter = 1 << 30
-		f.fail(w, http.StatusBadRequest, "ServiceUnavailable", "broken")
+		f.failAfter, f.failing = 1<<30, attempts // also when the SDK tries again
+	}
+	if f.failing > 0 {
+		f.failing--
+		f.fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "broken")
 		return
 	}
 	f.failAfter--
