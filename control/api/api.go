@@ -32,6 +32,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
@@ -51,6 +52,8 @@ type Options struct {
 	Certificates Certificates
 	Fleet        Fleet
 	Traffic      TrafficSource
+	DNSProviders DNSProviders
+	DNSDrivers   []dnsproviders.DriverType // that DNSProviders knows, to be listed
 
 	Version        string
 	PlatformDomain string
@@ -138,6 +141,7 @@ func (s *Server) addOperations() {
 	s.addPlans()
 	s.addEvents()
 	s.addPlatform()
+	s.addDNSProviders()
 }
 
 // Run does what goes on between requests: it feeds the event streams and
