@@ -33,7 +33,7 @@ type fake struct {
 	sets  []types.ResourceRecordSet // in Route 53's order
 
 	requests, writes, throttle, failAfter, failing, pending, changes int
-	lose                                                           bool
+	lose                                                             bool
 }
 
 func newFake(t *testing.T) (*fake, *httptest.Server) {

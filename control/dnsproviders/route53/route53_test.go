@@ -42,9 +42,11 @@ func TestDriver(t *testing.T) {
 		return &dnsproviderstest.Fake{
 			Driver: New(goodKey, secret, o), Stranger: New("AKIAUNKNOWN000000000", secret, o), ReadOnly: New(readKey, secret, o),
 			Zone: zone, Zones: names, Types: []string{"A", "AAAA", "CNAME", "TXT", "MX", "NS", "PTR", "CAA", "SRV", "TLSA", "SSHFP", "SVCB", "HTTPS"},
-			Put:    f.put,
-			Sets:   func() (sets []dnsplan.RRset) { locked(func() { sets = setsOf(f.sets) }); return sets },
-			Reset:  func() { locked(func() { f.sets, f.failAfter, f.failing, f.throttle, f.lose = nil, 1<<30, 0, 0, false }) },
+			Put:  f.put,
+			Sets: func() (sets []dnsplan.RRset) { locked(func() { sets = setsOf(f.sets) }); return sets },
+			Reset: func() {
+				locked(func() { f.sets, f.failAfter, f.failing, f.throttle, f.lose = nil, 1<<30, 0, 0, false })
+			},
 			Writes: count(&f.writes), Requests: count(&f.requests),
 			FailWrites: func(after int) { locked(func() { f.failAfter, f.failing = after, 0 }) },
 			LoseAnswer: func() { locked(func() { f.lose = true }) },
