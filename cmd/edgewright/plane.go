@@ -24,6 +24,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/compile"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/localca"
@@ -87,6 +88,8 @@ type plane struct {
 	server   *http.Server
 	firstRun access.Started
 
+	dnsProviders *dnsproviders.Service
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -117,6 +120,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
 		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
+		dnsproviders.Type(dnsDrivers(nil)),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
 	if err := projectRoom.Bootstrap(ctx); err != nil {
@@ -133,6 +137,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	domainRoom.follow(certificateRoom)
+	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
@@ -165,6 +170,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
 		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
+		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)

@@ -62,6 +62,8 @@ func newTenant(e *testEnv, name string) *tenant {
 		{Kind: "cdn", Name: "planned", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:3002"}]}`)},
 	}}).want(http.StatusCreated, &plan)
 	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
+	var provider DNSProviderAnswer
+	w.post(infrastructure+"/dns/providers"+q, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": name}}).want(http.StatusCreated, &provider)
 	operation := store.Operation{
 		ID: resource.NewID("op"), Kind: kindIssue, Project: id, Environment: "production", TargetKind: string(certificates.Kind),
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
@@ -84,6 +86,7 @@ func newTenant(e *testEnv, name string) *tenant {
 		id, domain.Domain.ID, deployment.CDN.ID, certificate.Certificate.ID, certificate.Certificate.Fingerprint, token.ID, token.Secret,
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
 		giver, offer.Transfer.ID, offer.Transfer.Domain,
+		provider.Provider.ID, name + ".zone.example",
 	}
 	f.path["id transfer"] = offer.Transfer.ID
 	f.path["id token"], f.path["id purge"], f.path["id plan"], f.path["id operation"] = token.ID, purge.ID, plan.ID, operation.ID
@@ -211,6 +214,15 @@ var tenantCases = map[string]tenantCase{
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
 	"trust-root":       {status: 200, shared: "public"},
+
+	"dns-drivers-list":          {status: 200, shared: "the same for all"},
+	"dns-providers-list":        {status: 200},
+	"dns-providers-create":      {status: 201, body: fixed(NewDNSProvider{Name: "second", Driver: "test", Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-get":         {status: 200},
+	"dns-providers-credentials": {status: 200, body: fixed(NewCredentials{Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-test":        {status: 200},
+	"dns-providers-zones":       {status: 200},
+	"dns-providers-delete":      {status: 204},
 }
 
 // operations returns every operation of the document, by ID.
