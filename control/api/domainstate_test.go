@@ -234,6 +234,7 @@ func TestBadDomainRequests(t *testing.T) {
 		{"PATCH", shop, `{"dns":"telepathy"}`, 422, "no way to set records"},
 		{"POST", shop + "/transfer", `{}`, 422, "to_project_id"},
 		{"POST", shop + "/transfer", `{"to_project_id":"default"}`, 422, "has it already"},
+		{"POST", shop + "/transfer", `{"to_project_id":"somebody"}`, 422, "no project of yours"},
 		{"POST", shop + "/transfer", `{"to_project_id":"prj_x"}`, 409, "not verified here"},
 		{"POST", "/domains/none.example.org/transfer", `{"to_project_id":"prj_x"}`, 404, "no such domain"},
 		{"POST", "/transfers/xfr_none/accept", `{}`, 404, "no such offer"},
