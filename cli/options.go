@@ -56,6 +56,7 @@ type ListenOptions struct {
 	ListenHTTP  string `name:"listen-http" env:"EDGEWRIGHT_LISTEN_HTTP" placeholder:"ADDR" help:"Address for HTTP. Default :80 where that is permitted, else :8080."`
 	ListenHTTPS string `name:"listen-https" env:"EDGEWRIGHT_LISTEN_HTTPS" placeholder:"ADDR" help:"Address for HTTPS, HTTP/2 and, over UDP, HTTP/3. Default :443 where that is permitted, else :8443."`
 	ListenDNS   string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
+	GeoDB       string `name:"geo-db" env:"EDGEWRIGHT_GEO_DB" placeholder:"FILE" help:"Country database (MaxMind DB format) that DNS answers are steered by. Default: none."`
 }
 
 // IssuerOptions say where certificates come from.

@@ -73,8 +73,10 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		if q.edns.cookie > 0 {
 			k.cookies.Add(1)
 		}
-		if opt.subnet {
-			c.client = q.edns.address()
+		// A subnet that tells nothing (RFC 7871 section 7.1.2), or that is no one's on
+		// the Internet, leaves the resolver's own address.
+		if a := q.edns.address(); opt.subnet && q.edns.bits > 0 && a.IsGlobalUnicast() && !a.IsPrivate() {
+			c.client = a
 		}
 	}
 	c.limit -= c.reserve
@@ -142,6 +144,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 func (c *compose) begin(s *responder, b []byte, from netip.Addr) {
 	c.b, c.n, c.full, c.rcode, c.aa, c.do = b, 0, false, 0, false, false
 	c.counts, c.count, c.gave, c.variant = [3]int{}, 0, 0, false
+	c.asked = false
 	c.located, c.checks, c.locator, c.client = Place{}, s.checks, s.locator, from
 }
 

@@ -195,6 +195,9 @@ func (e *edition) put(p *prepared) error {
 	case p.platform != nil:
 		e.n.policy.Store(p.platform.policy)
 		e.next.httpsPort = p.platform.httpsPort
+		if e.n.geo != nil {
+			e.n.geo.SetRegions(p.platform.regions)
+		}
 	}
 	e.n.held[d.Key] = next
 	e.revisions.Set(d.Key, d.Revision)

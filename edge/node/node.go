@@ -34,6 +34,7 @@ import (
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/certs"
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/geo"
 	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edge/httpedge/handover"
 	"github.com/edgewright/edgewright/edge/httpedge/upstream"
@@ -55,6 +56,7 @@ type Options struct {
 	HTTPAddr  string // "host:port"; port 0 picks one; "" for no plain HTTP listener
 	HTTPSAddr string // "host:port", TCP for HTTP/1.1 and 2 and UDP for HTTP/3; "" for none
 	DNSAddr   string // "host:port", UDP and TCP of the name server; "" for none: zones are held all the same
+	GeoDB     string // file of countries that DNS answers are steered by; "": steering by place gives what has no place
 	NoHTTP3   bool   // leave UDP alone
 
 	Identity Opener // unseals the group keys of Keys documents; nil: no certificates can be used
@@ -88,6 +90,7 @@ type Node struct {
 	verifier  *verifier
 	zones     *dns.Zones
 	dns       *dns.Server // nil: none
+	geo       *geo.DB     // nil: none
 
 	current atomic.Pointer[runtime]
 

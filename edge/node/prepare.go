@@ -51,6 +51,7 @@ type prepared struct {
 type platform struct {
 	policy    *netguard.Policy
 	httpsPort string
+	regions   []edgeconfig.Region
 }
 
 // prepare decodes and validates one document, in whatever goroutine. It changes
@@ -142,7 +143,7 @@ func (n *Node) preparePlatform(d *edgeconfig.Document) (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{policy: policy, httpsPort: n.listeners.httpsPort()}
+	p := &platform{policy: policy, httpsPort: n.listeners.httpsPort(), regions: c.Regions}
 	switch c.HTTPSPort {
 	case 0:
 	case 443:

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/geo"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/secrets"
@@ -22,6 +23,13 @@ func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
 // had none leaves the address free to bind.
 func (n *Node) openDNS() (err error) {
 	o := dns.Options{Addr: n.o.DNSAddr, NSID: n.o.EdgeID, Logger: n.log, Now: n.o.Now}
+	if n.o.GeoDB != "" {
+		if n.geo, err = geo.Open(n.o.GeoDB); err != nil {
+			return err
+		}
+		o.Locator = n.geo
+		n.log.Info("DNS answers are steered by country", "file", n.o.GeoDB, "networks", n.geo.Len())
+	}
 	i := n.o.Inherited
 	switch {
 	case i.Has(SocketDNS):
