@@ -165,6 +165,7 @@ func (u *everything) openEdge(ctx context.Context, i int, identity *agent.Identi
 	}
 	if i == 0 {
 		o.Inherited, o.HTTPAddr, o.HTTPSAddr = inherited, u.options.ListenHTTP, u.options.ListenHTTPS
+		o.DoTAddr = u.options.ListenDoT
 		o.DNSAddr = dnsAddress(u.options.ListenOptions, inherited, u.log)
 		if inherited == nil {
 			o.HTTPAddr, o.HTTPSAddr = edgeAddresses(u.options.ListenOptions, u.log)

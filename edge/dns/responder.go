@@ -96,7 +96,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	case q.tsig != 0:
 		return s.signedQuery(c, k, b, n, &q, from, tcp)
 	default:
-		z, kind = s.ask(c, k, &q, &opt, from, tcp)
+		z, kind = s.ask(c, k, &q, &opt, from)
 	}
 	if c.full {
 		if tcp {
@@ -176,7 +176,7 @@ func (s *responder) options(e *edns, opt *reply, from netip.Addr, now uint32, tc
 }
 
 // ask answers a question for our zones.
-func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from netip.Addr, tcp bool) (*zone, uint64) {
+func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from netip.Addr) (*zone, uint64) {
 	n := &c.hops[0].name
 	switch {
 	case q.qtype == 0 || q.qtype == dns.TypeOPT:
@@ -186,7 +186,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 		// CHAOS and its questions about the software are not answered.
 		return nil, s.refuse(c, opt, errorNotSupported)
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
-		return s.transfer(c, k, q, opt, from, tcp)
+		return s.transfer(c, k, q, opt, from)
 	case q.qtype >= 128 && q.qtype < 255:
 		// TKEY, TSIG, MAILA, MAILB: questions we do not do
 		c.rcode = dns.RcodeNotImplemented

@@ -74,6 +74,7 @@ type Options struct {
 	Current   func() Runtime
 	Cache     *cache.Cache
 	Telemetry *telemetry.Telemetry
+	DNS       DNS    // answers DNS over HTTPS; nil: nobody does
 	EdgeID    string // for loop detection
 	Verify    string // secret that lets a request ask for revisions; "" forbids it
 	Limits    Limits

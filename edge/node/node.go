@@ -56,6 +56,7 @@ type Options struct {
 	HTTPAddr  string // "host:port"; port 0 picks one; "" for no plain HTTP listener
 	HTTPSAddr string // "host:port", TCP for HTTP/1.1 and 2 and UDP for HTTP/3; "" for none
 	DNSAddr   string // "host:port", UDP and TCP of the name server; "" for none: zones are held all the same
+	DoTAddr   string // "host:port" of DNS over TLS, with the certificates of the edge; "" for none
 	GeoDB     string // file of countries that DNS answers are steered by; "": steering by place gives what has no place
 	NoHTTP3   bool   // leave UDP alone
 
@@ -89,8 +90,9 @@ type Node struct {
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
 	zones     *dns.Zones
-	dns       *dns.Server // nil: none
-	geo       *geo.DB     // nil: none
+	dns       *dns.Server                     // nil: none
+	geo       *geo.DB                         // nil: none
+	servers   atomic.Pointer[map[string]bool] // host names of the platform's name servers
 
 	current atomic.Pointer[runtime]
 
@@ -140,18 +142,18 @@ func New(o Options) (*Node, error) {
 	n.policy.Store(policy)
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
-	n.server = httpedge.New(httpedge.Options{
-		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
-		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
-		Current: func() httpedge.Runtime { return n.current.Load() },
-		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
-	})
-	n.verifier = newVerifier(n)
 	if err := n.openDNS(); err != nil {
 		n.cancel()
 		n.cache.Close()
 		return nil, errors.Join(err, l.close())
 	}
+	n.server = httpedge.New(httpedge.Options{
+		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
+		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
+		Current: func() httpedge.Runtime { return n.current.Load() },
+		Cache:   n.cache, Telemetry: n.telemetry, DNS: n.dnsOverHTTPS(), EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
+	})
+	n.verifier = newVerifier(n)
 	return n, nil
 }
 

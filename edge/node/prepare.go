@@ -52,6 +52,8 @@ type platform struct {
 	policy    *netguard.Policy
 	httpsPort string
 	regions   []edgeconfig.Region
+
+	nameServers map[string]bool
 }
 
 // prepare decodes and validates one document, in whatever goroutine. It changes
@@ -144,6 +146,10 @@ func (n *Node) preparePlatform(d *edgeconfig.Document) (*platform, error) {
 		return nil, err
 	}
 	p := &platform{policy: policy, httpsPort: n.listeners.httpsPort(), regions: c.Regions}
+	p.nameServers = map[string]bool{}
+	for _, host := range c.NameServers {
+		p.nameServers[host] = true
+	}
 	switch c.HTTPSPort {
 	case 0:
 	case 443:
