@@ -56,6 +56,8 @@ type ListenOptions struct {
 	ListenHTTP  string `name:"listen-http" env:"EDGEWRIGHT_LISTEN_HTTP" placeholder:"ADDR" help:"Address for HTTP. Default :80 where that is permitted, else :8080."`
 	ListenHTTPS string `name:"listen-https" env:"EDGEWRIGHT_LISTEN_HTTPS" placeholder:"ADDR" help:"Address for HTTPS, HTTP/2 and, over UDP, HTTP/3. Default :443 where that is permitted, else :8443."`
 	ListenDNS   string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
+	ListenDoT   string `name:"listen-dot" env:"EDGEWRIGHT_LISTEN_DOT" placeholder:"ADDR" help:"Address for DNS over TLS. Default: none."`
+	GeoDB       string `name:"geo-db" env:"EDGEWRIGHT_GEO_DB" placeholder:"FILE" help:"Country database (MaxMind DB format) that DNS answers are steered by. Default: none."`
 }
 
 // IssuerOptions say where certificates come from.
@@ -99,7 +101,7 @@ type UpOptions struct {
 func (o *UpOptions) Validate() error {
 	return firstError(
 		checkAddr("listen-api", o.ListenAPI), checkAddr("listen-http", o.ListenHTTP),
-		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS),
+		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkAddr("listen-dot", o.ListenDoT),
 		checkRegions(o.Regions), o.IssuerOptions.check(), o.DomainOptions.check())
 }
 
@@ -161,7 +163,7 @@ func (o *EdgeOptions) Validate() error {
 	if o.Region != "" {
 		regions = []string{o.Region}
 	}
-	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkRegions(regions))
+	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkAddr("listen-dot", o.ListenDoT), checkRegions(regions))
 }
 
 // StoreOptions name a database on this machine.
