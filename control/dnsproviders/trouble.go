@@ -70,6 +70,16 @@ func ReasonOf(err error) Reason {
 	return ""
 }
 
+// CauseOf is what our own code says of why nothing was reached: the resolver, or
+// the policy of addresses. Other causes stay in the log.
+func CauseOf(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return Short(f.Message)
+	}
+	return ""
+}
+
 // Short bounds a provider's words, which end up in messages.
 func Short(text string) string {
 	const bound = 300

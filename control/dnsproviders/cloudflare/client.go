@@ -142,7 +142,7 @@ func (c client) once(ctx context.Context, method, path string, query url.Values,
 }
 
 func away(message string, err error) error {
-	return &dnsproviders.Error{Reason: dnsproviders.Away, Message: message, Fix: "try again; if it stays so, see cloudflarestatus.com", Err: err}
+	return &dnsproviders.Error{Reason: dnsproviders.Away, Message: message, Detail: dnsproviders.CauseOf(err), Fix: "try again; if it stays so, see cloudflarestatus.com", Err: err}
 }
 
 // Codes of the API, as far as they say more than the status.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,6 +218,11 @@ func (f *fake) change(w http.ResponseWriter, r *http.Request) {
 		s := *c.ResourceRecordSet
 		s.Name = aws.String(inWords(*s.Name))
 		records += len(s.ResourceRecords)
+		for _, r := range s.ResourceRecords { // its escapes are octal
+			if s.Type == types.RRTypeTxt && decimalEscape.MatchString(*r.Value) {
+				refused = append(refused, "Invalid Resource Record: InvalidCharacterString (Value contains an invalid escape) encountered with '"+*r.Value+"'")
+			}
+		}
 		i := slices.IndexFunc(now, func(o types.ResourceRecordSet) bool { return order(o, s) == 0 })
 		name := fmt.Sprintf("[name='%s', type='%s']", *s.Name, s.Type)
 		switch {
@@ -256,6 +262,9 @@ func (f *fake) change(w http.ResponseWriter, r *http.Request) {
 	f.changes++
 	f.writeXML(w, "ChangeResourceRecordSetsResponse", f.changeInfo("C"+strconv.Itoa(f.changes), types.ChangeStatusPending))
 }
+
+// decimalEscape is three digits after a backslash that are no octal byte.
+var decimalEscape = regexp.MustCompile(`\\([4-9][0-9]{2}|[0-9][89][0-9]|[0-9]{2}[89])`)
 
 func sameValues(a, b types.ResourceRecordSet) bool {
 	values := func(s types.ResourceRecordSet) []string {

@@ -34,6 +34,7 @@ func trouble(err error) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		e.Reason, e.Message, e.Fix = dnsproviders.Away, "Route 53's API cannot be reached, or its answer cannot be read", "try again; if it stays so, see health.aws.amazon.com"
+		e.Detail = dnsproviders.CauseOf(err)
 		return e
 	}
 	e.Detail = dnsproviders.Short(api.ErrorCode() + ": " + api.ErrorMessage())
