@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -240,7 +241,12 @@ type plane struct {
 
 func startPlane(t *testing.T, db *store.DB, issuer certificates.Issuer) *plane {
 	t.Helper()
-	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}, Ledger: db})
+	return startPlaneAt(t, db, issuer, time.Now)
+}
+
+func startPlaneAt(t *testing.T, db *store.DB, issuer certificates.Issuer, clock func() time.Time) *plane {
+	t.Helper()
+	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}, Ledger: db, Now: clock})
 	loop := reconcile.New(reconcile.Options{Store: db}, certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: issuer}, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -274,7 +280,7 @@ func TestHostileNonces(t *testing.T) {
 		t.Run(share, func(t *testing.T) {
 			p := startPebble(t, share)
 			pl := startPlane(t, openStore(t), p.client(t, openStore(t), nil))
-			const names = 5
+			const names = 3
 			for i := range names {
 				domain := fmt.Sprintf("n%d.example.com", i)
 				c := pl.provision(t, domain)
@@ -348,7 +354,7 @@ func TestCutAtEveryStep(t *testing.T) {
 				select {
 				case <-died:
 				case <-time.After(30 * time.Second):
-					t.Skipf("this CA is never asked at %s on this path", step.path)
+					t.Fatalf("the CA was not asked at %s", step.path)
 				}
 				first.stop()
 				p.requests.take(nil)
@@ -378,6 +384,7 @@ func TestRestartLoop(t *testing.T) {
 		if !strings.HasPrefix(r.URL.Path, "/finalize-order/") {
 			return false
 		}
+		_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client is gone
 		select {
 		case reached <- struct{}{}:
 		default:
@@ -419,7 +426,8 @@ func TestRestartLoop(t *testing.T) {
 		t.Errorf("%d orders in %d deaths, want one", got, deaths)
 	}
 	p.requests.take(nil)
-	last := startPlane(t, db, p.client(t, db, nil))
+	// The clock stands where the deaths have brought it; the last wait is over.
+	last := startPlaneAt(t, db, p.client(t, db, nil), func() time.Time { return now.Add(25 * time.Hour) })
 	c = last.provision(t, "shop.example.com")
 	if c.Status.State != certificates.StateValid || p.orders() != 1 {
 		t.Errorf("in the end: %+v, %d orders", c.Status, p.orders())
