@@ -224,6 +224,14 @@ func (z *Zone) Seal(project, environment string, soa edgeconfig.SOA, now time.Ti
 	return head, err
 }
 
+// MaxTTL is the longest time to live of the sets, in seconds.
+func (z *Zone) MaxTTL() (longest uint32) {
+	for ttl := range z.ttls {
+		longest = max(longest, ttl)
+	}
+	return longest
+}
+
 // Bodies returns the bodies of all parts of the version that Build made last.
 func (z *Zone) Bodies() [][]byte {
 	out := make([][]byte, len(z.parts))
@@ -549,10 +557,7 @@ func (z *Zone) count(n *node) {
 
 // describe fills in what the draft says of the whole zone.
 func (z *Zone) describe(d *Draft, now time.Time) {
-	d.Parts, d.Names, d.Sets = len(z.parts), z.counted, z.sets
-	for ttl := range z.ttls {
-		d.MaxTTL = max(d.MaxTTL, ttl)
-	}
+	d.Parts, d.Names, d.Sets, d.MaxTTL = len(z.parts), z.counted, z.sets, z.MaxTTL()
 	sum := sha256.New()
 	sum.Write(z.digests)
 	if z.signing != nil {
