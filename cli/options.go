@@ -81,6 +81,7 @@ type UpOptions struct {
 	ListenOptions
 	ListenDNS string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 	IssuerOptions
+	ZoneOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	CacheSize      Size     `name:"cache-size" env:"EDGEWRIGHT_CACHE_SIZE" default:"256MiB" placeholder:"SIZE" help:"Memory for cached responses, all edges of this process together. Default ${default}."`
@@ -94,7 +95,7 @@ func (o *UpOptions) Validate() error {
 	return firstError(
 		checkAddr("listen-api", o.ListenAPI), checkAddr("listen-http", o.ListenHTTP),
 		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS),
-		checkRegions(o.Regions), o.IssuerOptions.check())
+		checkRegions(o.Regions), o.IssuerOptions.check(), o.ZoneOptions.check())
 }
 
 // ControlOptions are the flags of "control".
@@ -115,6 +116,7 @@ type ControlOptions struct {
 	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR" help:"Private or loopback ranges in which origins may be. Default: none."`
 
 	IssuerOptions
+	ZoneOptions
 	PlatformDomain string `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	LogOptions
 }
@@ -130,7 +132,7 @@ func (o *ControlOptions) Validate() error {
 		return fault.New(fault.Invalid, "--nats-root-ca is for an external cluster; give its address with --nats-url")
 	}
 	return firstError(checkAddr("listen-api", o.ListenAPI), checkAddr("listen-bus", o.ListenBus),
-		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check())
+		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.ZoneOptions.check())
 }
 
 // EdgeOptions are the flags of "edge".

@@ -35,6 +35,7 @@ import (
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/zones"
 )
 
 // infrastructure is the path of the product's own resources.
@@ -49,6 +50,7 @@ type Options struct {
 	Domains      *domains.Service
 	CDN          *cdn.Service
 	Certificates Certificates
+	Zones        *zones.Service
 	Fleet        Fleet
 	Traffic      TrafficSource
 
@@ -130,6 +132,9 @@ func (s *Server) addOperations() {
 	s.addMembers()
 	s.addTokens()
 	s.addDomains()
+	s.addRecords()
+	s.addZones()
+	s.addDNSSEC()
 	s.addCertificates()
 	s.addCDN()
 	s.addPurges()

@@ -26,6 +26,7 @@ import (
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
 )
@@ -44,6 +45,7 @@ type testEnv struct {
 	fleet  *fakeFleet
 	dns    *fakeDNS
 	issuer *gatedIssuer
+	zones  *zones.Service
 	link   string // the owner's first login link
 	owner  access.User
 }
@@ -69,6 +71,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 
 	types := resource.Types{
 		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
+		zones.Type(), zones.RRsetType(), zones.DelegationType(),
 	}
 	rooms := projects.New(db, types.Kinds(resource.ScopeEnvironment))
 	ok(t, rooms.Bootstrap(ctx))
@@ -76,11 +79,13 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
 	ok(t, err)
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
+	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})
 	ca := localca.New(db, nil)
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Fleet: e.fleet,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
 	}
@@ -94,7 +99,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
-	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer).Run(running) })
+	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions).Run(running) })
 	wg.Go(func() {
 		if err := e.server.Run(running); err != nil {
 			t.Errorf("Run: %v", err)
