@@ -136,6 +136,9 @@ func benchHTTP(ctx context.Context, s settings) (string, error) {
 
 	results := map[string]map[string][]float64{} // scenario -> server -> CPU us/request per round
 	for _, sc := range scenarios {
+		if !strings.Contains(sc.name, s.only) {
+			continue
+		}
 		results[sc.name] = map[string][]float64{}
 		n := s.requests
 		if sc.path == "/64k" {
@@ -200,6 +203,9 @@ func httpTable(s settings, servers []*server, results map[string]map[string][]fl
 	fmt.Fprintf(&b, " to best C peer | to Caddy | to net/http |\n|---|%s\n", strings.Repeat("---:|", len(servers)+3))
 	for _, sc := range scenarios {
 		row := results[sc.name]
+		if row == nil {
+			continue
+		}
 		fmt.Fprintf(&b, "| %s |", sc.name)
 		for _, x := range servers {
 			if v := row[x.name]; len(v) > 0 {

@@ -51,6 +51,7 @@ type settings struct {
 	requests int
 	clients  int
 	peers    string // comma-separated; "" all
+	only     string // part of the names of http scenarios
 	sites    int
 	agents   string
 }
@@ -64,6 +65,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&s.requests, "requests", 20000, "requests per server and round (a tenth of it for 64 KiB)")
 	flags.IntVar(&s.clients, "clients", 64, "connections of the load generator")
 	flags.StringVar(&s.peers, "peers", "", "comma-separated `names` of servers to run; empty: all")
+	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios whose name holds this `text`, like hit")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	suites := map[string]func(context.Context, settings) (string, error){

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"crypto/tls"
 	"fmt"
 	"os"
 	"strings"
@@ -17,6 +16,7 @@ type certsCommand struct {
 	Issue  certsIssue  `cmd:"" help:"Get a certificate for a domain, or a new one."`
 	Upload certsUpload `cmd:"" help:"Use a certificate of your own."`
 	Remove certsRemove `cmd:"" name:"rm" help:"Remove a domain's certificate."`
+	certsActions
 }
 
 func (certsCommand) Help() string {
@@ -108,9 +108,14 @@ func (a *app) printCertificate(c *client.Certificate) {
 	p.add("valid for", strings.Join(c.Names, ", "))
 	p.add("valid from", date(c.NotBefore))
 	p.add("valid until", strings.TrimSpace(date(c.NotAfter)+" "+a.ago(c.NotAfter)))
+	p.add("certificate of", strings.TrimSpace(c.Authority+suffix(c.Profile)))
+	p.add("life left", share(c.LifeLeft))
 	p.add("renews", onOff(c.AutoRenew, strings.TrimSpace("by itself "+a.ago(c.RenewAt)), "no"))
 	p.add("serial", c.Serial)
 	p.add("fingerprint", c.Fingerprint)
+	p.add("revoked", strings.TrimSpace(date(c.RevokedAt)+" "+c.Revocation))
+	p.add("stapled until", date(c.StapledTil))
+	p.add("at its end", onOff(c.Takeover, "an automatic one follows", ""))
 	p.add("trouble", c.Reason)
 	p.add("what to do", c.Fix)
 	p.add("next attempt", a.ago(c.NextAttempt))
@@ -118,9 +123,21 @@ func (a *app) printCertificate(c *client.Certificate) {
 	p.print(a.out)
 }
 
+func share(left *float64) string {
+	if left == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", *left*100)
+}
+
 type certsIssue struct {
 	domainArg
 	Type      string        `enum:"auto, lets_encrypt, local" default:"auto" help:"Who signs: ${enum}. auto: what the control plane is set to for this name."`
+	Name      []string      `placeholder:"NAME" help:"Further names, wildcards and addresses for the same certificate."`
+	KeyType   string        `name:"key-type" enum:",p256,p384,rsa2048,rsa3072,rsa4096,ed25519" default:"" placeholder:"TYPE" help:"Key: p256 (default), p384, rsa2048, rsa3072, rsa4096, or ed25519 for clients of your own."`
+	Challenge string        `enum:",http-01,tls-alpn-01,dns-01" default:"" placeholder:"CHALLENGE" help:"How the names are proved: http-01, tls-alpn-01 or dns-01. Default: what works."`
+	Profile   string        `placeholder:"NAME" help:"Profile of the CA's, such as shortlived."`
+	CA        string        `name:"ca" placeholder:"NAME" help:"Which CA. Default: those of \"edgewright certs ca list\" in their order."`
 	Renew     bool          `help:"Get a new one now, although the present one is good."`
 	AutoRenew bool          `name:"auto-renew" negatable:"" default:"true" help:"Renew it without being asked. Default on."`
 	Timeout   time.Duration `default:"5m" placeholder:"TIME" help:"How long to wait at most. Default ${default}."`
@@ -130,6 +147,7 @@ func (certsIssue) Help() string {
 	return examples(
 		"edgewright certs issue shop.example.com",
 		"edgewright certs issue shop.example.com --renew",
+		"edgewright certs issue example.com --name '*.example.com' --challenge dns-01",
 		"edgewright certs issue intranet.example --type local",
 		"edgewright certs issue shop.example.com --type lets_encrypt --no-auto-renew")
 }
@@ -139,15 +157,28 @@ func (c *certsIssue) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: &c.AutoRenew, Renew: c.Renew})
+	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: &c.AutoRenew, Renew: c.Renew, Domains: further(c.Domain, c.Name), KeyType: c.KeyType, Challenge: c.Challenge, Profile: c.Profile, Authority: c.CA})
+	return a.showProvisioned(cl, c.Domain, done, err, c.Timeout)
+}
+
+// further lists a domain and names beside it; nil when there are none.
+func further(domain string, names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return append([]string{domain}, names...)
+}
+
+// showProvisioned waits for a certificate that is not there yet and shows it.
+func (a *app) showProvisioned(cl *client.Client, domain string, done *client.Provisioned, err error, limit time.Duration) error {
 	if err != nil {
 		return err
 	}
 	if done.Operation != nil {
-		if err := a.awaitOperation(cl, done.Operation, c.Timeout); err != nil {
+		if err := a.awaitOperation(cl, done.Operation, limit); err != nil {
 			return err
 		}
-		cert, err := cl.Certificate(a.ctx, c.Domain)
+		cert, err := cl.Certificate(a.ctx, domain)
 		if err != nil {
 			return err
 		}
@@ -181,36 +212,77 @@ func (a *app) awaitOperation(cl *client.Client, op *client.Operation, limit time
 
 type certsUpload struct {
 	domainArg
-	Chain string `required:"" placeholder:"FILE" help:"PEM file with the certificate and the intermediates after it."`
-	Key   string `required:"" placeholder:"FILE" help:"PEM file with the private key."`
+	Chain        string `xor:"form" required:"" placeholder:"FILE" help:"PEM file with the certificate and the intermediates, in any order."`
+	Key          string `placeholder:"FILE" help:"PEM file with the private key. Not needed for a certificate that was made of \"edgewright certs csr\"."`
+	P12          string `name:"p12" xor:"form" required:"" placeholder:"FILE" help:"PKCS #12 file (.p12, .pfx) in place of --chain and --key."`
+	PasswordFile string `name:"password-file" placeholder:"FILE" help:"File with the password of --p12."`
+	Takeover     bool   `help:"Let an automatic certificate follow when this one is about to expire."`
+	DryRun       bool   `name:"dry-run" help:"Check it and show what would change."`
 }
 
 func (certsUpload) Help() string {
-	return "An uploaded certificate is not renewed; \"edgewright certs list --within 30d\" tells which need a new one.\n\n" +
-		examples("edgewright certs upload shop.example.com --chain fullchain.pem --key privkey.pem")
+	return "An uploaded certificate is not renewed, unless --takeover is given; \"edgewright certs list --within 30d\" tells which need a new one.\n\n" +
+		examples("edgewright certs upload shop.example.com --chain fullchain.pem --key privkey.pem",
+			"edgewright certs upload shop.example.com --p12 shop.pfx --password-file password.txt --takeover")
 }
 
 func (c *certsUpload) Run(a *app) error {
-	chain, err := os.ReadFile(c.Chain)
+	p, err := c.read()
 	if err != nil {
-		return fault.New(fault.Invalid, "--chain: %w", err)
-	}
-	key, err := os.ReadFile(c.Key)
-	if err != nil {
-		return fault.New(fault.Invalid, "--key: %w", err)
-	}
-	if _, err := tls.X509KeyPair(chain, key); err != nil {
-		return fault.New(fault.Invalid, "%s and %s do not make a certificate: %w; the chain begins with the domain's own certificate, and the key belongs to it", c.Chain, c.Key, err)
+		return err
 	}
 	cl, err := a.client()
 	if err != nil {
 		return err
 	}
-	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: client.CertCustom, ChainPEM: string(chain), KeyPEM: string(key)})
+	if c.DryRun {
+		plan, err := cl.PlanProvision(a.ctx, c.Domain, p)
+		if err != nil {
+			return err
+		}
+		return a.showDryRun(cl, plan)
+	}
+	done, err := cl.Provision(a.ctx, c.Domain, p)
 	if err != nil {
 		return err
 	}
 	return a.show(done, func() { a.printCertificate(&done.Certificate) })
+}
+
+func (c *certsUpload) read() (client.Provision, error) {
+	p := client.Provision{Type: client.CertCustom}
+	if c.Takeover {
+		p.Takeover = &c.Takeover
+	}
+	file := func(flag, name string) (text []byte, err error) {
+		if text, err = os.ReadFile(name); err != nil {
+			return nil, fault.New(fault.Invalid, "--%s: %w", flag, err)
+		}
+		return text, nil
+	}
+	var err error
+	if c.P12 != "" {
+		if p.PKCS12, err = file("p12", c.P12); err == nil && c.PasswordFile != "" {
+			var password []byte
+			password, err = file("password-file", c.PasswordFile)
+			p.Password = strings.TrimRight(string(password), "\r\n")
+		}
+		return p, err
+	}
+	chain, err := file("chain", c.Chain)
+	if err != nil || c.Key == "" {
+		p.ChainPEM = string(chain)
+		return p, err
+	}
+	key, err := file("key", c.Key)
+	if err != nil {
+		return p, err
+	}
+	if !strings.Contains(string(chain), "-----BEGIN") || !strings.Contains(string(key), "PRIVATE KEY-----") {
+		return p, fault.New(fault.Invalid, "%s and %s do not make a certificate: give a chain and a private key in PEM, or a PKCS #12 file with --p12", c.Chain, c.Key)
+	}
+	p.ChainPEM, p.KeyPEM = string(chain), string(key)
+	return p, nil
 }
 
 type certsRemove struct {

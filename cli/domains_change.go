@@ -15,6 +15,7 @@ type domainsSet struct {
 	Auto          *toggle `name:"auto-configure" placeholder:"on|off" help:"Issue and renew certificates without being asked."`
 	HSTS          *int    `name:"hsts" placeholder:"SECONDS" help:"Max-age of Strict-Transport-Security; 0 takes the header away."`
 	HSTSSubs      bool    `name:"hsts-subdomains" help:"Extend Strict-Transport-Security to subdomains."`
+	TLSPolicy     string  `name:"tls-policy" placeholder:"POLICY" enum:",modern,intermediate" default:"" help:"TLS of clients: modern (1.3) or intermediate (and 1.2)."`
 	dryFlag
 	waitFlags
 }
@@ -23,7 +24,8 @@ func (domainsSet) Help() string {
 	return examples(
 		"edgewright domains set shop.example.com --cdn static --wait",
 		"edgewright domains set shop.example.com --redirect-https off",
-		"edgewright domains set shop.example.com --hsts 31536000 --dry-run")
+		"edgewright domains set shop.example.com --hsts 31536000 --dry-run",
+		"edgewright domains set shop.example.com --tls-policy modern")
 }
 
 func (c *domainsSet) Run(a *app) error {
@@ -35,6 +37,9 @@ func (c *domainsSet) Run(a *app) error {
 		patch.HSTS = &client.HSTS{MaxAge: *c.HSTS, IncludeSubdomains: c.HSTSSubs}
 	} else if c.HSTSSubs {
 		return fault.New(fault.Invalid, "--hsts-subdomains needs --hsts SECONDS")
+	}
+	if c.TLSPolicy != "" {
+		patch.TLS = &client.TLS{Policy: c.TLSPolicy}
 	}
 	if patch == (client.DomainPatch{}) {
 		return fault.New(fault.Invalid, "nothing to change was named; see \"edgewright domains set --help\"")

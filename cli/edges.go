@@ -86,6 +86,7 @@ func (c *edgesShow) Run(a *app) error {
 		p.add("in sync", onOff(e.InSync, "yes", "not yet"))
 		p.add("http", e.HTTP)
 		p.add("https", e.HTTPS)
+		p.add("dns", e.DNS)
 		p.add("sites", fmt.Sprint(e.Sites))
 		p.add("version", e.Version)
 		p.add("running", a.ago(e.StartedAt))

@@ -135,7 +135,7 @@ func TestServerFlagsHaveVariables(t *testing.T) {
 	wanted := map[string][]string{
 		"up":      {"data", "listen-api", "listen-http", "listen-https", "listen-dns", "issuer", "acme-directory", "acme-root", "resolvers", "regions", "demo", "platform-domain", "cache-size", "log-level", "log-format", "open"},
 		"control": {"data", "database", "listen-api", "tls-cert", "tls-key", "listen-bus", "bus-advertise", "nats-url", "nats-root-ca", "allow-origin-ranges", "issuer", "resolvers"},
-		"edge":    {"data", "join", "token", "region", "name", "listen-http", "listen-https", "root-ca", "cache-size"},
+		"edge":    {"data", "join", "token", "region", "name", "listen-http", "listen-https", "listen-dns", "root-ca", "cache-size"},
 	}
 	for command, names := range wanted {
 		node := findChild(p.Model.Node, command)

@@ -49,7 +49,7 @@ type grammar struct {
 	Trust  trustCommand  `cmd:"" group:"session" help:"Make this machine trust certificates of the local CA."`
 
 	Domains domainsCommand `cmd:"" group:"content" help:"Domains: add, verify, show, change, remove."`
-	Certs   certsCommand   `cmd:"" group:"content" help:"Certificates: list, issue, upload."`
+	Certs   certsCommand   `cmd:"" group:"content" help:"Certificates: list, issue, upload, export, import, CAs."`
 	CDN     cdnCommand     `cmd:"" group:"content" help:"Origins and cache rules."`
 	Purge   purgeCommand   `cmd:"" group:"content" help:"Drop cached responses on every edge."`
 

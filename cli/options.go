@@ -55,6 +55,7 @@ type Streams struct {
 type ListenOptions struct {
 	ListenHTTP  string `name:"listen-http" env:"EDGEWRIGHT_LISTEN_HTTP" placeholder:"ADDR" help:"Address for HTTP. Default :80 where that is permitted, else :8080."`
 	ListenHTTPS string `name:"listen-https" env:"EDGEWRIGHT_LISTEN_HTTPS" placeholder:"ADDR" help:"Address for HTTPS, HTTP/2 and, over UDP, HTTP/3. Default :443 where that is permitted, else :8443."`
+	ListenDNS   string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 }
 
 // IssuerOptions say where certificates come from.
@@ -62,6 +63,11 @@ type IssuerOptions struct {
 	Issuer        string   `env:"EDGEWRIGHT_ISSUER" enum:"auto, acme, local" default:"auto" help:"Who issues certificates: ${enum}. auto: ACME for public names, the local CA for all others."`
 	ACMEDirectory string   `name:"acme-directory" env:"EDGEWRIGHT_ACME_DIRECTORY" placeholder:"URL" help:"Directory of the ACME CA. Default: Let's Encrypt."`
 	ACMERoot      string   `name:"acme-root" env:"EDGEWRIGHT_ACME_ROOT" placeholder:"FILE" help:"PEM file of the CA that signed the ACME server's own certificate, for a private CA."`
+	ACMEStaging   string   `name:"acme-staging" env:"EDGEWRIGHT_ACME_STAGING" placeholder:"URL" help:"Directory of that CA's staging twin, for a rehearsal before a domain's first order; none: no rehearsal. Default: Let's Encrypt's for Let's Encrypt."`
+	ACMEProfile   string   `name:"acme-profile" env:"EDGEWRIGHT_ACME_PROFILE" placeholder:"NAME" help:"Profile of that CA's, such as shortlived."`
+	ACMEEABKeyID  string   `name:"acme-eab-key-id" env:"EDGEWRIGHT_ACME_EAB_KEY_ID" placeholder:"ID" help:"Key ID of an external account binding, for a CA that wants one."`
+	ACMEEABMACKey string   `name:"acme-eab-mac-file" env:"EDGEWRIGHT_ACME_EAB_MAC_FILE" placeholder:"FILE" help:"File with its MAC key, as the CA gives it."`
+	Preflight     string   `env:"EDGEWRIGHT_PREFLIGHT" enum:"auto, on, off" default:"auto" help:"Look at DNS, CAA and ports before an order: ${enum}. auto: unless --acme-root names a private CA."`
 	ACMEContact   string   `name:"acme-contact" env:"EDGEWRIGHT_ACME_CONTACT" placeholder:"EMAIL" help:"Address the CA may write to."`
 	Resolvers     []string `env:"EDGEWRIGHT_RESOLVERS" placeholder:"HOST:PORT" help:"DNS resolvers that domain verification asks. Default: the system's."`
 }
@@ -79,7 +85,6 @@ type UpOptions struct {
 
 	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:"127.0.0.1:7070" placeholder:"ADDR" help:"Address of the API and dashboard. Default ${default}."`
 	ListenOptions
-	ListenDNS string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
 	IssuerOptions
 	ZoneOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
@@ -156,7 +161,7 @@ func (o *EdgeOptions) Validate() error {
 	if o.Region != "" {
 		regions = []string{o.Region}
 	}
-	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkRegions(regions))
+	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkRegions(regions))
 }
 
 // StoreOptions name a database on this machine.
@@ -206,6 +211,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 }
 
 func (o *IssuerOptions) check() error {
+	if (o.ACMEEABKeyID == "") != (o.ACMEEABMACKey == "") {
+		return fault.New(fault.Invalid, "an external account binding needs both --acme-eab-key-id and --acme-eab-mac-file")
+	}
 	for i, r := range o.Resolvers {
 		host, port, err := net.SplitHostPort(r)
 		if err != nil {

@@ -125,6 +125,23 @@ type AuditRecord struct {
 	Hash      string          `json:"hash"`
 }
 
+// AuditVerification is what a look through the whole audit log has found in
+// order. A Head noted elsewhere shows that the log was exchanged whole, when it
+// is not in it any more.
+type AuditVerification struct {
+	Entries int64  `json:"entries"`
+	Head    string `json:"head"` // the last entry's hash
+}
+
+// VerifyAudit has the control plane recompute the chain of the whole audit log.
+// Conflict says at which entry it was tampered with. Only for admins of the
+// platform.
+func (c *Client) VerifyAudit(ctx context.Context) (AuditVerification, error) {
+	var out AuditVerification
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/api/v1/audit/verify"}, &out)
+	return out, err
+}
+
 // AuditQuery narrows Audit. Empty fields select all.
 type AuditQuery struct {
 	Action string

@@ -56,6 +56,29 @@ type Certificate struct {
 	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
 	RenewAt     *time.Time  `json:"renew_at,omitempty"`
 	Conditions  []Condition `json:"conditions,omitempty"`
+
+	LifeLeft   *float64           `json:"life_left,omitempty"`        // share of its lifetime, 1 to 0
+	Authority  string             `json:"authority,omitempty"`        // the CA that issued it
+	WantedCA   string             `json:"wanted_authority,omitempty"` // "": the platform's in their order
+	Challenge  string             `json:"challenge,omitempty"`        // "": chosen by itself
+	Profile    string             `json:"profile,omitempty"`
+	MustStaple bool               `json:"must_staple,omitempty"`
+	PinKey     bool               `json:"pin_key,omitempty"`
+	Takeover   bool               `json:"takeover,omitempty"` // an automatic one follows at its end
+	Uploaded   bool               `json:"uploaded,omitempty"` // the one in use was uploaded
+	IssuedAt   *time.Time         `json:"issued_at,omitempty"`
+	RenewBy    string             `json:"renew_by,omitempty"` // ari, lifetime
+	RevokedAt  *time.Time         `json:"revoked_at,omitempty"`
+	Revocation string             `json:"revocation,omitempty"`
+	StapledTil *time.Time         `json:"stapled_until,omitempty"`
+	Events     []CertificateEvent `json:"events,omitempty"` // newest first
+}
+
+// CertificateEvent is something that happened to a certificate.
+type CertificateEvent struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // issued, recovered, failed, expiring, expired, revoked
+	Message string    `json:"message"`
 }
 
 // Provision asks for a certificate.
@@ -64,9 +87,21 @@ type Provision struct {
 	AutoRenew *bool  `json:"auto_renew,omitempty"` // nil: true
 	// Renew asks for a new certificate now, although the present one is good.
 	Renew bool `json:"renew,omitempty"`
-	// ChainPEM and KeyPEM are for CertCustom: leaf first, and its private key.
+	// ChainPEM and KeyPEM are for CertCustom. KeyPEM is left out for a certificate
+	// that was made of a request from here.
 	ChainPEM string `json:"chain_pem,omitempty"`
 	KeyPEM   string `json:"key_pem,omitempty"`
+	PKCS12   []byte `json:"pkcs12,omitempty"` // in place of both
+	Password string `json:"password,omitempty"`
+	Takeover *bool  `json:"takeover,omitempty"` // for CertCustom: an automatic one follows at its end
+
+	Domains    []string `json:"domains,omitempty"` // all names, the domain first
+	KeyType    string   `json:"key_type,omitempty"`
+	Challenge  string   `json:"challenge,omitempty"` // http-01, tls-alpn-01, dns-01
+	Profile    string   `json:"profile,omitempty"`
+	Authority  string   `json:"authority,omitempty"`
+	MustStaple *bool    `json:"must_staple,omitempty"`
+	PinKey     *bool    `json:"pin_key,omitempty"`
 }
 
 // Provisioned is what became of it. With Operation set, issuance goes on after

@@ -37,6 +37,7 @@ type Domain struct {
 	CDN           string       `json:"cdn"` // name of the CDN configuration
 	RedirectHTTPS bool         `json:"redirect_https"`
 	HSTS          *HSTS        `json:"hsts,omitempty"`
+	TLS           *TLS         `json:"tls,omitempty"`
 	Origin        string       `json:"origin"` // URL of the first origin of its CDN configuration
 	Status        string       `json:"status"` // DomainPending ...
 	URL           string       `json:"url"`    // where a browser finds it
@@ -51,6 +52,12 @@ type HSTS struct {
 	MaxAge            int  `json:"max_age"` // seconds
 	IncludeSubdomains bool `json:"include_subdomains,omitempty"`
 	Preload           bool `json:"preload,omitempty"`
+}
+
+// TLS is what a domain asks of its clients' TLS.
+type TLS struct {
+	Policy     string `json:"policy,omitempty"`      // "modern" (TLS 1.3) or "intermediate" (and 1.2); "": intermediate
+	MinVersion string `json:"min_version,omitempty"` // "1.2" or "1.3"; "": the policy's
 }
 
 // Verification is the state of the proof of ownership and what to publish.
@@ -148,6 +155,7 @@ type AddDomain struct {
 	CDN           string `json:"cdn,omitempty"`            // name of an existing CDN configuration; "": "default"
 	RedirectHTTPS *bool  `json:"redirect_https,omitempty"` // nil: true
 	HSTS          *HSTS  `json:"hsts,omitempty"`
+	TLS           *TLS   `json:"tls,omitempty"`
 }
 
 // AddedDomain is what became of it.
@@ -162,6 +170,7 @@ type DomainPatch struct {
 	CDN           *string `json:"cdn,omitempty"`
 	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
 	HSTS          *HSTS   `json:"hsts,omitempty"` // MaxAge 0 takes the header away
+	TLS           *TLS    `json:"tls,omitempty"`  // replaces what is there; empty is the default
 }
 
 // VerifyResult is the outcome of a check of ownership.

@@ -25,6 +25,7 @@ type Edge struct {
 	Version       string     `json:"version,omitempty"`
 	HTTP          string     `json:"http,omitempty"` // addresses as bound
 	HTTPS         string     `json:"https,omitempty"`
+	DNS           string     `json:"dns,omitempty"` // of the name server
 	StartedAt     *time.Time `json:"started_at,omitempty"`
 	LastHeartbeat *time.Time `json:"last_heartbeat,omitempty"`
 	Sites         int        `json:"sites,omitempty"` // for who has a role on the platform, as HTTP and HTTPS

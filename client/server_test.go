@@ -300,6 +300,9 @@ func TestRoundTrip(t *testing.T) {
 	if list, err := client.Collect(c.Audit(ctx, client.AuditQuery{})); err != nil || len(list) == 0 {
 		t.Errorf("audit: %d records, %v", len(list), err)
 	}
+	if state, err := c.VerifyAudit(ctx); err != nil || state.Entries == 0 || len(state.Head) != 64 {
+		t.Errorf("verifying the audit log: %+v, %v", state, err)
+	}
 	if _, err := c.Traffic(ctx, client.TrafficQuery{Window: time.Hour}); err != nil {
 		t.Errorf("traffic: %v", err)
 	}

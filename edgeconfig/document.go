@@ -33,6 +33,7 @@ const (
 	KindKeys        = "keys"        // body Keys; scope is one edge
 	KindPlatform    = "platform"    // body Platform; exactly one, "platform/settings"
 	KindEdge        = "edge"        // body EdgeSettings; scope is one edge; the agent's own
+	KindHandshake   = "handshake"   // body Handshake; exactly one, "handshake/fleet"
 )
 
 // ScopeAll addresses every edge. Any other scope is an edge's ID.

@@ -10,6 +10,7 @@ type Site struct {
 
 	RedirectHTTPS bool  `json:"redirect_https"` // 308 from http to https
 	HSTS          *HSTS `json:"hsts,omitempty"`
+	TLS           *TLS  `json:"tls,omitempty"` // nil: intermediate, from 1.2
 
 	Pool       Pool        `json:"pool"`
 	CacheRules []CacheRule `json:"cache_rules,omitempty"` // first match wins
@@ -22,6 +23,20 @@ type HSTS struct {
 	IncludeSubdomains bool `json:"include_subdomains,omitempty"`
 	Preload           bool `json:"preload,omitempty"`
 }
+
+// TLS is what a site asks of the TLS of its clients over TCP; HTTP/3 is 1.3
+// always.
+type TLS struct {
+	Policy     string `json:"policy,omitempty"`      // PolicyModern or PolicyIntermediate; "": intermediate
+	MinVersion string `json:"min_version,omitempty"` // "1.2" or "1.3"; "": what the policy allows
+}
+
+// The policies, after Mozilla's of the same names: modern is TLS 1.3 alone,
+// intermediate adds 1.2 with AEAD ciphers and forward secrecy.
+const (
+	PolicyModern       = "modern"
+	PolicyIntermediate = "intermediate"
+)
 
 // Pool is an ordered set of origins that can stand in for one another. An
 // empty pool is invalid: a site that shall serve nothing is deleted.
@@ -97,10 +112,14 @@ type Certificate struct {
 	KeySealed   []byte   `json:"key_sealed"`  // secrets.SealFor(group key, PKCS#8 DER, context Certificate.ID)
 	Fingerprint string   `json:"fingerprint"` // lower-case hex SHA-256 of the leaf
 	NotAfter    int64    `json:"not_after"`   // Unix seconds
+	// OCSPStaple is the CA's signed word that the leaf is good (RFC 6960), in DER,
+	// checked by the control plane; empty when there is none.
+	OCSPStaple []byte `json:"ocsp_staple,omitempty"`
 }
 
-// Challenge is one ACME HTTP-01 answer (RFC 8555 section 8.3), served by every
-// edge on port 80 at /.well-known/acme-challenge/Token of Host.
+// Challenge is one ACME answer, served by every edge: for HTTP-01 (RFC 8555
+// section 8.3) on port 80 at /.well-known/acme-challenge/Token of Host, for
+// TLS-ALPN-01 (RFC 8737) in handshakes for Host that offer acme-tls/1 alone.
 type Challenge struct {
 	Host             string `json:"host"`
 	Token            string `json:"token"`
@@ -117,6 +136,25 @@ type Keys struct {
 
 // KeyContext is the context that an edge's copy of a group key is sealed under.
 func KeyContext(edge, group string) string { return "group-key/" + edge + "/" + group }
+
+// Handshake is what all edges share so that a TLS session begun with one goes on
+// with another. Sealed with a group key; see TicketChain for Tickets.
+type Handshake struct {
+	KeyGroup string   `json:"key_group"`     // which group key seals what follows
+	Hour     int64    `json:"hour"`          // the chain's, in hours since 1970
+	Tickets  []byte   `json:"tickets"`       // secrets.SealFor(group key, HandshakeContext, the chain's secret)
+	ECH      []ECHKey `json:"ech,omitempty"` // newest first; the first is published
+}
+
+// ECHKey is one key for Encrypted Client Hello (RFC 9849).
+type ECHKey struct {
+	Config    []byte `json:"config"`     // a marshalled ECHConfig
+	KeySealed []byte `json:"key_sealed"` // secrets.SealFor(group key, HandshakeContext, X25519 private key)
+}
+
+// HandshakeContext is the context that the secrets of a Handshake are sealed
+// under.
+const HandshakeContext = "handshake"
 
 // Platform is what holds for every site of the platform.
 type Platform struct {

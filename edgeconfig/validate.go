@@ -18,6 +18,7 @@ const (
 	maxCacheRules = 500
 	maxTTL        = 10 * 365 * 24 * 3600 // seconds
 	maxTimeoutMS  = 24 * 3600 * 1000
+	maxECHKeys    = 8
 	maxNames      = 100 * 64 // certificate names, wildcards spread over claimed names
 )
 
@@ -52,6 +53,7 @@ func ValidateSite(s *Site) error {
 	if h := s.HSTS; h != nil && (h.MaxAge < 0 || h.MaxAge > maxTTL) {
 		c.add("/hsts/max_age", "%d seconds are out of range", h.MaxAge)
 	}
+	c.tls("/tls", s.TLS)
 	c.pool("/pool", &s.Pool)
 	if len(s.CacheRules) > maxCacheRules {
 		c.add("/cache_rules", "%d rules are more than %d", len(s.CacheRules), maxCacheRules)
@@ -63,6 +65,23 @@ func ValidateSite(s *Site) error {
 		c.add("/limits/max_body_bytes", "a bound below zero")
 	}
 	return c.err()
+}
+
+func (c *checker) tls(at string, t *TLS) {
+	if t == nil {
+		return
+	}
+	switch t.Policy {
+	case "", PolicyIntermediate, PolicyModern:
+	default:
+		c.add(at+"/policy", "%q is no policy this edge knows", t.Policy)
+	}
+	switch {
+	case t.MinVersion != "" && t.MinVersion != "1.2" && t.MinVersion != "1.3":
+		c.add(at+"/min_version", "%q is neither 1.2 nor 1.3", t.MinVersion)
+	case t.MinVersion == "1.2" && t.Policy == PolicyModern:
+		c.add(at+"/min_version", "the policy modern is TLS 1.3 alone")
+	}
 }
 
 func (c *checker) pool(at string, p *Pool) {
@@ -181,6 +200,29 @@ func ValidateChallenge(ch *Challenge) error {
 	}
 	if ch.ExpiresAt <= 0 {
 		c.add("/expires_at", "a challenge must end")
+	}
+	return c.err()
+}
+
+// ValidateHandshake checks the form of what the fleet shares.
+func ValidateHandshake(h *Handshake) error {
+	var c checker
+	if h.KeyGroup == "" {
+		c.add("/key_group", "no group is named")
+	}
+	if h.Hour <= 0 {
+		c.add("/hour", "%d is no hour", h.Hour)
+	}
+	if len(h.Tickets) == 0 {
+		c.add("/tickets", "there is no secret")
+	}
+	if len(h.ECH) > maxECHKeys {
+		c.add("/ech", "%d keys are more than %d", len(h.ECH), maxECHKeys)
+	}
+	for i, k := range h.ECH {
+		if len(k.Config) == 0 || len(k.KeySealed) == 0 {
+			c.add(fmt.Sprintf("/ech/%d", i), "a key is its configuration and its private half")
+		}
 	}
 	return c.err()
 }

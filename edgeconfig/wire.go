@@ -19,6 +19,7 @@ import (
 //	edgewright.up.<edge>.purged      PurgeReport
 //	edgewright.up.<edge>.heartbeat   Heartbeat
 //	edgewright.up.<edge>.rollup      Rollup (with an ID, so that a repeat counts once)
+//	edgewright.up.<edge>.probe       request ProbeReport, reply ProbeReply
 //	edgewright.up.<edge>.manifest    request (empty), reply Manifest
 //	edgewright.up.<edge>.entries     request EntriesRequest, reply Entries
 //	edgewright.up.<edge>.documents   request DocumentsRequest, reply Documents
@@ -138,6 +139,7 @@ type Heartbeat struct {
 	At        time.Time `json:"at"`
 	HTTP      string    `json:"http"` // addresses as bound, "" when it has no listener
 	HTTPS     string    `json:"https"`
+	DNS       string    `json:"dns,omitempty"`
 	Simulated bool      `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
 	Draining  bool      `json:"draining,omitempty"`
 	PurgeSeq  int64     `json:"purge_seq"`
@@ -230,6 +232,7 @@ type Counters struct {
 	OriginErrors int64            `json:"origin_errors"`        // no usable response from an origin
 	Handshakes   int64            `json:"handshakes,omitempty"` // TLS handshakes completed
 	HandshakeErr int64            `json:"handshake_err,omitempty"`
+	Refusals     map[string]int64 `json:"handshake_refusals,omitempty"` // of HandshakeErr, by reason
 }
 
 // Add adds o to c.
@@ -252,6 +255,12 @@ func (c *Counters) Add(o Counters) {
 	c.OriginErrors += o.OriginErrors
 	c.Handshakes += o.Handshakes
 	c.HandshakeErr += o.HandshakeErr
+	if len(o.Refusals) > 0 && c.Refusals == nil {
+		c.Refusals = make(map[string]int64, len(o.Refusals))
+	}
+	for reason, n := range o.Refusals {
+		c.Refusals[reason] += n
+	}
 }
 
 // HistogramBounds are the upper bounds of latency buckets in milliseconds; the

@@ -70,13 +70,13 @@ func TestCountersAdd(t *testing.T) {
 	var sum Counters
 	one := Counters{
 		Requests: 1, Bytes: 2, OriginBytes: 3, Status: [6]int64{0, 0, 1}, Cache: map[string]int64{"hit": 1},
-		LatencyMS: Histogram{1}, OriginErrors: 4, Handshakes: 5, HandshakeErr: 6,
+		LatencyMS: Histogram{1}, OriginErrors: 4, Handshakes: 5, HandshakeErr: 6, Refusals: map[string]int64{"alpn": 6},
 	}
 	sum.Add(one)
 	sum.Add(one)
 	want := Counters{
 		Requests: 2, Bytes: 4, OriginBytes: 6, Status: [6]int64{0, 0, 2}, Cache: map[string]int64{"hit": 2},
-		LatencyMS: Histogram{2}, OriginErrors: 8, Handshakes: 10, HandshakeErr: 12,
+		LatencyMS: Histogram{2}, OriginErrors: 8, Handshakes: 10, HandshakeErr: 12, Refusals: map[string]int64{"alpn": 12},
 	}
 	if diff := cmp.Diff(want, sum); diff != "" {
 		t.Error(diff)

@@ -34,7 +34,7 @@ func control(t *testing.T, dir string, args ...string) *system {
 // edge runs `edgewright edge` on ports the kernel picks.
 func edge(t *testing.T, dir string, args ...string) *system {
 	t.Helper()
-	return start(t, nil, append([]string{"edge", "--data", dir, "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0"}, args...)...)
+	return start(t, nil, append([]string{"edge", "--data", dir, "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--listen-dns", "127.0.0.1:0"}, args...)...)
 }
 
 // joinToken asks the control plane for a one-time token.
@@ -78,7 +78,7 @@ func TestJoinedEdge(t *testing.T) {
 	eventually(t, 30*time.Second, serves(e.Ready.HTTPS))
 
 	t.Run("a token works once", func(t *testing.T) {
-		out, err := run(t, nil, binary, "edge", "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--join", url, "--token", token, "--region", "fra", "--root-ca", rootFile)
+		out, err := run(t, nil, binary, "edge", "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--listen-dns", "127.0.0.1:0", "--join", url, "--token", token, "--region", "fra", "--root-ca", rootFile)
 		if err == nil || !strings.Contains(out, "token") {
 			t.Errorf("a spent token was taken: %v: %s", err, out)
 		}

@@ -61,7 +61,7 @@ type system struct {
 type ready struct {
 	API, Dashboard, HTTP, HTTPS, DNS, Login string
 	PID                                     int
-	Edges                                   []struct{ ID, Region, HTTP, HTTPS string }
+	Edges                                   []struct{ ID, Region, HTTP, HTTPS, DNS string }
 }
 
 // log is what the process has logged so far.

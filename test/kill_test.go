@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -88,13 +89,15 @@ func TestKilledWhileWriting(t *testing.T) {
 			t.Errorf("%s was answered with 201 and is not there", name)
 		}
 	}
-	eventually(t, 60*time.Second, func() error {
+	waiting := maps.Clone(accepted) // whose sites have not been seen
+	eventually(t, time.Minute+time.Duration(len(accepted))*50*time.Millisecond, func() error {
 		client := browser(s.Ready.HTTPS, s.roots())
-		for name := range accepted {
+		for name := range waiting {
 			if a, err := get(t, client, "https://"+name+"/"); err != nil || a.Status != 200 {
 				return fmt.Errorf("%s: status %d, %w", name, a.Status, err)
 			}
 			client.CloseIdleConnections()
+			delete(waiting, name)
 		}
 		return nil
 	})

@@ -13,6 +13,9 @@ postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb;
 need postgresql postgres
 need chromium command -v chromium
 need bind9-dnsutils command -v dig
+installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
+need knot installed knotd
+need nsd installed nsd
 need curl command -v curl
 need openssl command -v openssl
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -120,7 +120,7 @@ func TestReadme(t *testing.T) {
 	}
 	edgeCommand := said("edgewright edge --join https://control.example.com:7070 --token ewj_... --region fra --root-ca control-ca.pem")
 	edgeCommand = strings.NewReplacer("https://control.example.com:7070", public, "ewj_...", join, "control-ca.pem", filepath.Join(controlDir, "control-ca.pem")).Replace(edgeCommand)
-	start(t, nil, append(strings.Fields(edgeCommand)[1:], "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0")...)
+	start(t, nil, append(strings.Fields(edgeCommand)[1:], "--data", t.TempDir(), "--listen-http", "127.0.0.1:0", "--listen-https", "127.0.0.1:0", "--listen-dns", "127.0.0.1:0")...)
 
 	for _, command := range shown {
 		if !ran[command] {

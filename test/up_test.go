@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // A newcomer's first minutes: the demo answers over HTTPS with a certificate
@@ -14,8 +16,13 @@ import (
 // is one command away, and what curl and openssl see agrees.
 func TestFirstMinutes(t *testing.T) {
 	s := up(t, t.TempDir(), "--demo")
-	if s.Ready.DNS != "" {
-		t.Errorf("READY names a DNS address, %q, but nothing answers there yet", s.Ready.DNS)
+	// Nobody has a zone yet: the name server says so, with an extended error.
+	for _, network := range []string{"udp", "tcp"} {
+		q := new(dns.Msg).SetQuestion("shop.example.", dns.TypeA).SetEdns0(1232, false)
+		answer, _, err := (&dns.Client{Net: network}).Exchange(q, s.Ready.DNS)
+		if err != nil || answer.Rcode != dns.RcodeRefused || answer.IsEdns0() == nil {
+			t.Errorf("the name server at %q, over %s: %v, %v", s.Ready.DNS, network, err, answer)
+		}
 	}
 	if !strings.HasPrefix(s.Ready.Login, "http://"+s.Ready.API+"/") {
 		t.Errorf("the login link %q is not on the API address %q", s.Ready.Login, s.Ready.API)

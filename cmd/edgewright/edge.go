@@ -125,7 +125,7 @@ func runEdge(ctx context.Context, o cli.EdgeOptions) error {
 		return err
 	}
 	n := node.Options{CacheBytes: int64(o.CacheSize), Logger: log, Inherited: inherited}
-	n.HTTPAddr, n.HTTPSAddr = o.ListenHTTP, o.ListenHTTPS
+	n.HTTPAddr, n.HTTPSAddr, n.DNSAddr = o.ListenHTTP, o.ListenHTTPS, dnsAddress(o.ListenOptions, inherited, log)
 	if inherited == nil {
 		n.HTTPAddr, n.HTTPSAddr = edgeAddresses(o.ListenOptions, log)
 	}
@@ -136,9 +136,9 @@ func runEdge(ctx context.Context, o cli.EdgeOptions) error {
 	if err := e.serve(ctx); err != nil {
 		return err
 	}
-	r := ready{HTTP: e.node.HTTPAddr(), HTTPS: e.node.HTTPSAddr()}
-	r.Edges = []readyEdge{{ID: identity.Edge, Region: identity.Region, HTTP: r.HTTP, HTTPS: r.HTTPS}}
-	log.Info("edge serving", "edge", identity.Edge, "region", identity.Region, "http", r.HTTP, "https", r.HTTPS)
+	r := ready{HTTP: e.node.HTTPAddr(), HTTPS: e.node.HTTPSAddr(), DNS: e.node.DNSAddr()}
+	r.Edges = []readyEdge{{ID: identity.Edge, Region: identity.Region, HTTP: r.HTTP, HTTPS: r.HTTPS, DNS: r.DNS}}
+	log.Info("edge serving", "edge", identity.Edge, "region", identity.Region, "http", r.HTTP, "https", r.HTTPS, "dns", r.DNS)
 	if err := errors.Join(r.print(o.Stdout), inherited.Ready(ctx)); err != nil {
 		return err
 	}

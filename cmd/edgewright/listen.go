@@ -9,6 +9,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/edgewright/edgewright/cli"
+	"github.com/edgewright/edgewright/edge/httpedge/handover"
+	"github.com/edgewright/edgewright/edge/node"
 )
 
 // privileged tells whether this process may bind the standard port, by trying.
@@ -41,6 +43,24 @@ func edgeAddresses(o cli.ListenOptions, log *slog.Logger) (http, https string) {
 		https = httpsPort
 	}
 	return http, https
+}
+
+// dnsAddress is where the name server listens: at port 53 when that may be bound
+// and is free, else 8053, said plainly. A process that takes over from another
+// has that one's address.
+func dnsAddress(o cli.ListenOptions, inherited *handover.Inheritance, log *slog.Logger) string {
+	if o.ListenDNS != "" || inherited.Has(node.SocketDNS) {
+		return o.ListenDNS
+	}
+	if u, err := net.ListenPacket("udp", ":53"); err == nil {
+		_ = u.Close()
+		if privileged("53") {
+			return ":53"
+		}
+	}
+	log.Warn("port 53 may not be bound by this process or is in use; DNS is answered at port 8053 instead",
+		"hint", "run as root, grant CAP_NET_BIND_SERVICE, or choose with --listen-dns")
+	return ":8053"
 }
 
 // newLogger logs to stderr, as text on a terminal and as JSON elsewhere.

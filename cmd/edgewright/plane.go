@@ -19,10 +19,10 @@ import (
 
 	"github.com/edgewright/edgewright/cli"
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
@@ -76,6 +76,7 @@ type plane struct {
 	db       *store.DB
 	access   *access.Service
 	local    *localca.CA
+	resolver *preflight.Resolver
 	fleet    *fleet.Fleet
 	compiler *compile.Compiler
 	loop     *reconcile.Loop
@@ -137,8 +138,11 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	certificateRoom := certificates.New(certificates.Options{Store: p.db, Vault: p.db, Ownership: domainRoom, Mode: mode})
 	zoneRoom := p.zoneRoom(domainRoom)
+	certificateRoom, err := p.certificateRoom(domainRoom, mode)
+	if err != nil {
+		return p, err
+	}
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
@@ -163,6 +167,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
 		p.zones,
+		certificates.NewReplacer(certificateRoom, o.log),
 	)
 
 	if err := p.listen(ctx); err != nil {
@@ -176,18 +181,6 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)
 	return p, nil
-}
-
-func (p *plane) acmeIssuer() (certificates.Issuer, error) {
-	o := acme.Options{Vault: p.db, Directory: p.options.issuer.ACMEDirectory, Email: p.options.issuer.ACMEContact, Presenter: p.fleet, Logger: p.options.log}
-	if file := p.options.issuer.ACMERoot; file != "" {
-		root, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "--acme-root: %w", err)
-		}
-		o.RootPEM = string(root)
-	}
-	return acme.New(o)
 }
 
 // serve starts the bus, the API and, whenever this control plane holds the

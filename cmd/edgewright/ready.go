@@ -17,7 +17,7 @@ type ready struct {
 	HTTPS     string `json:"https"`
 	DNS       string `json:"dns"`
 	Login     string `json:"login"`
-	// Edges lists every edge of this process; HTTP and HTTPS above are the
+	// Edges lists every edge of this process; HTTP, HTTPS and DNS above are the
 	// first one's.
 	Edges []readyEdge `json:"edges,omitempty"`
 	PID   int         `json:"pid"`
@@ -28,6 +28,7 @@ type readyEdge struct {
 	Region    string `json:"region"`
 	HTTP      string `json:"http"`
 	HTTPS     string `json:"https"`
+	DNS       string `json:"dns"`
 	Simulated bool   `json:"simulated"`
 }
 

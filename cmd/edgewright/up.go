@@ -161,10 +161,11 @@ func (u *everything) edgeDir(i int) string {
 func (u *everything) openEdge(ctx context.Context, i int, identity *agent.Identity, inherited *handover.Inheritance) error {
 	o := node.Options{
 		CacheBytes: int64(u.options.CacheSize) / int64(len(u.options.Regions)), OriginRanges: ownNetworks,
-		Logger: u.log, HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0",
+		Logger: u.log, HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", DNSAddr: "127.0.0.1:0",
 	}
 	if i == 0 {
 		o.Inherited, o.HTTPAddr, o.HTTPSAddr = inherited, u.options.ListenHTTP, u.options.ListenHTTPS
+		o.DNSAddr = dnsAddress(u.options.ListenOptions, inherited, u.log)
 		if inherited == nil {
 			o.HTTPAddr, o.HTTPSAddr = edgeAddresses(u.options.ListenOptions, u.log)
 		}
@@ -246,9 +247,9 @@ func (u *everything) awaitDemo(ctx context.Context) error {
 func (u *everything) announce() error {
 	r := ready{API: u.plane.listener.Addr().String(), Dashboard: u.plane.url(), Login: u.plane.login()}
 	for i, e := range u.edges {
-		r.Edges = append(r.Edges, readyEdge{ID: e.identity.Edge, Region: e.identity.Region, HTTP: e.node.HTTPAddr(), HTTPS: e.node.HTTPSAddr(), Simulated: i > 0})
+		r.Edges = append(r.Edges, readyEdge{ID: e.identity.Edge, Region: e.identity.Region, HTTP: e.node.HTTPAddr(), HTTPS: e.node.HTTPSAddr(), DNS: e.node.DNSAddr(), Simulated: i > 0})
 	}
-	r.HTTP, r.HTTPS = r.Edges[0].HTTP, r.Edges[0].HTTPS
+	r.HTTP, r.HTTPS, r.DNS = r.Edges[0].HTTP, r.Edges[0].HTTPS, r.Edges[0].DNS
 	if u.options.Terminal {
 		fmt.Fprintf(u.options.Stderr, "\n  Dashboard  %s\n  Sign in    %s\n", r.Dashboard, r.Login)
 		if u.options.Demo {

@@ -57,7 +57,10 @@ const (
 	Members      Resource = "members"
 	Tokens       Resource = "tokens"
 	Domains      Resource = "domains"
+	Transfers    Resource = "transfers"
 	Certificates Resource = "certificates"
+	PrivateKeys  Resource = "private-keys" // of certificates, to be taken out
+	Authorities  Resource = "authorities"  // CAs, and replacing what they have issued
 	CDN          Resource = "cdn"
 	Purges       Resource = "purges"
 	Edges        Resource = "edges"
@@ -108,9 +111,15 @@ var permissions = [...]Permission{
 	{Domains, Read, Viewer, false},
 	{Domains, Write, Developer, false},
 	{Domains, Delete, Developer, false},
+	{Transfers, Read, Viewer, false},
+	{Transfers, Write, Admin, false}, // on both sides: the one offers, the other accepts
 	{Certificates, Read, Viewer, false},
 	{Certificates, Write, Developer, false},
 	{Certificates, Delete, Developer, false},
+	{PrivateKeys, Read, Owner, false},
+	{Authorities, Read, Viewer, true},
+	{Authorities, Write, Admin, true},
+	{Authorities, Delete, Admin, true},
 	{CDN, Read, Viewer, false},
 	{CDN, Write, Developer, false},
 	{CDN, Delete, Developer, false},

@@ -12,6 +12,9 @@ import (
 // platform, asked about a project.
 const wantTable = `
 audit:read          --xx --xx
+authorities:delete  ---- --xx
+authorities:read    ---- xxxx
+authorities:write   ---- --xx
 backups:read        ---- ---x
 cdn:delete          -xxx -xxx
 cdn:read            xxxx xxxx
@@ -36,6 +39,7 @@ metrics:read        ---- xxxx
 operations:read     xxxx xxxx
 plans:read          xxxx xxxx
 plans:write         -xxx -xxx
+private-keys:read   ---x ---x
 projects:delete     ---x ---x
 projects:read       xxxx xxxx
 projects:write      --xx --xx
@@ -47,6 +51,8 @@ tokens:delete       -xxx -xxx
 tokens:read         -xxx -xxx
 tokens:write        -xxx -xxx
 traffic:read        xxxx xxxx
+transfers:read      xxxx xxxx
+transfers:write     --xx --xx
 `
 
 func TestPermissionTable(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mholt/acmez/v3/acme"
 
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -56,7 +57,9 @@ func (c *Client) register(ctx context.Context, client *acme.Client, again bool) 
 		}
 		if c.options.EABKeyID != "" {
 			if err := wanted.SetExternalAccountBinding(ctx, client, acme.EAB{KeyID: c.options.EABKeyID, MACKey: c.options.EABMACKey}); err != nil {
-				return acme.Account{}, fault.New(fault.Invalid, "the external account binding cannot be used: %w", err)
+				return acme.Account{}, &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
+					Reason: "AccountBindingNeeded", Message: "the external account binding cannot be used: " + err.Error(), Fix: "let the operator copy key ID and MAC key from the CA again",
+				}}
 			}
 		}
 		if account, err = client.NewAccount(ctx, wanted); err != nil {
@@ -71,6 +74,22 @@ func (c *Client) register(ctx context.Context, client *acme.Client, again bool) 
 	}
 	c.account = &account
 	return account, nil
+}
+
+// AccountURI implements certificates.AccountHolder.
+func (c *Client) AccountURI(ctx context.Context) (string, error) {
+	secret, err := c.options.Vault.Secret(ctx, c.accountName())
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var stored storedAccount
+	if err := json.Unmarshal(secret, &stored); err != nil {
+		return "", fault.New(fault.Internal, "the secret %s cannot be read: %w", c.accountName(), err)
+	}
+	return stored.Location, nil
 }
 
 // loadAccount reads the account, or makes its key.

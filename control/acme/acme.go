@@ -1,14 +1,19 @@
-// Package acme obtains certificates from a public CA by the ACME protocol
-// (RFC 8555) with HTTP-01 challenges that the edges answer.
+// Package acme obtains certificates from public CAs by the ACME protocol (RFC
+// 8555): HTTP-01 and TLS-ALPN-01 challenges that the edges answer, DNS-01 through
+// whoever can write in the name's DNS.
 //
-// Types: Client, which is a certificates.Issuer and RenewalAdvisor. Interfaces
-// needed: resource.Vault (the account), ChallengePresenter (the fleet).
+// Types: Client, one CA, which is a certificates.Issuer, RenewalAdvisor, Revoker,
+// Describer and Proofs; Set, the platform's CAs in their order
+// (certificates.Authorities). Interfaces needed: resource.Vault (accounts and
+// their keys), ChallengePresenter (the fleet), TXTChooser and Resolver (DNS-01).
 //
 // Phases of Issue, as they are reported:
 //
-//	order      account (made and agreed on first use, kept in the Vault), new order
-//	           with the CA's profile and, for a renewal, what it replaces (RFC 9773)
-//	challenge  the answers are put onto every edge; Present waits for them
+//	order      account (made and agreed on first use, kept in the Vault); the order
+//	           that a crash cut off, or a new one with the CA's profile and, for a
+//	           renewal, what it replaces (RFC 9773)
+//	challenge  one for each name, by the choice of choose; the answers are put onto
+//	           every edge, or into DNS; Present waits for them
 //	validate   the CA is told to look, and polled as it asks for
 //	finalize   CSR, and the chain fetched
 //
@@ -18,7 +23,6 @@ package acme
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -36,21 +40,11 @@ import (
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/resource"
-	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
 
 // LetsEncrypt is the directory used unless the operator names another.
 const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
-
-// ChallengePresenter puts challenges onto the edges; fleet.Fleet is one.
-type ChallengePresenter interface {
-	// Present returns once every connected edge answers the challenge, or an
-	// error within ctx's bound.
-	Present(ctx context.Context, c edgeconfig.Challenge) error
-	// Remove takes a challenge back.
-	Remove(ctx context.Context, c edgeconfig.Challenge) error
-}
 
 // Options of a Client.
 type Options struct {
@@ -63,8 +57,12 @@ type Options struct {
 	Profile             string // of those the CA offers; "": the one for TLS servers, else its default
 	Vault               resource.Vault
 	Presenter           ChallengePresenter
-	Logger              *slog.Logger     // nil: discard
-	Now                 func() time.Time // nil: time.Now
+	// TXT lists who may be able to write in a name's DNS, the first that can is
+	// taken; Resolver follows delegations. Without TXT there is no DNS-01.
+	TXT      []TXTChooser
+	Resolver Resolver
+	Logger   *slog.Logger     // nil: discard
+	Now      func() time.Time // nil: time.Now
 }
 
 // Bounds in time.
@@ -74,6 +72,7 @@ const (
 	removeTimeout   = 10 * time.Second
 	requestTimeout  = 45 * time.Second
 	validateTimeout = 2 * time.Minute
+	pollEvery       = 2 * time.Second
 )
 
 // Client talks to one CA. Its methods may be called from any goroutine.
@@ -89,6 +88,9 @@ type Client struct {
 var (
 	_ certificates.Issuer         = (*Client)(nil)
 	_ certificates.RenewalAdvisor = (*Client)(nil)
+	_ certificates.Revoker        = (*Client)(nil)
+	_ certificates.Describer      = (*Client)(nil)
+	_ certificates.Proofs         = (*Client)(nil)
 )
 
 // New returns a client. It reaches out on first use only. Errors: Invalid when
@@ -155,13 +157,16 @@ func (c *Client) Issue(ctx context.Context, o certificates.Order) (string, error
 }
 
 func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error) {
-	for _, name := range o.Names {
-		if strings.HasPrefix(name, "*.") {
-			return "", &certificates.IssueError{Problem: certificates.Problem{
-				Reason: "WildcardNeedsDNS", Subject: name,
-				Message: fmt.Sprintf("a CA signs %s only after a challenge in its DNS, which this platform does not answer yet", name),
-				Fix:     "add the names one by one, or upload a certificate for the wildcard",
-			}}
+	if o.Challenges == nil {
+		o.Challenges = map[string][]certificates.Challenge{}
+		for _, name := range o.Names {
+			list := c.Proofs(ctx, o.Project, o.Environment, name)
+			if strings.HasPrefix(name, "*.") {
+				list = slices.DeleteFunc(list, func(ch certificates.Challenge) bool { return ch != certificates.ChallengeDNS01 })
+			}
+			if o.Challenges[name] = list; len(list) == 0 {
+				return "", wildcardNeedsDNS(name)
+			}
 		}
 	}
 	o.Progress(certificates.StepOrder)
@@ -170,35 +175,35 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 	if err != nil {
 		return "", err
 	}
-	order, err := c.order(ctx, client, account, o)
-	if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
-		// The CA has forgotten us, as test CAs do: register the same key again.
-		if account, err = c.register(ctx, client, true); err != nil {
+	order, taken, err := c.takeUp(ctx, client, account, o)
+	if err != nil {
+		return "", err
+	}
+	if !taken {
+		order, err = c.order(ctx, client, account, o)
+		if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
+			// The CA has forgotten us, as test CAs do: register the same key again.
+			if account, err = c.register(ctx, client, true); err != nil {
+				return "", err
+			}
+			order, err = c.order(ctx, client, account, o)
+		}
+		if err != nil {
 			return "", err
 		}
-		order, err = c.order(ctx, client, account, o)
-	}
-	if err != nil {
-		return "", err
-	}
-	if err := c.authorize(ctx, client, account, order, o); err != nil {
-		return "", err
-	}
-	o.Progress(certificates.StepFinalize)
-	template := &x509.CertificateRequest{}
-	for _, name := range o.Names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
+		if o.Keep != nil {
+			if err := o.Keep(order.Location); err != nil {
+				return "", err
+			}
 		}
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, template, o.Key)
-	if err != nil {
-		return "", fault.New(fault.Internal, "the certificate request cannot be made: %w", err)
+	if order.Status == acme.StatusPending {
+		if err := c.authorize(ctx, client, account, order, o); err != nil {
+			return "", err
+		}
 	}
-	if order, err = client.FinalizeOrder(ctx, account, order, csr); err != nil {
-		return "", fmt.Errorf("finalizing: %w", err)
+	if order, err = c.finalize(ctx, client, account, order, o); err != nil {
+		return "", err
 	}
 	chains, err := client.GetCertificateChain(ctx, account, order.Certificate)
 	if err != nil {
@@ -210,6 +215,66 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 	return string(chains[0].ChainPEM), nil
 }
 
+// takeUp reads the order that an earlier attempt made, if it can still come to
+// its end.
+func (c *Client) takeUp(ctx context.Context, client *acme.Client, account acme.Account, o certificates.Order) (order acme.Order, taken bool, err error) {
+	if o.Pending == "" {
+		return acme.Order{}, false, nil
+	}
+	order, err = client.GetOrder(ctx, account, acme.Order{Location: o.Pending})
+	if problem, ok := problemIn(err); ok && problem.Status >= 400 && problem.Status < 500 && problem.Type != acme.ProblemTypeRateLimited && problem.Type != acme.ProblemTypeBadNonce {
+		return acme.Order{}, false, nil // forgotten there
+	}
+	if err != nil {
+		return acme.Order{}, false, fmt.Errorf("taking up the order: %w", err)
+	}
+	switch order.Status {
+	case acme.StatusPending, acme.StatusReady, acme.StatusProcessing, acme.StatusValid:
+		c.options.Logger.Info("taking up an order", "certificate", o.ID, "status", order.Status)
+		return order, true, nil
+	}
+	return acme.Order{}, false, nil
+}
+
+// finalize sends the CSR, unless the CA has it, and waits for the certificate.
+func (c *Client) finalize(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order, o certificates.Order) (acme.Order, error) {
+	o.Progress(certificates.StepFinalize)
+	if order.Status == acme.StatusProcessing || order.Status == acme.StatusValid {
+		return c.awaitOrder(ctx, client, account, order)
+	}
+	csr := o.CSR
+	if csr == nil {
+		var err error
+		if csr, err = certificates.NewCSR(o.Names, o.Key, certificates.Subject{}, false); err != nil {
+			return order, err
+		}
+	}
+	done, err := client.FinalizeOrder(ctx, account, order, csr)
+	if err != nil {
+		return order, fmt.Errorf("finalizing: %w", err)
+	}
+	return done, nil
+}
+
+// awaitOrder polls an order whose CSR the CA had before we were cut off.
+func (c *Client) awaitOrder(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order) (acme.Order, error) {
+	for order.Status == acme.StatusProcessing {
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return order, ctx.Err()
+		}
+		var err error
+		if order, err = client.GetOrder(ctx, account, order); err != nil {
+			return order, fmt.Errorf("polling the order: %w", err)
+		}
+	}
+	if order.Status != acme.StatusValid {
+		return order, fmt.Errorf("the order has become %s: %w", order.Status, order.Error)
+	}
+	return order, nil
+}
+
 // order makes the order. What the CA does not accept as the predecessor is left
 // out: a renewal must not fail over it.
 func (c *Client) order(ctx context.Context, client *acme.Client, account acme.Account, o certificates.Order) (acme.Order, error) {
@@ -217,7 +282,11 @@ func (c *Client) order(ctx context.Context, client *acme.Client, account acme.Ac
 	if err != nil {
 		return acme.Order{}, err
 	}
-	wanted := acme.Order{Profile: c.profile(directory)}
+	profile, err := c.profile(directory, o.Profile)
+	if err != nil {
+		return acme.Order{}, err
+	}
+	wanted := acme.Order{Profile: profile}
 	for _, name := range o.Names {
 		kind := "dns"
 		if net.ParseIP(name) != nil {
@@ -244,91 +313,31 @@ func (c *Client) order(ctx context.Context, client *acme.Client, account acme.Ac
 	return order, nil
 }
 
-// profile chooses among those that the CA offers; "" when it offers none.
-func (c *Client) profile(d acme.Directory) string {
-	if d.Meta == nil || len(d.Meta.Profiles) == 0 {
-		return ""
+// profile chooses among those that the CA offers; "" when it offers none. One
+// that a certificate asks for is taken or refused.
+func (c *Client) profile(d acme.Directory, wished string) (string, error) {
+	var offered map[string]string
+	if d.Meta != nil {
+		offered = d.Meta.Profiles
+	}
+	if wished != "" {
+		if _, ok := offered[wished]; ok {
+			return wished, nil
+		}
+		return "", &certificates.IssueError{Away: true, Problem: certificates.Problem{
+			Reason: "NoProfile", Message: fmt.Sprintf("the CA has no profile %q", wished),
+			Fix: fmt.Sprintf("take one of %s, or leave the profile out", strings.Join(slices.Sorted(maps.Keys(offered)), ", ")),
+		}}
+	}
+	if len(offered) == 0 {
+		return "", nil
 	}
 	for _, name := range []string{c.options.Profile, "tlsserver", "default", "classic"} {
-		if _, offered := d.Meta.Profiles[name]; offered && name != "" {
-			return name
+		if _, ok := offered[name]; ok && name != "" {
+			return name, nil
 		}
 	}
-	return slices.Sorted(maps.Keys(d.Meta.Profiles))[0]
-}
-
-// authorize proves control over every name of the order.
-func (c *Client) authorize(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order, o certificates.Order) (err error) {
-	var pending []acme.Authorization
-	var challenges []acme.Challenge
-	for _, url := range order.Authorizations {
-		authorization, err := client.GetAuthorization(ctx, account, url)
-		if err != nil {
-			return fmt.Errorf("reading an authorization: %w", err)
-		}
-		if authorization.Status == acme.StatusValid {
-			continue // proven before, and still good there
-		}
-		i := slices.IndexFunc(authorization.Challenges, func(ch acme.Challenge) bool { return ch.Type == acme.ChallengeTypeHTTP01 })
-		if i < 0 {
-			return &certificates.IssueError{Problem: certificates.Problem{
-				Reason: "NoHTTPChallenge", Subject: authorization.IdentifierValue(),
-				Message: fmt.Sprintf("the CA does not accept a challenge over HTTP for %s", authorization.IdentifierValue()),
-				Fix:     "choose another CA, or upload a certificate",
-			}}
-		}
-		pending, challenges = append(pending, authorization), append(challenges, authorization.Challenges[i])
-	}
-	if len(pending) == 0 {
-		return nil
-	}
-	defer func() {
-		// Whatever came of it: the edges forget, and the CA is not left waiting
-		// (pending authorizations count against limits).
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
-		defer cancel()
-		for i := range challenges {
-			if removeErr := c.options.Presenter.Remove(after, c.edgeChallenge(challenges[i])); removeErr != nil {
-				c.options.Logger.Warn("a challenge could not be taken back", "domain", challenges[i].Identifier.Value, "error", removeErr)
-			}
-			if err != nil {
-				_, _ = client.DeactivateAuthorization(after, account, pending[i].Location) // courtesy only
-			}
-		}
-	}()
-	o.Progress(certificates.StepChallenge)
-	present, cancel := context.WithTimeout(ctx, presentTimeout)
-	defer cancel()
-	for _, challenge := range challenges {
-		if err := c.options.Presenter.Present(present, c.edgeChallenge(challenge)); err != nil {
-			return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
-				Reason: "EdgesNotReady", Subject: challenge.Identifier.Value,
-				Message: "not every edge took the CA's challenge: " + err.Error(),
-				Fix:     "look at the edges named; one that is gone for good should be removed",
-			}}
-		}
-	}
-	o.Progress(certificates.StepValidate)
-	validating, stop := context.WithTimeout(ctx, validateTimeout)
-	defer stop()
-	for _, challenge := range challenges {
-		if _, err := client.InitiateChallenge(validating, account, challenge); err != nil {
-			return fmt.Errorf("starting the validation: %w", err)
-		}
-	}
-	for i := range pending {
-		if _, err := client.PollAuthorization(validating, account, pending[i]); err != nil {
-			return fmt.Errorf("validating %s: %w", pending[i].IdentifierValue(), err)
-		}
-	}
-	return nil
-}
-
-func (c *Client) edgeChallenge(ch acme.Challenge) edgeconfig.Challenge {
-	return edgeconfig.Challenge{
-		Host: ch.Identifier.Value, Token: ch.Token, KeyAuthorization: ch.KeyAuthorization,
-		ExpiresAt: c.options.Now().Add(challengeLife).Unix(),
-	}
+	return slices.Sorted(maps.Keys(offered))[0], nil
 }
 
 // RenewalWindow implements certificates.RenewalAdvisor.

@@ -216,7 +216,7 @@ func TestFailuresAreExplained(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "NameRefused", "upload", false},
-		{"a wildcard", "*.example.com", func(*testing.T) {}, "WildcardNeedsDNS", "one by one", false},
+		{"a wildcard", "*.example.com", func(*testing.T) {}, "WildcardNeedsDNS", "CNAME", false},
 		{"an edge does not take it", "late.example.com", func(*testing.T) { p.edge.refuse = errors.New("edge_1 did not acknowledge") }, "EdgesNotReady", "edge_1", true},
 	}
 	for _, tt := range tests {

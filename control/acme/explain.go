@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ func (c *Client) explain(ctx context.Context, err error, names []string, retryAf
 	out := &certificates.IssueError{Err: err, RetryAfter: retryAfter}
 	if problem, ok := problemIn(err); ok {
 		out.Problem, out.Away = c.explainProblem(problem, names)
+		out.Invalid = unproved(problem)
 		return out
 	}
 	var own *fault.Error
@@ -66,6 +68,20 @@ func problemIn(err error) (acme.Problem, bool) {
 		return *pointer, true
 	}
 	return acme.Problem{}, false
+}
+
+// unproved reports that a CA looked and did not find what was to be there.
+func unproved(p acme.Problem) bool {
+	kinds := []string{"connection", "dns", "unauthorized", "incorrectResponse", "tls"}
+	if _, ok := p.Resource.(acme.Authorization); ok {
+		return slices.Contains(kinds, strings.TrimPrefix(p.Type, acme.ProblemTypeNamespace))
+	}
+	for _, sub := range p.Subproblems {
+		if slices.Contains(kinds, strings.TrimPrefix(sub.Type, acme.ProblemTypeNamespace)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Client) explainProblem(p acme.Problem, names []string) (out certificates.Problem, away bool) {

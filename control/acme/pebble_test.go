@@ -5,14 +5,18 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +25,8 @@ import (
 	"github.com/letsencrypt/pebble/v2/db"
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
+	"github.com/mholt/acmez/v3"
+	protocol "github.com/mholt/acmez/v3/acme"
 	"github.com/miekg/dns"
 
 	"github.com/edgewright/edgewright/control/acme"
@@ -47,6 +53,7 @@ type edge struct {
 	mu      sync.Mutex
 	answers map[string]edgeconfig.Challenge // by token
 	removed int
+	shaken  int // TLS-ALPN-01 answers given
 	refuse  error
 	spoil   bool // answer something else
 }
@@ -87,10 +94,82 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// certificate answers TLS-ALPN-01 (RFC 8737) from the same challenges.
+func (e *edge) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.answers {
+		name := c.Host
+		if ip, err := netip.ParseAddr(c.Host); err == nil {
+			reversed, err := dns.ReverseAddr(ip.String())
+			if err != nil {
+				return nil, err
+			}
+			name = strings.TrimSuffix(reversed, ".")
+		}
+		if name != hello.ServerName || e.spoil {
+			continue
+		}
+		e.shaken++
+		return acmez.TLSALPN01ChallengeCert(protocol.Challenge{
+			Type: protocol.ChallengeTypeTLSALPN01, Token: c.Token, KeyAuthorization: c.KeyAuthorization,
+			Identifier: protocol.Identifier{Type: map[bool]string{true: "ip", false: "dns"}[name != c.Host], Value: c.Host},
+		})
+	}
+	return nil, fmt.Errorf("no challenge for %s", hello.ServerName)
+}
+
+// shake does handshakes until its listener ends.
+func (e *edge) shake(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			_ = conn.(*tls.Conn).HandshakeContext(context.Background())
+			_, _ = io.Copy(io.Discard, conn)
+		}()
+	}
+}
+
 // zone answers A 127.0.0.1 for every name that it does not know otherwise.
 type zone struct {
 	mu      sync.Mutex
 	missing map[string]bool
+	txt     map[string][]string
+	cname   map[string]string
+}
+
+// PresentTXT writes into the zone.
+func (z *zone) PresentTXT(_ context.Context, fqdn, value string) (func(context.Context) error, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.txt[fqdn] = append(z.txt[fqdn], value)
+	return func(context.Context) error {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		z.txt[fqdn] = slices.DeleteFunc(z.txt[fqdn], func(v string) bool { return v == value })
+		return nil
+	}, nil
+}
+
+// ChooseTXT takes all names, as the owner of every zone.
+func (z *zone) ChooseTXT(context.Context, string, string, string, string) (acme.TXTPresenter, error) {
+	return z, nil
+}
+
+func (z *zone) CNAME(_ context.Context, name string) (string, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.cname[name], nil
+}
+
+func (z *zone) TXT(_ context.Context, name string) ([]string, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.txt[name], nil
 }
 
 func (z *zone) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
@@ -101,6 +180,19 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	header := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: 1}
+	for range 8 {
+		target, is := z.cname[name]
+		if !is {
+			break
+		}
+		reply.Answer = append(reply.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 1}, Target: dns.Fqdn(target)})
+		name, header.Name = target, dns.Fqdn(target)
+	}
+	if q.Qtype == dns.TypeTXT {
+		for _, v := range z.txt[name] {
+			reply.Answer = append(reply.Answer, &dns.TXT{Hdr: header, Txt: []string{v}})
+		}
+	}
 	switch {
 	case z.missing[name]:
 		reply.Rcode = dns.RcodeNameError
@@ -150,7 +242,9 @@ func (rec *recorder) take(answer func(w http.ResponseWriter, r *http.Request) bo
 
 // startPebble starts the CA. nonces is the share of good nonces that it
 // refuses, in percent.
-func startPebble(t *testing.T, nonces string) *pebble {
+func startPebble(t *testing.T, nonces string) *pebble { return startPebbleWith(t, nonces, false) }
+
+func startPebbleWith(t *testing.T, nonces string, requireEAB bool) *pebble {
 	t.Helper()
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_WFE_NONCEREJECT", nonces)
@@ -158,7 +252,7 @@ func startPebble(t *testing.T, nonces string) *pebble {
 
 	p := &pebble{
 		edge: &edge{answers: map[string]edgeconfig.Challenge{}},
-		zone: &zone{missing: map[string]bool{}},
+		zone: &zone{missing: map[string]bool{}, txt: map[string][]string{}, cname: map[string]string{}},
 	}
 	web := httptest.NewServer(p.edge)
 	t.Cleanup(web.Close)
@@ -177,8 +271,14 @@ func startPebble(t *testing.T, nonces string) *pebble {
 		"default":    {Description: "90 days", ValidityPeriod: 7776000},
 		"shortlived": {Description: "6 days", ValidityPeriod: 518400},
 	})
-	validator := va.New(quiet, web.Listener.Addr().(*net.TCPAddr).Port, 1, false, listener.Addr().String(), p.db)
-	front := wfe.New(quiet, p.db, validator, authority, []string{"pebble.letsencrypt.org"}, false, false, 0, 0)
+	secure, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: p.edge.certificate, NextProtos: []string{"acme-tls/1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { secure.Close() })
+	go p.edge.shake(secure)
+	validator := va.New(quiet, web.Listener.Addr().(*net.TCPAddr).Port, secure.Addr().(*net.TCPAddr).Port, false, listener.Addr().String(), p.db)
+	front := wfe.New(quiet, p.db, validator, authority, []string{"pebble.letsencrypt.org"}, false, requireEAB, 0, 0)
 	p.requests = &recorder{next: front.Handler()}
 	p.management = front.ManagementHandler()
 	server := httptest.NewUnstartedServer(p.requests)

@@ -53,6 +53,7 @@ type Options struct {
 	Zones        *zones.Service
 	Fleet        Fleet
 	Traffic      TrafficSource
+	Watch        Watch // nil: what goes on around domains is only told from their status
 
 	Version        string
 	PlatformDomain string
@@ -135,6 +136,8 @@ func (s *Server) addOperations() {
 	s.addRecords()
 	s.addZones()
 	s.addDNSSEC()
+	s.addDomainState()
+	s.addTransfers()
 	s.addCertificates()
 	s.addCDN()
 	s.addPurges()
@@ -143,6 +146,7 @@ func (s *Server) addOperations() {
 	s.addPlans()
 	s.addEvents()
 	s.addPlatform()
+	s.addAudit()
 }
 
 // Run does what goes on between requests: it feeds the event streams and

@@ -46,6 +46,29 @@ type Certificate struct {
 	NextAttempt *time.Time  `json:"next_attempt,omitempty"`
 	RenewAt     *time.Time  `json:"renew_at,omitempty"`
 	Conditions  []Condition `json:"conditions"`
+
+	LifeLeft   *float64           `json:"life_left,omitempty" doc:"Share of its lifetime that is left, 1 to 0"`
+	Authority  string             `json:"authority,omitempty" doc:"The CA that issued it, by its name here"`
+	WantedCA   string             `json:"wanted_authority,omitempty" doc:"The CA that is to be used; empty: those of the platform in their order"`
+	Challenge  string             `json:"challenge,omitempty" doc:"http-01, tls-alpn-01 or dns-01; empty: chosen by itself"`
+	Profile    string             `json:"profile,omitempty" doc:"Of the CA's; empty: the CA's setting"`
+	MustStaple bool               `json:"must_staple,omitempty"`
+	PinKey     bool               `json:"pin_key,omitempty" doc:"The key stays across renewals"`
+	Takeover   bool               `json:"takeover,omitempty" doc:"An automatic certificate follows this uploaded one at its end"`
+	Uploaded   bool               `json:"uploaded,omitempty" doc:"The one in use was uploaded"`
+	IssuedAt   *time.Time         `json:"issued_at,omitempty"`
+	RenewBy    string             `json:"renew_by,omitempty" doc:"What renew_at was chosen by: ari (the CA's word) or lifetime"`
+	RevokedAt  *time.Time         `json:"revoked_at,omitempty" doc:"The certificate in use was revoked"`
+	Revocation string             `json:"revocation,omitempty" doc:"Why it was revoked"`
+	StapledTil *time.Time         `json:"stapled_until,omitempty" doc:"Its CA's OCSP answer, which edges staple, holds until then"`
+	Events     []CertificateEvent `json:"events" doc:"The last, newest first"`
+}
+
+// CertificateEvent is something that happened to a certificate.
+type CertificateEvent struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind" doc:"issued, recovered, failed, expiring, expired or revoked"`
+	Message string    `json:"message"`
 }
 
 // Provision asks for a certificate.
@@ -53,8 +76,19 @@ type Provision struct {
 	Type      string `json:"type,omitempty" doc:"lets_encrypt, local, custom or auto. Default: auto" maxLength:"20"`
 	AutoRenew *bool  `json:"auto_renew,omitempty" doc:"Default: true"`
 	Renew     bool   `json:"renew,omitempty" doc:"Get a new certificate although the present one is not due"`
-	ChainPEM  string `json:"chain_pem,omitempty" doc:"For custom: the chain, leaf first" maxLength:"131072"`
-	KeyPEM    string `json:"key_pem,omitempty" doc:"For custom: the leaf's private key. It is stored encrypted and never shown" maxLength:"32768"`
+	ChainPEM  string `json:"chain_pem,omitempty" doc:"For custom: the certificate and its intermediates, in any order" maxLength:"131072"`
+	KeyPEM    string `json:"key_pem,omitempty" doc:"For custom: the leaf's private key. It is stored encrypted and never shown. Left out for a certificate that was made of a request from here" maxLength:"32768"`
+	PKCS12    []byte `json:"pkcs12,omitempty" doc:"For custom, in place of both: a .p12 or .pfx file, in base64" maxLength:"131072"`
+	Password  string `json:"password,omitempty" doc:"Of the PKCS #12 file" maxLength:"1024"`
+	Takeover  *bool  `json:"takeover,omitempty" doc:"For custom: let an automatic certificate follow at its end. Default: as before, at first false"`
+
+	Domains    []string `json:"domains,omitempty" doc:"All names, addresses and wildcards it shall be for, the domain first. Default: the domain" maxItems:"100"`
+	KeyType    string   `json:"key_type,omitempty" doc:"p256, p384, rsa2048, rsa3072, rsa4096 or ed25519. Default: p256" maxLength:"20"`
+	Challenge  string   `json:"challenge,omitempty" doc:"http-01, tls-alpn-01 or dns-01. Default: what works" maxLength:"20"`
+	Profile    string   `json:"profile,omitempty" doc:"Of the CA's, such as classic, tlsserver or shortlived" maxLength:"64"`
+	Authority  string   `json:"authority,omitempty" doc:"The CA, by its name here" maxLength:"64"`
+	MustStaple *bool    `json:"must_staple,omitempty" doc:"Default: false"`
+	PinKey     *bool    `json:"pin_key,omitempty" doc:"Keep the key across renewals. Default: false"`
 }
 
 // Provisioned is what became of it. With operation, issuance goes on.
@@ -89,8 +123,8 @@ func (s *Server) addCertificates() {
 		level: onProject, resource: access.Certificates, verb: access.Read, answers: []answerDoc{{http.StatusOK, CertificateList{}, ""}},
 	}, s.listCertificates)
 	add(s, op{
-		method: http.MethodGet, path: path + "/{domain}", id: "certificates-get", tag: tag, summary: "A domain's certificate",
-		level: onProject, resource: access.Certificates, verb: access.Read, answers: []answerDoc{{http.StatusOK, CertificateAnswer{}, ""}},
+		method: http.MethodGet, path: path + "/{domain}", id: "certificates-get", tag: tag, summary: "A domain's certificate, its chain, and where it is served",
+		level: onProject, resource: access.Certificates, verb: access.Read, answers: []answerDoc{{http.StatusOK, CertificateDetail{}, ""}},
 	}, s.getCertificate)
 	add(s, op{
 		method: http.MethodPost, path: path + "/{domain}", id: "certificates-provision", tag: tag, summary: "Provision, upload or renew a domain's certificate",
@@ -102,6 +136,9 @@ func (s *Server) addCertificates() {
 		method: http.MethodDelete, path: path + "/{domain}", id: "certificates-remove", tag: tag, summary: "Remove a domain's certificate",
 		level: onProject, resource: access.Certificates, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeCertificate)
+	s.addCertificateActions()
+	s.addAuthorities()
+	s.addReplacements()
 }
 
 // issueWait is how long a request waits for a certificate.
@@ -127,7 +164,11 @@ func (s *Server) listCertificates(ctx context.Context, c *call, in *listDomainsI
 }
 
 func (s *Server) getCertificate(ctx context.Context, c *call, in *DomainPath) (*answer, error) {
-	return s.certificateAnswer(s.certificates.Get(ctx, c.project, c.environment, in.Domain))
+	found, err := s.certificates.Get(ctx, c.project, c.environment, in.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return s.certificateDetail(ctx, found)
 }
 
 func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomainInput) (*answer, error) {
@@ -140,16 +181,20 @@ func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomai
 func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*answer, error) {
 	request := certificates.ProvisionRequest{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, Type: certificates.CertType(in.Body.Type), AutoRenew: orTrue(in.Body.AutoRenew),
+		Domains: in.Body.Domains, KeyType: certificates.KeyType(in.Body.KeyType), Challenge: certificates.Challenge(in.Body.Challenge),
+		Profile: in.Body.Profile, Authority: in.Body.Authority, MustStaple: in.Body.MustStaple, PinKey: in.Body.PinKey,
 	}
 	upload := certificates.UploadRequest{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, ChainPEM: in.Body.ChainPEM, KeyPEM: in.Body.KeyPEM,
+		PKCS12: in.Body.PKCS12, Password: in.Body.Password, Takeover: in.Body.Takeover,
 	}
 	custom := request.Type == certificates.TypeCustom
 	switch {
-	case !custom && in.Body.ChainPEM+in.Body.KeyPEM != "":
-		return nil, fault.InvalidField("/type", "a chain or key was sent for a certificate that is issued", "set type to custom, or leave chain_pem and key_pem out")
+	case !custom && (in.Body.ChainPEM+in.Body.KeyPEM != "" || len(in.Body.PKCS12) > 0):
+		return nil, fault.InvalidField("/type", "a chain or key was sent for a certificate that is issued", "set type to custom, or leave chain_pem, key_pem and pkcs12 out")
 	case c.dryRun && custom:
-		return planAnswer(s.planUpload(ctx, upload))
+		plan, err := s.certificates.PlanUpload(ctx, upload)
+		return planAnswer(plan, uploadPointers(err))
 	case c.dryRun:
 		return planAnswer(s.certificates.PlanProvision(ctx, request))
 	}
@@ -179,59 +224,6 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	}
 	out.Operation = &operation
 	return &answer{Status: http.StatusAccepted, ETag: etag(made.Revision), Location: infrastructure + "/operations/" + operation.ID, Body: out}, nil
-}
-
-// planUpload tells what an upload would change, after the same checks. The
-// bundle is not stored; an upload in between takes the number shown.
-func (s *Server) planUpload(ctx context.Context, r certificates.UploadRequest) (resource.Plan, error) {
-	p := resource.NewPlan(r.Project, r.Environment)
-	name, err := certificates.CanonicalName(r.Domain)
-	if err != nil {
-		return p, err
-	}
-	owned, err := s.domains.Verified(ctx, r.Project, r.Environment, name)
-	if err != nil {
-		return p, err
-	}
-	if !owned {
-		return p, fault.New(fault.Conflict, "the domain is not verified in this project and environment: add and verify it first").About("domain " + name)
-	}
-	_, warnings, err := certificates.CheckUpload(name, r.ChainPEM, r.KeyPEM, s.now())
-	if err != nil {
-		return p, uploadPointers(err)
-	}
-	p.Warnings = warnings
-	t, ok := s.options.Types.Of(certificates.Kind)
-	if !ok {
-		return p, fault.New(fault.Internal, "certificates are not in the table of types")
-	}
-	spec := certificates.Spec{Domains: []string{name}}
-	found, err := s.store.List(ctx, resource.Query{Kind: certificates.Kind, Project: r.Project, Environment: r.Environment, Name: name, Limit: 1})
-	if err != nil {
-		return p, err
-	}
-	if len(found.Items) > 0 {
-		old, err := certificates.Decode(found.Items[0])
-		if err != nil {
-			return p, err
-		}
-		spec.Domains, spec.KeyType, spec.Upload = old.Spec.Domains, old.Spec.KeyType, old.Spec.Upload
-	}
-	spec.Type = certificates.TypeCustom
-	spec.Upload++
-	body, err := raw(spec)
-	if err != nil {
-		return p, err
-	}
-	if body, err = t.Normalize(name, body); err != nil {
-		return p, err
-	}
-	if len(found.Items) > 0 {
-		p.Update(found.Items[0], body)
-	} else {
-		p.Create(t, r.Project, r.Environment, name, body)
-	}
-	return p, nil
 }
 
 // uploadPointers gives faults of an upload the names that its fields have here.

@@ -24,6 +24,7 @@ type Domain struct {
 	CDN           string       `json:"cdn" doc:"Name of the CDN configuration"`
 	RedirectHTTPS bool         `json:"redirect_https"`
 	HSTS          *HSTS        `json:"hsts,omitempty"`
+	TLS           *TLS         `json:"tls,omitempty"`
 	Origin        string       `json:"origin" doc:"URL of the first origin of its CDN configuration"`
 	Status        string       `json:"status" doc:"pending_verification, issuing, active or error"`
 	URL           string       `json:"url" doc:"Where a browser finds it"`
@@ -31,6 +32,12 @@ type Domain struct {
 	Certificate   DomainCert   `json:"certificate"`
 	Conditions    []Condition  `json:"conditions"`
 	Rollout       Rollout      `json:"rollout"`
+
+	Locked    bool         `json:"locked" doc:"It cannot be deleted, handed over, or lose its records"`
+	DNS       DomainSetup  `json:"dns" doc:"How its records come to be; as of the last look"`
+	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"End of the registration, as the registry says"`
+	Registrar string       `json:"registrar,omitempty"`
+	LastEvent *DomainEvent `json:"last_event,omitempty"`
 }
 
 // HSTS is the Strict-Transport-Security header (RFC 6797).
@@ -44,12 +51,30 @@ type HSTS struct {
 type Verification struct {
 	Required    bool              `json:"required"`
 	Status      string            `json:"status" doc:"verified, pending or not_required"`
-	Method      string            `json:"method,omitempty" doc:"dns or file"`
+	Method      string            `json:"method,omitempty" doc:"dns, file or email"`
 	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
 	CheckedAt   *time.Time        `json:"checked_at,omitempty"`
 	NextCheckAt *time.Time        `json:"next_check_at,omitempty"`
 	Records     []DNSRecord       `json:"records"`
 	File        *VerificationFile `json:"file,omitempty"`
+	Mail        *VerificationMail `json:"mail,omitempty" doc:"Where links were sent"`
+	Addresses   []string          `json:"mail_addresses" doc:"Where links can be sent, with the method email"`
+	LostAt      *time.Time        `json:"lost_at,omitempty" doc:"Since when the proof of a verified domain is gone"`
+	ReleaseAt   *time.Time        `json:"release_at,omitempty" doc:"When the domain is released unless the proof comes back"`
+}
+
+// VerificationMail is the state of the proof by mail.
+type VerificationMail struct {
+	SentAt    time.Time  `json:"sent_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"Absent: no link can be confirmed any more"`
+	Links     []MailLink `json:"links"`
+}
+
+// MailLink is one link that was sent.
+type MailLink struct {
+	Address string `json:"address"`
+	State   string `json:"state" doc:"sent, spent, expired or failed"`
+	Error   string `json:"error,omitempty"`
 }
 
 // DNSRecord is a record to publish, and what resolvers answer now.
@@ -66,9 +91,10 @@ type DNSRecord struct {
 
 // ResolverAnswer is what one resolver said.
 type ResolverAnswer struct {
-	Resolver string   `json:"resolver"`
-	Answers  []string `json:"answers"`
-	Error    string   `json:"error,omitempty"`
+	Resolver      string   `json:"resolver"`
+	Authoritative bool     `json:"authoritative,omitempty" doc:"A name server of the zone itself"`
+	Answers       []string `json:"answers"`
+	Error         string   `json:"error,omitempty"`
 }
 
 // VerificationFile is a file to publish as proof.
@@ -103,6 +129,10 @@ type AddDomain struct {
 	CDN           string `json:"cdn,omitempty" doc:"Name of an existing CDN configuration. Default: default" maxLength:"253"`
 	RedirectHTTPS *bool  `json:"redirect_https,omitempty" doc:"Default: true"`
 	HSTS          *HSTS  `json:"hsts,omitempty"`
+	TLS           *TLS   `json:"tls,omitempty"`
+	DNS           string `json:"dns,omitempty" doc:"Who sets the records: managed (a zone of ours), provider (we, at the DNS provider, with stored credentials) or manual. Default: manual until chosen" maxLength:"20"`
+	DNSAccount    string `json:"dns_account,omitempty" doc:"Stored credentials, by name, with dns provider" maxLength:"253"`
+	Method        string `json:"method,omitempty" doc:"Preferred proof: dns, file or email" maxLength:"20"`
 }
 
 // DomainAdded is an added domain.
@@ -128,11 +158,17 @@ type DomainPatch struct {
 	CDN           *string `json:"cdn,omitempty" maxLength:"253"`
 	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
 	HSTS          *HSTS   `json:"hsts,omitempty" doc:"max_age 0 takes the header away"`
+	TLS           *TLS    `json:"tls,omitempty" doc:"Replaces what is there; {} is the default"`
+	DNS           *string `json:"dns,omitempty" maxLength:"20" doc:"managed, provider or manual"`
+	DNSAccount    *string `json:"dns_account,omitempty" maxLength:"253"`
+	Method        *string `json:"method,omitempty" maxLength:"20" doc:"Preferred proof: dns, file or email"`
 }
 
 // Verify asks for a check now.
 type Verify struct {
-	Method string `json:"method" doc:"dns, file or email" maxLength:"20"`
+	Method  string `json:"method" doc:"dns, file or email" maxLength:"20"`
+	Address string `json:"address,omitempty" doc:"With email: one of mail_addresses. Default: all of them" maxLength:"320"`
+	Resend  bool   `json:"resend,omitempty" doc:"With email: send again though links are still good"`
 }
 
 // Verified is the outcome of a check.
@@ -247,7 +283,7 @@ func (s *Server) addDomain(ctx context.Context, c *call, in *addDomainInput) (*a
 	if b.Origin != "" && !c.principal.Can(c.project, access.CDN, access.Write) {
 		return nil, s.refuse(c.principal, op{resource: access.CDN, verb: access.Write})
 	}
-	spec, err := raw(domainSpec{AutoConfigure: orTrue(b.AutoConfigure), CDN: b.CDN, RedirectHTTPS: orTrue(b.RedirectHTTPS), HSTS: b.HSTS.wanted()})
+	spec, err := raw(domainSpec{AutoConfigure: orTrue(b.AutoConfigure), CDN: b.CDN, RedirectHTTPS: orTrue(b.RedirectHTTPS), HSTS: b.HSTS.wanted(), TLS: b.TLS.wanted(), DNS: b.DNS, DNSAccount: b.DNSAccount, Method: b.Method})
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +311,10 @@ type domainSpec struct {
 	CDN           string `json:"cdn,omitempty"`
 	RedirectHTTPS bool   `json:"redirect_https"`
 	HSTS          *HSTS  `json:"hsts,omitempty"`
+	TLS           *TLS   `json:"tls,omitempty"`
+	DNS           string `json:"dns,omitempty"`
+	DNSAccount    string `json:"dns_account,omitempty"`
+	Method        string `json:"method,omitempty"`
 }
 
 func orTrue(b *bool) bool { return b == nil || *b }
@@ -306,6 +346,14 @@ func (s *Server) updateDomain(ctx context.Context, c *call, in *patchDomainInput
 	if v := in.Body.HSTS; v != nil {
 		fields["hsts"] = v.wanted()
 	}
+	if v := in.Body.TLS; v != nil {
+		fields["tls"] = v.wanted()
+	}
+	for name, v := range map[string]*string{"dns": in.Body.DNS, "dns_account": in.Body.DNSAccount, "method": in.Body.Method} {
+		if v != nil {
+			fields[name] = *v
+		}
+	}
 	patch, err := raw(fields)
 	if err != nil {
 		return nil, err
@@ -325,6 +373,11 @@ func (s *Server) removeDomain(ctx context.Context, c *call, in *deleteDomainInpu
 }
 
 func (s *Server) verifyDomain(ctx context.Context, c *call, in *verifyDomainInput) (*answer, error) {
+	if in.Body.Method == domains.MethodEmail && (in.Body.Address != "" || in.Body.Resend) {
+		if _, err := s.domains.SendMail(ctx, c.project, c.environment, in.Domain, in.Body.Address, in.Body.Resend); err != nil {
+			return nil, err
+		}
+	}
 	result, err := s.domains.Verify(ctx, c.project, c.environment, in.Domain, in.Body.Method)
 	if err != nil {
 		return nil, err

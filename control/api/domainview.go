@@ -81,12 +81,21 @@ func (v *viewer) domain(ctx context.Context, d domains.Domain) (Domain, error) {
 	out := Domain{
 		ID: d.ID, Domain: d.Name, Display: display(d.Name), Project: d.Project, Environment: d.Environment, Revision: d.Revision,
 		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, AutoConfigure: d.Spec.AutoConfigure, CDN: d.Spec.CDN, RedirectHTTPS: d.Spec.RedirectHTTPS,
-		Origin: origin, URL: v.s.siteURL(d.Name), Verification: verificationOf(d.Status), Certificate: cert,
+		Origin: origin, URL: v.s.siteURL(d.Name), Verification: v.s.verificationOf(d), Certificate: cert,
 		Conditions: conditionsOf(d.Status.Conditions), Rollout: v.s.documentRollout(edgeconfig.KindSite + "/" + d.ID),
+	}
+	out.Locked, out.DNS = d.Spec.Locked, *setupOf(d, d.Status.Setup)
+	if st := d.Status.Registry; st != nil {
+		out.ExpiresAt, out.Registrar = st.ExpiresAt, st.Registrar
+	}
+	if n := len(d.Status.Events); n > 0 {
+		last := DomainEvent(d.Status.Events[n-1])
+		out.LastEvent = &last
 	}
 	if h := d.Spec.HSTS; h != nil {
 		out.HSTS = &HSTS{MaxAge: h.MaxAge, IncludeSubdomains: h.IncludeSubdomains, Preload: h.Preload}
 	}
+	out.TLS = tlsOf(d.Spec.TLS)
 	out.Status = domainStatus(out)
 	return out, nil
 }
@@ -147,8 +156,10 @@ func (v *viewer) certificateOf(ctx context.Context, d domains.Domain) (DomainCer
 	}, nil
 }
 
-func verificationOf(st domains.Status) Verification {
+func (s *Server) verificationOf(d domains.Domain) Verification {
+	st := d.Status
 	out := Verification{
+		Mail: mailOf(st.Mail, s.now()), Addresses: []string{}, LostAt: st.LostAt, ReleaseAt: st.ReleaseAt,
 		Required: st.Method != domains.MethodNotRequired, Method: st.Method, VerifiedAt: st.VerifiedAt, CheckedAt: st.CheckedAt,
 		NextCheckAt: st.NextCheckAt, Records: recordsOf(st.Records), File: fileOf(st.File), Status: "pending",
 	}
@@ -158,6 +169,31 @@ func verificationOf(st domains.Status) Verification {
 	case st.Verified:
 		out.Status = "verified"
 	}
+	if len(st.Records) > 0 { // names that need no proof have none
+		out.Addresses = append(out.Addresses, domains.MailAddresses(d.Name)...)
+	}
+	return out
+}
+
+func mailOf(m *domains.Mail, now time.Time) *VerificationMail {
+	if m == nil {
+		return nil
+	}
+	out := &VerificationMail{SentAt: m.SentAt, Links: []MailLink{}}
+	for _, l := range m.Links {
+		link := MailLink{Address: l.Address, State: "sent", Error: l.Error}
+		switch {
+		case l.Error != "":
+			link.State = "failed"
+		case l.Hash == "":
+			link.State = "spent"
+		case !now.Before(l.ExpiresAt):
+			link.State = "expired"
+		default:
+			out.ExpiresAt = timeOrNil(l.ExpiresAt)
+		}
+		out.Links = append(out.Links, link)
+	}
 	return out
 }
 
@@ -165,10 +201,7 @@ func recordsOf(list []domains.DNSRecord) []DNSRecord {
 	out := make([]DNSRecord, 0, len(list))
 	for _, r := range list {
 		record := DNSRecord{
-			Purpose: r.Purpose, Type: r.Type, Name: r.Name, FullName: r.FullName, Value: r.Value, TTL: r.TTL, Found: r.Found, Seen: []ResolverAnswer{},
-		}
-		for _, seen := range r.Seen {
-			record.Seen = append(record.Seen, ResolverAnswer{Resolver: seen.Resolver, Answers: append([]string{}, seen.Answers...), Error: seen.Error})
+			Purpose: r.Purpose, Type: r.Type, Name: r.Name, FullName: r.FullName, Value: r.Value, TTL: r.TTL, Found: r.Found, Seen: seenOf(r.Seen),
 		}
 		out = append(out, record)
 	}
@@ -247,8 +280,25 @@ func (s *Server) certificateOf(c certificates.Certificate) Certificate {
 		Issuer: st.Issuer, NotBefore: st.NotBefore, NotAfter: st.NotAfter, Serial: st.Serial, Fingerprint: st.Fingerprint,
 		Failures: st.Failures, NextAttempt: st.NextAttempt, RenewAt: st.RenewAt, Conditions: conditionsOf(st.Conditions),
 	}
+	out.Authority, out.WantedCA, out.Challenge, out.Profile = st.Authority, c.Spec.Authority, string(c.Spec.Challenge), c.Spec.Profile
+	out.MustStaple, out.PinKey, out.Takeover = c.Spec.MustStaple, c.Spec.PinKey, c.Spec.Takeover
+	out.Uploaded = st.IssuedType == certificates.TypeCustom
+	out.IssuedAt, out.RenewBy, out.Events = st.IssuedAt, st.RenewBy, []CertificateEvent{}
+	for _, e := range st.Events {
+		out.Events = append(out.Events, CertificateEvent(e))
+	}
+	if st.Revoked != nil {
+		out.RevokedAt, out.Revocation = &st.Revoked.At, st.Revoked.Reason
+	}
+	if st.Staple != nil {
+		out.StapledTil = &st.Staple.NextUpdate
+	}
 	if out.State == "" {
 		out.State = string(certificates.StateNone)
+	}
+	if st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.After(*st.NotBefore) {
+		left := min(max(float64(st.NotAfter.Sub(s.now()))/float64(st.NotAfter.Sub(*st.NotBefore)), 0), 1)
+		out.LifeLeft = &left
 	}
 	if st.NotAfter != nil {
 		days := int(st.NotAfter.Sub(s.now()) / (24 * time.Hour))

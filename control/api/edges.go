@@ -23,6 +23,7 @@ type Edge struct {
 	Version       string     `json:"version,omitempty"`
 	HTTP          string     `json:"http,omitempty" doc:"Address as bound. Only for who has a role on the platform"`
 	HTTPS         string     `json:"https,omitempty" doc:"As http"`
+	DNS           string     `json:"dns,omitempty" doc:"As http: of the name server, over UDP and TCP"`
 	StartedAt     *time.Time `json:"started_at,omitempty"`
 	LastHeartbeat *time.Time `json:"last_heartbeat,omitempty"`
 	InSync        bool       `json:"in_sync" doc:"Holds exactly what the control plane has published"`
@@ -185,7 +186,7 @@ func edgeOf(e fleet.Edge, platform bool) Edge {
 		out.State = "online"
 	}
 	if platform {
-		out.HTTP, out.HTTPS, out.Sites, out.RequestsPerS = e.HTTP, e.HTTPS, e.Sites, float64(e.Live.Requests)
+		out.HTTP, out.HTTPS, out.DNS, out.Sites, out.RequestsPerS = e.HTTP, e.HTTPS, e.DNS, e.Sites, float64(e.Live.Requests)
 	}
 	return out
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/domains/watch"
 	"github.com/edgewright/edgewright/control/localca"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/reconcile"
@@ -81,11 +82,13 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
 	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
 	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})
+	names.Followers = []resource.Follower{certs}
+	watcher := watch.New(watch.Options{Domains: names, Resolvers: e.dns})
 	ca := localca.New(db, nil)
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
 	}

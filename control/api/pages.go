@@ -31,6 +31,7 @@ func (s *Server) addPages() {
 	s.mux.HandleFunc("GET /openapi.json", s.openAPIPage())
 	s.mux.HandleFunc("GET /docs", s.docs)
 	s.mux.HandleFunc("GET /docs/{file}", s.docs)
+	s.addMailPage()
 	s.mux.HandleFunc("/api/", s.noSuchOperation)
 	if s.options.Dashboard != nil {
 		s.mux.Handle("/", s.options.Dashboard)

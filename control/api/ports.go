@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"time"
@@ -29,9 +30,10 @@ type Operations interface {
 	LastOperation(ctx context.Context, target string) (store.Operation, error)
 }
 
-// Records reads the audit log. store.DB is one.
+// Records reads the audit log and tells whether it is what was written. store.DB is one.
 type Records interface {
 	AuditLog(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, string, error)
+	VerifyAudit(ctx context.Context) (store.AuditState, error)
 }
 
 // Backups writes a consistent copy of everything. store.DB is one.
@@ -98,6 +100,34 @@ type Certificates interface {
 	List(ctx context.Context, project, environment string, limit int, cursor string) ([]certificates.Certificate, string, error)
 	PlanDelete(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error)
 	Delete(ctx context.Context, project, environment, domain string, ifRevision int64, cause resource.Cause) error
+	CertificateActions
+	CertificateOperations
+}
+
+// CertificateActions are what is done with one certificate besides.
+type CertificateActions interface {
+	PlanUpload(ctx context.Context, r certificates.UploadRequest) (resource.Plan, error)
+	PlanChange(ctx context.Context, project, environment, domain string, set certificates.Settings, ifRevision int64) (resource.Plan, error)
+	Change(ctx context.Context, project, environment, domain string, set certificates.Settings, ifRevision int64, cause resource.Cause) (certificates.Certificate, error)
+	PlanRevoke(ctx context.Context, project, environment, domain, reason string) (resource.Plan, error)
+	Revoke(ctx context.Context, project, environment, domain, reason string, cause resource.Cause) (certificates.Certificate, error)
+	Export(ctx context.Context, project, environment, domain, password string) (certificates.Exported, certificates.Certificate, error)
+	Chain(ctx context.Context, c certificates.Certificate) ([]*x509.Certificate, error)
+	Requests(ctx context.Context, project, environment, domain string) ([]certificates.Request, error)
+	NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType certificates.KeyType, subject certificates.Subject) (certificates.Request, error)
+	CheckReadiness(ctx context.Context, project, environment, domain string, extra []string, challenge certificates.Challenge) (certificates.Readiness, error)
+}
+
+// CertificateOperations are the operator's: CAs and mass replacements.
+type CertificateOperations interface {
+	AuthorityStates(ctx context.Context) ([]certificates.AuthorityState, error)
+	CA(ctx context.Context, name string) (certificates.CA, error)
+	PutCA(ctx context.Context, name string, spec certificates.CASpec, mac string, ifRevision int64, keep bool) (resource.Plan, error)
+	DeleteCA(ctx context.Context, name string, ifRevision int64) (resource.Plan, error)
+	PlanReplacement(ctx context.Context, spec certificates.ReplacementSpec) (resource.Plan, certificates.ReplacementStatus, error)
+	Replacement(ctx context.Context, id string) (certificates.Replacement, error)
+	Replacements(ctx context.Context, limit int, cursor string) ([]certificates.Replacement, string, error)
+	PlanRun(ctx context.Context, id string, want certificates.RunState) (resource.Plan, error)
 }
 
 // raw is a JSON document under construction.

@@ -77,17 +77,27 @@ func newTenant(e *testEnv, name string) *tenant {
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
 	}
 	ok(e.t, e.db.PutOperation(ctx, operation))
+	giver, g := e.project("giver-of-"+name, access.Owner)
+	g.post(infrastructure+"/domains?project_id="+giver, AddDomain{Domain: "gift-for-" + name + ".localhost", Origin: "http://127.0.0.1:3003"}).want(http.StatusCreated)
+	var offer TransferAnswer
+	g.post(infrastructure+"/domains/gift-for-"+name+".localhost/transfer?project_id="+giver, OfferTransfer{ToProject: id}).want(http.StatusCreated, &offer)
+	e.admin().post(infrastructure+"/certificate-authorities", NewAuthority{Name: name, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
+	var replacement ReplacementAnswer
+	e.admin().post(infrastructure+"/certificate-replacements", NewReplacement{Selector: ReplacementSelector{Project: id}}).want(http.StatusCreated, &replacement)
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
 	f.path = map[string]string{
 		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test", "kind": "site",
+		"authority": name, "replacement": replacement.Replacement.ID,
 		"revision": strconv.FormatInt(f.revision, 10),
 	}
 	f.markers = []string{
 		id, domain.Domain.ID, deployment.CDN.ID, certificate.Certificate.ID, certificate.Certificate.Fingerprint, token.ID, token.Secret,
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
 		zone.Zone.ID, record.Record.ID, "text of " + name,
+		giver, offer.Transfer.ID, offer.Transfer.Domain,
 	}
 	f.path["id record"] = record.Record.ID
+	f.path["id transfer"] = offer.Transfer.ID
 	f.path["id token"], f.path["id purge"], f.path["id plan"], f.path["id operation"] = token.ID, purge.ID, plan.ID, operation.ID
 	f.join = func() string {
 		join, err := e.fleet.NewJoinToken(ctx, "fra", time.Hour)
@@ -116,6 +126,8 @@ type tenantCase struct {
 	// still checked.
 	shared string
 }
+
+var anAuthority = ReplaceAuthority{Directory: "https://acme.example.org/directory"}
 
 func fixed(body any) func(*tenant) any { return func(*tenant) any { return body } }
 
@@ -160,10 +172,39 @@ var tenantCases = map[string]tenantCase{
 	"dnssec-get":             {status: 200},
 	"dnssec-set":             {status: 200, body: fixed(ZoneSecurityWish{Enabled: true, Denial: "nsec3"})},
 	"dnssec-rollover":        {status: 409},
+	"domains-setup":          {status: 200},
+	"domains-registry":       {status: 200},
+	"domains-watch":          {status: 200},
+	"domains-events":         {status: 200},
+	"domains-propagation":    {status: 200},
+	"domains-lock-get":       {status: 200},
+	"domains-lock":           {status: 200, body: fixed(SetLock{Locked: true})},
+	"transfers-offer":        {status: 201, body: fixed(OfferTransfer{ToProject: "prj_of_somebody"})},
+	"transfers-list":         {status: 200},
+	"transfers-accept":       {status: 200, id: "transfer", body: fixed(AcceptTransfer{})},
+	"transfers-withdraw":     {status: 204, id: "transfer"},
 	"certificates-list":      {status: 200},
 	"certificates-get":       {status: 200},
 	"certificates-provision": {status: 200, body: fixed(Provision{Renew: true})},
 	"certificates-remove":    {status: 204},
+	"certificates-update":    {status: 200, body: fixed(map[string]any{"pin_key": true})},
+	"certificates-renew":     {status: 200},
+	"certificates-revoke":    {status: 200, body: fixed(Revocation{Reason: "superseded"})},
+	"certificates-export":    {status: 200, body: fixed(ExportWish{})},
+	"certificates-preflight": {status: 200},
+	"certificates-csr":       {status: 201, body: fixed(NewCSR{})},
+	"certificates-csr-list":  {status: 200},
+	"authorities-list":       {status: 200},
+	"authorities-get":        {status: 200},
+	"authorities-add":        {status: 201, body: func(f *tenant) any { return NewAuthority{Name: f.name + "-2", ReplaceAuthority: anAuthority} }},
+	"authorities-replace":    {status: 200, body: fixed(ReplaceAuthority{Directory: "https://acme.example.org/other"})},
+	"authorities-remove":     {status: 204},
+	"replacements-list":      {status: 200},
+	"replacements-get":       {status: 200},
+	"replacements-plan":      {status: 201, body: fixed(NewReplacement{Selector: ReplacementSelector{All: true}})},
+	"replacements-start":     {status: 200},
+	"replacements-pause":     {status: 200},
+	"replacements-cancel":    {status: 200},
 	"cdn-list":               {status: 200},
 	"cdn-configure":          {status: 200, body: fixed(ConfigureCDN{Name: "second", ReplaceCDN: ReplaceCDN{Origins: []Origin{{URL: "http://127.0.0.1:1"}}}})},
 	"cdn-get":                {status: 200},
@@ -191,6 +232,7 @@ var tenantCases = map[string]tenantCase{
 	"export":           {status: 200},
 	"events":           {status: 200},
 	"audit-list":       {status: 200},
+	"audit-verify":     {status: 200},
 	"traffic":          {status: 200},
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},

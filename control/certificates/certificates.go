@@ -1,22 +1,31 @@
 // Package certificates is the room of TLS certificates: which ones a project
-// wants, how they are obtained and renewed, and what state they are in.
+// wants, how they are obtained, renewed and replaced, and what state they are in.
 //
-// Types: Spec (names, type, renewal), Status (state, step, dates, failures,
-// next attempt), Certificate (the resource), Bundle (chain and key; only in the
-// Vault, under "certificate/<id>/<generation>").
+// Types: Spec (names, type, key, challenge, renewal), Status (state, step,
+// dates, failures, next attempt, events), Certificate (the resource), Bundle
+// (chain, key, request; only in the Vault, under
+// "certificate/<id>/<generation>"), Authority (a CA with its limits), CA and
+// Replacement (resources of the platform).
 //
-// Use cases: Service.Provision (create and wait), Upload (the user's own PEM),
-// Renew, Get, List, Delete; Ensure, which the reconciler of domains calls.
+// Use cases: Service.Provision (create and wait), Upload (the user's own, PEM or
+// PKCS #12), NewRequest (a CSR for a CA of one's own), Renew, Revoke, Export,
+// CheckReadiness, Get, List, Delete; Ensure, which the reconciler of domains
+// calls.
 //
 // Interfaces needed: resource.Store, resource.Vault, Issuer (control/acme,
-// control/localca), optionally RenewalAdvisor (ARI), Ownership (is the name
-// verified for the project).
+// control/localca), optionally Authorities (an ordered list of CAs),
+// RenewalAdvisor (ARI), Revoker; Ownership (is the name verified for the
+// project), Ledger (what CAs were asked for), Preflight, Revocation (OCSP and
+// CRLs), Observer (who is told of events).
 //
 // Phases of the reconciler, per certificate: own the names? -> due? (no
-// certificate, names changed, renewal time reached, renewal asked for) ->
-// allowed now? (backoff 1, 10, 100 minutes, then daily, kept in status) ->
-// status "issuing" -> Issuer -> check what came -> Vault -> status "valid" with
-// the next renewal time. A custom certificate is only watched.
+// certificate, names changed, renewal time reached, revoked, asked for, to be
+// replaced) -> allowed now? (backoff 1, 10, 100 minutes, then daily, kept in
+// status) -> for each CA in order: not paused? preflight passed? within budget?
+// rehearsed? -> Issuer, which takes up an order that a crash cut off -> check
+// what came -> Vault -> status "valid" with the next renewal time. A custom
+// certificate is only watched, unless it is to be taken over at its end. Every
+// look also asks for a fresh OCSP answer and tells of what comes near.
 package certificates
 
 import (
@@ -38,6 +47,8 @@ const (
 	TypeACME   CertType = "lets_encrypt" // the ACME directory this platform is set to
 	TypeLocal  CertType = "local"        // the platform's local CA, for names no public CA signs
 	TypeCustom CertType = "custom"       // uploaded
+	// TypeExternal is for a domain whose TLS ends before our edges.
+	TypeExternal CertType = "external"
 )
 
 // KeyType is the algorithm of a certificate's key.
@@ -47,12 +58,29 @@ type KeyType string
 const (
 	KeyP256    KeyType = "p256" // the default
 	KeyP384    KeyType = "p384"
+	KeyEd25519 KeyType = "ed25519" // browsers refuse it: for clients of one's own
 	KeyRSA2048 KeyType = "rsa2048"
+	KeyRSA3072 KeyType = "rsa3072"
+	KeyRSA4096 KeyType = "rsa4096"
+)
+
+// KeyTypes lists the key types, the default first.
+var KeyTypes = []KeyType{KeyP256, KeyP384, KeyEd25519, KeyRSA2048, KeyRSA3072, KeyRSA4096}
+
+// Challenge is how control over a name is proved to a CA.
+type Challenge string
+
+// The challenges. ChallengeAuto takes what works: DNS-01 for wildcards.
+const (
+	ChallengeAuto    Challenge = ""
+	ChallengeHTTP01  Challenge = "http-01"     // RFC 8555 section 8.3
+	ChallengeTLSALPN Challenge = "tls-alpn-01" // RFC 8737
+	ChallengeDNS01   Challenge = "dns-01"      // RFC 8555 section 8.4
 )
 
 // Spec is a certificate as wanted.
 type Spec struct {
-	Domains   []string `json:"domains"` // A-labels and wildcards; the first is the resource's name
+	Domains   []string `json:"domains"` // A-labels, wildcards and addresses; the first is the resource's name
 	Type      CertType `json:"type"`
 	AutoRenew bool     `json:"auto_renew"` // default true
 	KeyType   KeyType  `json:"key_type,omitempty"`
@@ -60,8 +88,26 @@ type Spec struct {
 	Upload int `json:"upload,omitempty"`
 	// Automatic says that the platform made it by itself for a verified domain.
 	Automatic bool `json:"automatic,omitempty"`
+	// Authority names the CA to use; "": those of the platform in their order.
+	Authority string    `json:"authority,omitempty"`
+	Challenge Challenge `json:"challenge,omitempty"`
+	Profile   string    `json:"profile,omitempty"` // of the CA's; "": the CA's setting
+	// MustStaple asks for the TLS feature status_request (RFC 7633).
+	MustStaple bool `json:"must_staple,omitempty"`
+	// PinKey keeps the key across renewals.
+	PinKey bool `json:"pin_key,omitempty"`
+	// Takeover lets an automatic certificate follow an uploaded one at its end.
+	Takeover bool `json:"takeover,omitempty"`
+	// Revoke asks to have a certificate revoked, once another is in its place.
+	Revoke *RevokeWish `json:"revoke,omitempty"`
 	// Request grows each time a user asks for a new certificate before it is due.
 	Request int `json:"request,omitempty"`
+}
+
+// RevokeWish names a certificate that shall be revoked.
+type RevokeWish struct {
+	Serial string `json:"serial"`           // lower-case hex
+	Reason string `json:"reason,omitempty"` // of RevocationReasons; "": unspecified
 }
 
 // State is the one word on a certificate.
@@ -80,6 +126,8 @@ const (
 
 // Steps of an issuance.
 const (
+	StepPreflight = "preflight" // looking whether an order can succeed
+	StepRehearse  = "rehearse"  // the same order at the CA's staging twin
 	StepOrder     = "order"     // telling the CA what is wanted
 	StepChallenge = "challenge" // waiting for the edges to hold the answer
 	StepValidate  = "validate"  // the CA looks at the edges
@@ -125,6 +173,20 @@ type Status struct {
 	Request     int         `json:"request,omitempty"`     // the Spec.Request that was answered
 	Interrupted int         `json:"interrupted,omitempty"` // attempts that a restart cut off, since the last result
 
+	Authority   string     `json:"authority,omitempty"`    // the CA that issued it
+	AuthorityAt string     `json:"authority_at,omitempty"` // its directory
+	IssuedAt    *time.Time `json:"issued_at,omitempty"`
+	MustStaple  bool       `json:"must_staple,omitempty"`  // the leaf asks for a staple (RFC 7633)
+	Rehearsed   string     `json:"rehearsed,omitempty"`    // names for which a staging order has succeeded
+	TakenOver   int        `json:"taken_over,omitempty"`   // the Spec.Upload that an automatic one follows
+	Replacement string     `json:"replacement,omitempty"`  // the mass replacement that asks for a new one
+	Revoked     *Revoked   `json:"revoked,omitempty"`      // the certificate in use was revoked
+	RevokedLast string     `json:"revoked_last,omitempty"` // serial of the last that was revoked from here
+	Staple      *Staple    `json:"staple,omitempty"`
+	CheckAt     *time.Time `json:"check_at,omitempty"` // when revocation is looked at again
+	Warned      int        `json:"warned,omitempty"`   // how many of the thresholds were told of, for this certificate
+	Events      []Event    `json:"events,omitempty"`   // the last, newest first
+
 	// Observed is the revision of the spec that this status answers.
 	Observed int64 `json:"observed_revision,omitempty"`
 
@@ -137,6 +199,20 @@ type Window struct {
 	End   time.Time `json:"end"`
 }
 
+// Revoked tells since when a certificate is revoked, and where that was read.
+type Revoked struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Source string    `json:"source"` // ocsp, crl, request
+}
+
+// Staple is the CA's signed word that a certificate is good (RFC 6960).
+type Staple struct {
+	DER        []byte    `json:"der"`
+	NextUpdate time.Time `json:"next_update"`
+	RefreshAt  time.Time `json:"refresh_at"` // half of its life
+}
+
 // Certificate is a certificate as stored.
 type Certificate = resource.Object[Spec, Status]
 
@@ -147,4 +223,5 @@ func Decode(r resource.Resource) (Certificate, error) { return resource.Decode[S
 type Bundle struct {
 	ChainPEM string `json:"chain_pem"` // leaf first
 	KeyDER   []byte `json:"key_der"`   // PKCS #8
+	CSRDER   []byte `json:"csr_der,omitempty"`
 }

@@ -5,51 +5,245 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
-// issue makes one attempt.
-func (r *Reconciler) issue(ctx context.Context, c Certificate, issuer Issuer, now time.Time, why string) (time.Duration, error) {
-	c, err := r.answer(ctx, c, func(c *Certificate) {
+// renewByARI is the Status.RenewBy of a time that the CA has chosen.
+const renewByARI = "ari"
+
+// issue makes one attempt: at each CA in turn that may be asked, until one gives
+// a certificate or says of the names what any other would say too.
+func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, why string) (time.Duration, error) {
+	typ := r.effective(c, now)
+	authorities, err := r.service.authorities(ctx, typ, c.Spec.Authority)
+	if err != nil {
+		return 0, err
+	}
+	if len(authorities) == 0 {
+		message, fix := fmt.Sprintf("this platform issues no %s certificates", typ), "let the operator start it with --issuer auto, or upload a certificate"
+		if c.Spec.Authority != "" && typ == TypeACME {
+			message, fix = fmt.Sprintf("there is no CA named %s", c.Spec.Authority), "name another, or leave it out"
+		}
+		return r.failed(ctx, c, now, &IssueError{Away: true, Problem: Problem{Reason: "NoIssuer", Message: message, Fix: fix}})
+	}
+	pending := r.pending(ctx, c)
+	attempt := &attempt{Reconciler: r, now: now, why: why, typ: typ, pending: pending}
+	if c, err = r.answer(ctx, c, func(c *Certificate) {
 		started := now.UTC()
 		c.Status.StartedAt, c.Status.Step, c.Status.NextAttempt = &started, StepOrder, nil
 		c.Status.Interrupted++
 		r.settle(c, now)
+	}); err != nil {
+		return 0, err
+	}
+	var first *IssueError
+	var free time.Time // when the first CA without room has some
+	freeWhy := ""
+	for _, a := range authorities {
+		if typ != TypeLocal && (pending == nil || pending.Authority != a.Name) {
+			at, reason, err := r.service.roomAt(ctx, a, c, now, pressure(c, now))
+			if err != nil {
+				return 0, err
+			}
+			if at.After(now) {
+				if free.IsZero() || at.Before(free) {
+					free, freeWhy = at, reason
+				}
+				continue
+			}
+		}
+		done, problem, err := attempt.at(ctx, a, c)
+		if err != nil || problem == nil {
+			return done, err
+		}
+		if first == nil {
+			first = problem
+		}
+		if problem.Invalid {
+			break
+		}
+	}
+	if first == nil {
+		return r.noRoom(ctx, c, now, free, freeWhy)
+	}
+	return r.failed(ctx, c, r.service.Now(), first)
+}
+
+// pressure is how urgent a certificate is.
+func pressure(c Certificate, now time.Time) urgency {
+	st := c.Status
+	if st.Revoked != nil || st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.Sub(now) < st.NotAfter.Sub(*st.NotBefore)/6 {
+		return pressing
+	}
+	if st.Replacement != "" {
+		return planned
+	}
+	return regular
+}
+
+// noRoom waits until a CA may be asked again. It is no failure: nothing was
+// tried.
+func (r *Reconciler) noRoom(ctx context.Context, c Certificate, now, free time.Time, why string) (time.Duration, error) {
+	// Those that wait for the same moment must not come at once.
+	free = free.Add(time.Duration(r.random() * float64(time.Minute))).UTC().Truncate(time.Second)
+	request := c.Spec.Request
+	_, err := r.answer(ctx, c, func(c *Certificate) {
+		st := &c.Status
+		st.Step, st.StartedAt, st.Interrupted, st.NextAttempt = "", nil, 0, &free
+		st.LastError = &Problem{Reason: ReasonBudget, Message: why, Fix: "nothing needs to be done: it goes on by itself"}
+		st.Request = request
+		r.settle(c, now)
 	})
-	if err != nil {
-		return 0, err
+	r.log.Info("waiting for room at the CA", "certificate", c.ID, "domain", c.Name, "until", free, "why", why)
+	return wait(now, free), err
+}
+
+// attempt is one try, at one or several CAs.
+type attempt struct {
+	*Reconciler
+	now     time.Time
+	why     string
+	typ     CertType
+	pending *pendingOrder
+}
+
+// at tries one CA. It returns a problem when another may be tried.
+func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Duration, *IssueError, error) {
+	bounded, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	order := Order{
+		ID: c.ID, Project: c.Project, Environment: c.Environment, Names: c.Spec.Domains, Profile: c.Spec.Profile, Attempt: c.Status.Failures,
+		Progress: func(step string) { t.progress(ctx, c.ID, step) },
 	}
-	key, err := newKey(c.Spec.KeyType)
-	if err != nil {
-		return 0, err
+	if t.typ != TypeLocal {
+		if t.service.Preflight != nil && !a.Internal {
+			t.progress(ctx, c.ID, StepPreflight)
+		}
+		checks, challenges := t.service.preflight(bounded, a, c)
+		if k, failed := firstFailed(checks); failed {
+			problem := k.problem()
+			problem.Invalid = k.Authority == "" // another CA would find the same
+			return 0, problem, nil
+		}
+		order.Challenges = challenges
+		if problem := t.rehearse(bounded, ctx, a, c, order); problem != nil {
+			return 0, problem, nil
+		}
 	}
-	r.log.Info("issuing", "certificate", c.ID, "domain", c.Name, "why", why, "type", c.Spec.Type)
-	order := Order{ID: c.ID, Names: c.Spec.Domains, Key: key, Progress: func(step string) { r.progress(ctx, c.ID, step) }}
-	if c.Status.IssuedType == c.Spec.Type && c.Status.Generation != "" {
-		if leaf, err := r.leaf(ctx, c); err == nil {
+	p, err := t.prepare(ctx, a, c)
+	if err != nil {
+		return 0, nil, err
+	}
+	order.Key, order.CSR, order.Pending = p.signer, p.CSR, p.URL
+	if t.service.renews(a, c) || c.Status.IssuedType == t.typ && (c.Status.Authority == a.Name || c.Status.Authority == "") && c.Status.Generation != "" {
+		if leaf, err := t.leaf(ctx, c); err == nil {
 			order.Replaces = leaf
 		}
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	chainPEM, err := r.contain(attempt, issuer, order)
+	spending := ""
+	if t.typ != TypeLocal && p.URL == "" {
+		spending = resource.NewID("spend")
+		free, err := t.service.Ledger.Spend(ctx, Spending{ID: spending, Authority: a.Name, At: t.now, Wants: wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, t.now))})
+		if err != nil {
+			return 0, nil, err
+		}
+		if !free.IsZero() { // others were quicker
+			return 0, &IssueError{Away: true, RetryAfter: free.Sub(t.now), Problem: Problem{Reason: ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
+		}
+	}
+	order.Keep = func(url string) error {
+		spending = "" // the CA has heard of it
+		p.URL = url
+		return t.keepPending(ctx, c.ID, p)
+	}
+	t.log.Info("issuing", "certificate", c.ID, "domain", c.Name, "why", t.why, "type", t.typ, "authority", a.Name, "taken_up", p.URL != "")
+	chainPEM, err := t.contain(bounded, a.Issuer, order)
 	if ctx.Err() != nil {
-		return 0, ctx.Err() // stopped, or no longer the leader: the next one begins anew
+		return 0, nil, ctx.Err() // stopped, or no longer the leader: the next one goes on from here
 	}
 	if err == nil {
 		var done time.Duration
-		if done, err = r.store(ctx, c, key, chainPEM, r.service.Now()); err == nil {
-			return done, nil
+		if done, err = t.store(ctx, c, a, t.typ, p, chainPEM, t.service.Now()); err == nil {
+			return done, nil, nil
 		}
 	}
-	var issueErr *IssueError
-	if !errors.As(err, &issueErr) {
-		issueErr = r.explain(attempt, err)
+	var problem *IssueError
+	if !errors.As(err, &problem) {
+		problem = t.explain(bounded, err)
 	}
-	return r.failed(ctx, c, r.service.Now(), issueErr)
+	return 0, problem, t.account(ctx, a, c, p, spending, problem)
+}
+
+// account notes what a failure means for this CA: what was not spent, what is to
+// be left alone, and an order that is lost.
+func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pendingOrder, spending string, problem *IssueError) error {
+	now := t.service.Now()
+	if spending != "" && problem.Away {
+		if err := t.service.Ledger.Refund(ctx, spending); err != nil {
+			return err
+		}
+	}
+	if t.typ == TypeLocal {
+		return nil
+	}
+	if !problem.Away && p.URL != "" {
+		t.dropPending(ctx, c.ID)
+	}
+	switch {
+	case problem.Invalid:
+		subject := problem.Subject
+		if !slices.Contains(c.Spec.Domains, subject) {
+			subject = c.Spec.Domains[0]
+		}
+		_, err := t.service.Ledger.Spend(ctx, Spending{ID: resource.NewID("spend"), Authority: a.Name, At: now, Wants: []Want{{Kind: SpentFailures, Subject: subject}}})
+		return err
+	case problem.Reason == ReasonRateLimited:
+		// Which limit it is, CAs say in words only: the name's domain waits, and all
+		// when it is several domains.
+		until := now.Add(max(problem.RetryAfter, time.Hour))
+		return t.service.Ledger.Pause(ctx, a.Name, Pause{Subject: RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
+	case problem.Away && problem.RetryAfter > 0 && problem.Reason != ReasonBudget:
+		return t.service.Ledger.Pause(ctx, a.Name, Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
+	}
+	return nil
+}
+
+// rehearse makes the same order at the CA's staging twin before the first one
+// of these names, so that what is wrong costs nothing there that counts.
+func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certificate, order Order) *IssueError {
+	names := setOf(c.Spec.Domains)
+	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.pending != nil {
+		return nil
+	}
+	t.progress(ctx, c.ID, StepRehearse)
+	key, err := newKey(c.Spec.KeyType)
+	if err != nil {
+		return t.explain(bounded, err)
+	}
+	order.Key, order.Progress, order.Profile = key, func(string) {}, ""
+	if _, err := t.contain(bounded, a.Rehearsal, order); err != nil {
+		var problem *IssueError
+		if !errors.As(err, &problem) {
+			problem = t.explain(bounded, err)
+		}
+		if problem.Away {
+			t.log.Warn("the rehearsal could not be held", "certificate", c.ID, "authority", a.Name, "error", problem)
+			return nil // a twin that is away holds nothing up
+		}
+		rehearsed := *problem
+		rehearsed.Message = "in the rehearsal, " + rehearsed.Message
+		rehearsed.Away, rehearsed.Within = true, 100*time.Minute
+		return &rehearsed
+	}
+	if _, err := t.write(ctx, c.ID, func(c *Certificate) { c.Status.Rehearsed = names }); err != nil {
+		t.log.Warn("the rehearsal could not be noted", "certificate", c.ID, "error", err)
+	}
+	return nil
 }
 
 // contain keeps an issuer's panic from being mistaken for no attempt at all.
@@ -66,7 +260,7 @@ func (r *Reconciler) contain(ctx context.Context, issuer Issuer, o Order) (chain
 func (r *Reconciler) explain(attempt context.Context, err error) *IssueError {
 	switch {
 	case attempt.Err() != nil:
-		return &IssueError{Err: err, Problem: Problem{Reason: "Timeout", Message: fmt.Sprintf("the CA did not finish within %s", attemptTimeout), Fix: "nothing needs to be done: it is tried again", Detail: err.Error()}}
+		return &IssueError{Err: err, Away: true, Problem: Problem{Reason: "Timeout", Message: fmt.Sprintf("the CA did not finish within %s", attemptTimeout), Fix: "nothing needs to be done: it is tried again", Detail: err.Error()}}
 	case fault.Is(err, fault.Internal):
 		return &IssueError{Err: err, Problem: Problem{Reason: "Internal", Message: "issuing failed on our side", Fix: "it is tried again; if it stays so, tell the operator", Detail: err.Error()}}
 	default:
@@ -81,41 +275,51 @@ func (r *Reconciler) progress(ctx context.Context, id, step string) {
 	}
 }
 
-// store checks what came, seals it and puts it into the status.
-func (r *Reconciler) store(ctx context.Context, c Certificate, key signer, chainPEM string, now time.Time) (time.Duration, error) {
-	chain, err := checkIssued(c.Spec, key, chainPEM, now)
+// store checks what was issued, keeps it and notes it.
+func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ CertType, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
+	chain, err := checkIssued(c.Spec, p.signer, chainPEM, now)
 	if err != nil {
 		return 0, err
 	}
 	r.progress(ctx, c.ID, StepStore)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return 0, err
-	}
 	number := nextNumber(c.Status)
 	generation := strconv.Itoa(number)
-	if err := r.service.putBundle(ctx, c.ID, generation, Bundle{ChainPEM: encodeChain(chain), KeyDER: der}); err != nil {
+	bundle := Bundle{ChainPEM: encodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
+	if err := r.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
 		return 0, err
 	}
 	leaf := chain[0]
+	// A certificate that must be stapled is not served before it can be.
+	staple, checkAt := r.firstStaple(ctx, leaf, chain, now)
 	spec := c.Spec
 	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		st.Generation, st.Issued, st.IssuedType = generation, number, spec.Type
+		st.Generation, st.Issued, st.IssuedType = generation, number, typ
+		st.Authority, st.AuthorityAt = a.Name, a.Directory
+		at := now.UTC().Truncate(time.Second)
+		st.IssuedAt = &at
 		st.take(leaf)
 		st.KeyType = string(spec.KeyType)
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
 		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
+		st.Revoked, st.Replacement, st.Staple, st.CheckAt = nil, "", staple, checkAt
 		st.Request = spec.Request
-		at := r.renewalTime(leaf)
-		st.RenewAt, st.RenewBy = &at, "lifetime"
+		if spec.Type == TypeCustom {
+			st.TakenOver = spec.Upload
+		}
+		renewAt := r.renewalTime(leaf)
+		st.RenewAt, st.RenewBy = &renewAt, "lifetime"
 		r.settle(c, now)
 	})
 	if err != nil {
 		return 0, err
 	}
+	if p.URL != "" {
+		r.dropPending(ctx, c.ID)
+	}
 	r.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
-	// The one before stays for edges that have not heard yet; what is older goes.
+	// The one before stays for edges that have not heard yet, and to be revoked;
+	// what is older goes.
 	if number > 2 {
 		if err := r.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
 			r.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
@@ -145,6 +349,13 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 		delay := backoff(st.Failures)
 		if problem.Away {
 			delay = min(delay, 100*time.Minute)
+		}
+		if problem.Within > 0 {
+			delay = min(delay, problem.Within)
+		}
+		// What would be daily is oftener when little time is left.
+		if st.NotAfter != nil && st.NotAfter.After(now) {
+			delay = min(delay, max(st.NotAfter.Sub(now)/4, 100*time.Minute))
 		}
 		delay = max(delay, problem.RetryAfter)
 		next = now.Add(delay).UTC().Truncate(time.Second)

@@ -17,13 +17,65 @@ type Issuer interface {
 
 // Order is what an issuer is asked for.
 type Order struct {
-	ID       string // of the certificate resource
-	Names    []string
-	Key      crypto.Signer
-	Replaces *x509.Certificate // the leaf that this one renews; nil for the first
+	ID          string // of the certificate resource
+	Project     string
+	Environment string
+	Names       []string
+	Key         crypto.Signer
+	CSR         []byte            // DER; nil: the issuer makes one of Names and Key
+	Replaces    *x509.Certificate // the leaf that this one renews; nil for the first
+	// Challenges are those that may prove each name, in the order of choice; nil:
+	// the issuer chooses.
+	Challenges map[string][]Challenge
+	Profile    string // "": the CA's setting
+	// Attempt counts the failures before, so that another challenge gets its turn.
+	Attempt int
+	// Pending is the URL of an order that was made earlier with the same names and
+	// key and did not come to its end; "": none.
+	Pending string
+	// Keep is called with the URL of an order as soon as the CA has it, before
+	// anything is done for it; an error ends the issuance. nil: nothing is kept.
+	Keep func(url string) error
 	// Progress is called with one of the steps as the order comes along. It must
 	// not be nil.
 	Progress func(step string)
+}
+
+// Authority is a CA as the reconciler sees it.
+type Authority struct {
+	Name       string // unique on the platform: "default"
+	Directory  string // of ACME; "" for others
+	Issuer     Issuer
+	Rehearsal  Issuer // its staging twin; nil: none
+	Limits     []Limit
+	Priority   int
+	Internal   bool     // no preflight looks at public DNS
+	Identities []string // what a CAA record may name; empty: not known yet
+}
+
+// Authorities is the ability of an issuer to be several CAs, in the order in
+// which they are to be tried.
+type Authorities interface {
+	Authorities(ctx context.Context) ([]Authority, error)
+}
+
+// Describer is the ability of an issuer to say how it is to be named in CAA
+// records (RFC 8659, RFC 8657). It may ask the CA.
+type Describer interface {
+	Describe(ctx context.Context) (identities []string, accountURI string, err error)
+}
+
+// Revoker is the ability of an issuer to revoke what it has issued.
+type Revoker interface {
+	// Revoke revokes a certificate with a reason of RFC 5280 section 5.3.1. That
+	// it is revoked already is no error.
+	Revoke(ctx context.Context, leaf *x509.Certificate, key crypto.Signer, reason int) error
+}
+
+// Proofs is the ability of an issuer to say which challenges it can have
+// answered for a name; without it, all.
+type Proofs interface {
+	Proofs(ctx context.Context, project, environment, name string) []Challenge
 }
 
 // RenewalAdvisor is the ability of an issuer to say when a certificate should
@@ -39,6 +91,11 @@ type IssueError struct {
 	Problem
 	// RetryAfter is the CA's word on when to come back; 0: none.
 	RetryAfter time.Duration
+	// Invalid is true when the CA has looked and found the names unproved: another
+	// CA would find the same.
+	Invalid bool
+	// Within bounds the wait until the next attempt; 0: it grows as ever.
+	Within time.Duration
 	// Away is true when no order was made, because the CA could not be reached
 	// or was busy: trying again costs nothing there.
 	Away bool

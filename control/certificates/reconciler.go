@@ -22,6 +22,7 @@ const (
 	lookAgain      = 12 * time.Hour  // at the latest, whatever is planned
 	adviceRetry    = time.Hour       // when a CA's renewal advice could not be had
 	maxFailedAt    = 5
+	revokeAgain    = 10 * time.Minute
 	// manualRetries is how often within an hour a user may have an attempt at
 	// once. Let's Encrypt allows five failed validations a name, account and hour.
 	manualRetries = 4
@@ -31,19 +32,20 @@ const (
 // run it.
 type Reconciler struct {
 	service *Service
-	issuers map[CertType]Issuer
 	log     *slog.Logger
 	// random returns a number in [0, 1): where in a window a renewal falls.
 	random func() float64
 }
 
 // NewReconciler returns the reconciler. issuers has TypeLocal and TypeACME, as
-// far as the platform has them.
+// far as the platform has them; the service asks them too, whether an order
+// would succeed.
 func NewReconciler(s *Service, issuers map[CertType]Issuer, log *slog.Logger) *Reconciler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{service: s, issuers: issuers, log: log, random: rand.Float64}
+	s.issuers = issuers
+	return &Reconciler{service: s, log: log, random: rand.Float64}
 }
 
 // Kinds implements reconcile.Reconciler.
@@ -123,32 +125,75 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 		})
 		return time.Hour, err
 	}
-	if c.Spec.Type == TypeCustom {
+	now := r.service.Now()
+	if c.Spec.Type == TypeExternal {
+		_, err := r.answer(ctx, c, func(c *Certificate) {
+			c.Status = Status{State: StateExternal, Issued: c.Status.Issued, Events: c.Status.Events, Conditions: c.Status.Conditions}
+			r.ready(c, resource.Unknown, "External", "TLS ends before our edges; nothing is issued here")
+		})
+		return 0, err
+	}
+	if r.effective(c, now) == TypeCustom {
 		return r.custom(ctx, c)
 	}
-	now := r.service.Now()
+	if revoked, err := r.revoke(ctx, c); err == nil {
+		c = revoked
+	} else {
+		r.log.Warn("a certificate could not be revoked; it is tried again", "certificate", c.ID, "error", err)
+	}
 	why := r.due(c, now)
 	if why == "" {
 		return r.keep(ctx, c, now)
 	}
 	if at := r.allowedAt(c, now); at.After(now) {
-		_, err := r.answer(ctx, c, func(c *Certificate) { r.settle(c, now); c.Status.NextAttempt = &at })
-		return wait(now, at), err
+		again, err := r.keepWaiting(ctx, c, now, at)
+		return again, err
 	}
-	issuer := r.issuers[c.Spec.Type]
-	if issuer == nil {
-		return r.failed(ctx, c, now, &IssueError{Away: true, Problem: Problem{
-			Reason: "NoIssuer", Message: fmt.Sprintf("this platform issues no %s certificates", c.Spec.Type), Fix: "let the operator start it with --issuer auto, or upload a certificate",
-		}})
+	return r.issue(ctx, c, now, why)
+}
+
+// keepWaiting looks after a certificate whose next attempt is not allowed yet:
+// what is served until then still wants its staple.
+func (r *Reconciler) keepWaiting(ctx context.Context, c Certificate, now, at time.Time) (time.Duration, error) {
+	standing := r.stands(ctx, c, now)
+	c, err := r.answer(ctx, c, func(c *Certificate) {
+		standing(&c.Status)
+		r.settle(c, now)
+		c.Status.NextAttempt = &at
+	})
+	next := at
+	if c.Status.CheckAt != nil && c.Status.CheckAt.After(now) && c.Status.CheckAt.Before(next) {
+		next = *c.Status.CheckAt
 	}
-	return r.issue(ctx, c, issuer, now, why)
+	return wait(now, next), err
+}
+
+// effective is the type of certificate that is wanted now: a custom one that is
+// to be taken over becomes automatic when its end is near, and stays so until
+// another is uploaded.
+func (r *Reconciler) effective(c Certificate, now time.Time) CertType {
+	if c.Spec.Type != TypeCustom {
+		return c.Spec.Type
+	}
+	st := c.Status
+	automatic := r.service.Mode.resolve(TypeAuto, c.Spec.Domains)
+	if !c.Spec.Takeover {
+		return TypeCustom
+	}
+	if st.TakenOver == c.Spec.Upload {
+		return automatic
+	}
+	if st.Generation == uploadGeneration(c.Spec.Upload) && st.NotAfter != nil && (expiring(&c, now) || st.Revoked != nil) {
+		return automatic
+	}
+	return TypeCustom
 }
 
 // unowned returns the first name that the project may not have a certificate
 // for.
 func (r *Reconciler) unowned(ctx context.Context, c Certificate) (string, error) {
 	for _, name := range c.Spec.Domains {
-		owned, err := r.service.Ownership.Verified(ctx, c.Project, c.Environment, name)
+		owned, err := r.service.owned(ctx, c.Project, c.Environment, name)
 		if err != nil {
 			return "", err
 		}
@@ -165,8 +210,16 @@ func (r *Reconciler) due(c Certificate, now time.Time) string {
 	switch {
 	case st.Generation == "" || st.NotAfter == nil:
 		return "first"
-	case st.IssuedType != c.Spec.Type:
+	case st.IssuedType != r.effective(c, now):
 		return "issuer changed"
+	case st.Revoked != nil:
+		return "revoked"
+	case toRevoke(c) && c.Spec.Revoke.Serial == st.Serial:
+		return "to be revoked"
+	case st.Replacement != "":
+		return "replacement"
+	case c.Spec.Authority != "" && st.IssuedType == TypeACME && st.Authority != "" && st.Authority != c.Spec.Authority:
+		return "CA changed"
 	case c.Spec.Request > st.Request:
 		return "asked for"
 	case st.KeyType != "" && c.Spec.KeyType != "" && st.KeyType != string(c.Spec.KeyType):
@@ -179,10 +232,15 @@ func (r *Reconciler) due(c Certificate, now time.Time) string {
 			return "names changed"
 		}
 	}
-	if c.Spec.AutoRenew && st.RenewAt != nil && !now.Before(*st.RenewAt) {
+	if renews(c) && st.RenewAt != nil && !now.Before(*st.RenewAt) {
 		return "renewal"
 	}
 	return ""
+}
+
+// renews reports whether a certificate is renewed by itself.
+func renews(c Certificate) bool {
+	return c.Spec.AutoRenew || c.Spec.Type == TypeCustom && c.Spec.Takeover
 }
 
 // allowedAt returns when the next attempt may be made, now or earlier when it
@@ -212,7 +270,9 @@ func (r *Reconciler) allowedAt(c Certificate, now time.Time) time.Time {
 }
 
 // heldByCA reports that the CA itself said when to come back.
-func heldByCA(st Status) bool { return st.LastError != nil && st.LastError.Reason == ReasonRateLimited }
+func heldByCA(st Status) bool {
+	return st.LastError != nil && (st.LastError.Reason == ReasonRateLimited || st.LastError.Reason == ReasonBudget)
+}
 
 // backoff is the wait after so many failures in a row.
 func backoff(failures int) time.Duration {
@@ -230,9 +290,10 @@ func backoff(failures int) time.Duration {
 
 // keep looks after a certificate that is as wanted: advice on renewal, state.
 func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (time.Duration, error) {
-	advice := r.advise(ctx, c, now)
+	advice, standing := r.advise(ctx, c, now), r.stands(ctx, c, now)
 	c, err := r.answer(ctx, c, func(c *Certificate) {
 		advice(&c.Status)
+		standing(&c.Status)
 		c.Status.Step, c.Status.StartedAt, c.Status.Interrupted = "", nil, 0
 		r.settle(c, now)
 	})
@@ -240,13 +301,19 @@ func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (ti
 		return 0, err
 	}
 	next := now.Add(lookAgain)
-	for _, at := range []*time.Time{c.Status.RenewAt, c.Status.AdviceAt, c.Status.NotAfter} {
-		if at == c.Status.RenewAt && !c.Spec.AutoRenew {
+	for _, at := range []*time.Time{c.Status.RenewAt, c.Status.AdviceAt, c.Status.CheckAt, c.Status.NotAfter} {
+		if at == c.Status.RenewAt && !renews(c) {
 			continue
 		}
 		if at != nil && at.After(now) && at.Before(next) {
 			next = *at
 		}
+	}
+	if c.Status.Revoked != nil {
+		return time.Second, nil // replaced at once
+	}
+	if toRevoke(c) {
+		next = now.Add(revokeAgain)
 	}
 	return wait(now, next), nil
 }
@@ -254,8 +321,12 @@ func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (ti
 // advise asks the issuer, when it is time, when to renew.
 func (r *Reconciler) advise(ctx context.Context, c Certificate, now time.Time) func(*Status) {
 	nothing := func(*Status) {}
-	advisor, ok := r.issuers[c.Spec.Type].(RenewalAdvisor)
-	if !ok || !c.Spec.AutoRenew || c.Status.AdviceAt != nil && now.Before(*c.Status.AdviceAt) {
+	a, ok := r.service.issuerOf(ctx, c.Status)
+	if !ok {
+		return nothing
+	}
+	advisor, ok := a.Issuer.(RenewalAdvisor)
+	if !ok || !renews(c) || c.Status.AdviceAt != nil && now.Before(*c.Status.AdviceAt) {
 		return nothing
 	}
 	leaf, err := r.leaf(ctx, c)
@@ -282,17 +353,13 @@ func (r *Reconciler) advise(ctx context.Context, c Certificate, now time.Time) f
 			return // the time chosen from it stays
 		}
 		chosen := window.Start.Add(time.Duration(r.random() * float64(window.End.Sub(window.Start)))).UTC().Truncate(time.Second)
-		st.Window, st.RenewAt, st.RenewBy = &window, &chosen, "ari"
+		st.Window, st.RenewAt, st.RenewBy = &window, &chosen, renewByARI
 	}
 }
 
 // leaf reads the certificate in use.
 func (r *Reconciler) leaf(ctx context.Context, c Certificate) (*x509.Certificate, error) {
-	b, err := r.service.Bundle(ctx, c.ID, c.Status.Generation)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := parseChain(b.ChainPEM)
+	chain, err := r.chain(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -321,16 +388,32 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	request := c.Spec.Request
 	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		*st = Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request}
+		fresh := Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request, Events: st.Events}
+		if st.Generation == generation {
+			fresh.Staple, fresh.CheckAt, fresh.Revoked, fresh.Warned, fresh.IssuedAt, fresh.State = st.Staple, st.CheckAt, st.Revoked, st.Warned, st.IssuedAt, st.State
+		} else {
+			at := now.UTC().Truncate(time.Second)
+			fresh.IssuedAt = &at
+		}
+		*st = fresh
 		st.take(chain[0])
 		r.settle(c, now)
 	})
 	if err != nil {
 		return 0, err
 	}
+	standing := r.stands(ctx, c, now)
+	if c, err = r.answer(ctx, c, func(c *Certificate) { standing(&c.Status); r.settle(c, now) }); err != nil {
+		return 0, err
+	}
+	if r.effective(c, now) != TypeCustom {
+		return time.Second, nil // it is taken over now
+	}
 	next := now.Add(lookAgain)
-	if c.Status.NotAfter.After(now) && c.Status.NotAfter.Before(next) {
-		next = *c.Status.NotAfter
+	for _, at := range []*time.Time{c.Status.NotAfter, c.Status.CheckAt} {
+		if at != nil && at.After(now) && at.Before(next) {
+			next = *at
+		}
 	}
 	return wait(now, next), nil
 }
@@ -360,10 +443,19 @@ func (r *Reconciler) write(ctx context.Context, id string, change func(*Certific
 		if err != nil {
 			return Certificate{}, err
 		}
+		before := c.Status
+		before.Events = nil // they are only added to
 		change(&c)
+		events := transitions(&c, before, r.service.Now())
 		written, err := r.service.Store.PutStatus(ctx, Kind, id, mustJSON(c.Status), stored.Seq)
 		if err == nil {
 			c.Meta = written.Meta
+			for _, e := range events {
+				r.log.Info("certificate event", "certificate", c.ID, "domain", c.Name, "event", e.Kind, "message", e.Message)
+				if r.service.Observer != nil {
+					r.service.Observer.CertificateEvent(ctx, c, e)
+				}
+			}
 			return c, nil
 		}
 		if attempt == attempts || !fault.Is(err, fault.Stale) {

@@ -576,7 +576,7 @@ func TestResolve(t *testing.T) {
 		`{"domains":["shop.example.com","shop.example.com"]}`: "listed twice",
 		`{"domains":["shop.example.com","not a name"]}`:       "not a domain name",
 		`{"auto_renw":true}`:                                  `did you mean "auto_renew"?`,
-		`{"domains":["shop.example.com","192.0.2.1"]}`:        "not a domain name",
+		`{"domains":["shop.example.com","*.192.0.2.1"]}`:      "not a domain name",
 		`{"upload":3}`:                                        "only custom",
 		`{"domains":"shop.example.com"}`:                      "a list",
 	} {

@@ -19,19 +19,31 @@ type Options struct {
 	Ownership Ownership
 	Mode      Mode             // "": auto
 	Now       func() time.Time // nil: time.Now
+
+	Ledger     Ledger     // nil: one that a restart empties
+	Preflight  Preflight  // nil: orders are made unlooked
+	Revocation Revocation // nil: no certificate is stapled, and none is found revoked
+	Observer   Observer   // nil: events are in the status and the log only
+	// Addresses are those at which the edges are reached: the platform's own project
+	// may have certificates for them. nil: nobody may have any for addresses.
+	Addresses func(ctx context.Context) ([]string, error)
 }
 
 // Service holds the use cases of certificates. Its methods may be called from
 // any goroutine. Issuing itself is the Reconciler's.
 type Service struct {
 	Options
-	typ resource.Type
+	typ     resource.Type
+	issuers map[CertType]Issuer // set once, by NewReconciler
 }
 
 // New returns the service.
 func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Ledger == nil {
+		o.Ledger = NewMemoryLedger()
 	}
 	if o.Mode == "" {
 		o.Mode = ModeAuto
@@ -47,6 +59,14 @@ type ProvisionRequest struct {
 	Type        CertType // "" and TypeAuto: what suits the name
 	AutoRenew   bool
 	KeyType     KeyType // "": P-256
+	// Domains are all names that it shall be for, the first of them Domain; nil:
+	// only that, or those that it is for already.
+	Domains   []string
+	Authority string
+	Challenge Challenge
+	Profile   string
+	// MustStaple and PinKey stay as they are when nil.
+	MustStaple, PinKey *bool
 }
 
 // PlanProvision plans a certificate for a domain: it is created, changed when
@@ -78,18 +98,23 @@ func (s *Service) PlanProvision(ctx context.Context, r ProvisionRequest) (resour
 		spec = cert.Spec
 		if spec.Type == TypeCustom {
 			plan.Warnings = append(plan.Warnings, "the uploaded certificate is replaced")
-			spec.Upload = 0
+			spec.Upload, spec.Takeover = 0, false
 		}
 		if cert.Status.State == StateFailed && cert.Status.Request == spec.Request {
 			spec.Request++
 		}
 	}
-	spec.Type, spec.AutoRenew = r.Type, r.AutoRenew
-	if r.KeyType != "" {
-		spec.KeyType = r.KeyType
-	}
+	r.into(&spec, name)
 	if err := spec.normalize(name, s.Mode); err != nil {
 		return resource.Plan{}, err
+	}
+	for _, d := range spec.Domains {
+		if err := s.checkOwned(ctx, r.Project, r.Environment, d); err != nil {
+			return resource.Plan{}, err
+		}
+	}
+	if spec.KeyType == KeyEd25519 {
+		plan.Warnings = append(plan.Warnings, "browsers and most public CAs refuse Ed25519: it is for clients of your own")
 	}
 	if r.Type == TypeACME && spec.Type == TypeLocal {
 		plan.Warnings = append(plan.Warnings, fmt.Sprintf("no public CA signs %s: the platform's local CA does, run `edgewright trust` on machines that shall accept it", name))
@@ -100,6 +125,35 @@ func (s *Service) PlanProvision(ctx context.Context, r ProvisionRequest) (resour
 		plan.Update(current, spec.encode())
 	}
 	return plan, nil
+}
+
+// into puts what was asked for into a spec.
+func (r ProvisionRequest) into(spec *Spec, name string) {
+	spec.Type, spec.AutoRenew = r.Type, r.AutoRenew
+	if len(r.Domains) > 0 {
+		spec.Domains = r.Domains
+		if first, err := CanonicalName(r.Domains[0]); err != nil || first != name {
+			spec.Domains = append([]string{name}, r.Domains...)
+		}
+	}
+	if r.KeyType != "" {
+		spec.KeyType = r.KeyType
+	}
+	if r.Authority != "" {
+		spec.Authority = r.Authority
+	}
+	if r.Challenge != ChallengeAuto {
+		spec.Challenge = r.Challenge
+	}
+	if r.Profile != "" {
+		spec.Profile = r.Profile
+	}
+	if r.MustStaple != nil {
+		spec.MustStaple = *r.MustStaple
+	}
+	if r.PinKey != nil {
+		spec.PinKey = *r.PinKey
+	}
 }
 
 // Provision asks for a certificate and waits until it is there, has failed, or
@@ -165,7 +219,7 @@ func (s *Service) Renew(ctx context.Context, project, environment, domain string
 	if err != nil {
 		return Certificate{}, err
 	}
-	if c.Spec.Type == TypeCustom {
+	if c.Spec.Type == TypeCustom && c.Status.IssuedType == TypeCustom {
 		return Certificate{}, fault.New(fault.Invalid, "an uploaded certificate is not renewed here: upload its successor, or provision an automatic one").About("certificate " + c.Name)
 	}
 	r, err := s.Store.Get(ctx, Kind, c.ID)
@@ -305,7 +359,7 @@ func (s *Service) PlanDelete(ctx context.Context, project, environment, domain s
 	}
 	plan := resource.NewPlan(project, environment)
 	plan.Delete(r)
-	if owned, err := s.Ownership.Verified(ctx, project, environment, name); err != nil {
+	if owned, err := s.owned(ctx, project, environment, name); err != nil {
 		return resource.Plan{}, err
 	} else if owned {
 		plan.Warnings = append(plan.Warnings, "the domain is verified, so a new certificate is issued for it; remove the domain to have none")
@@ -344,9 +398,12 @@ func (s *Service) putBundle(ctx context.Context, id, generation string, b Bundle
 }
 
 func (s *Service) checkOwned(ctx context.Context, project, environment, name string) error {
-	owned, err := s.Ownership.Verified(ctx, project, environment, name)
+	owned, err := s.owned(ctx, project, environment, name)
 	if err != nil {
 		return err
+	}
+	if !owned && Address(name) {
+		return fault.New(fault.Conflict, "the address is not one of the platform's edges, or this is not the platform's own project").About("address " + name)
 	}
 	if !owned {
 		return fault.New(fault.Conflict, "the domain is not verified in this project and environment: add and verify it first").About("domain " + name)

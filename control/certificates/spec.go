@@ -64,16 +64,20 @@ func Type(mode Mode) resource.Type {
 }
 
 // CanonicalName returns a host name in lower-case A-labels without trailing
-// dot, a wildcard's star kept. Errors: Invalid.
+// dot, a wildcard's star kept, or an address in its shortest form (RFC 5952).
+// Errors: Invalid.
 func CanonicalName(name string) (string, error) {
 	text := strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil && addr.Zone() == "" {
+		return addr.Unmap().String(), nil
+	}
 	base, wildcard := strings.CutPrefix(text, "*.")
 	ascii, err := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true)).ToASCII(base)
 	if err != nil || ascii == "" || len(ascii) > 253 || strings.Contains(ascii, "*") || slices.Contains(strings.Split(ascii, "."), "") {
 		return "", fault.InvalidField("/domains", fmt.Sprintf("%q is not a domain name", name), "write one such as shop.example.com or *.example.com")
 	}
 	if _, err := netip.ParseAddr(ascii); err == nil {
-		return "", fault.InvalidField("/domains", ascii+" is an IP address", "certificates here are for names")
+		return "", fault.InvalidField("/domains", fmt.Sprintf("%q is a wildcard of an address", name), "write the address alone")
 	}
 	if wildcard {
 		return "*." + ascii, nil
@@ -111,10 +115,12 @@ func (s *Spec) normalize(name string, mode Mode) error {
 	switch s.KeyType {
 	case "":
 		s.KeyType = KeyP256
-	case KeyP256, KeyP384, KeyRSA2048:
 	default:
-		add("/key_type", fmt.Sprintf("%q is not a key type", s.KeyType), `use "p256", "p384" or "rsa2048"`)
+		if !slices.Contains(KeyTypes, s.KeyType) {
+			add("/key_type", fmt.Sprintf("%q is not a key type", s.KeyType), `use "p256", "p384", "rsa2048", "rsa3072" or "rsa4096"; "ed25519" for clients of your own`)
+		}
 	}
+	s.checkProof(add)
 	switch s.Type {
 	case "", TypeAuto, TypeACME, TypeLocal:
 		s.Type = mode.resolve(s.Type, s.Domains)
@@ -126,13 +132,50 @@ func (s *Spec) normalize(name string, mode Mode) error {
 		if s.Upload <= 0 {
 			add("/type", "a custom certificate is uploaded with its key, which does not belong in a spec", "upload it with POST /api/v1/infrastructure/ssl/{domain}")
 		}
+	case TypeExternal:
+		s.AutoRenew, s.Upload = false, 0
 	default:
-		add("/type", fmt.Sprintf("%q is not a type", s.Type), `use "auto", "lets_encrypt", "local" or "custom"`)
+		add("/type", fmt.Sprintf("%q is not a type", s.Type), `use "auto", "lets_encrypt", "local", "custom" or "external"`)
+	}
+	if s.Takeover && s.Type != TypeCustom {
+		s.Takeover = false // it is automatic already
+	}
+	if s.Revoke != nil && (s.Revoke.Serial == "" || !knownReason(s.Revoke.Reason)) {
+		add("/revoke", "it names no certificate, or no reason that there is", "leave it out, and revoke with POST /api/v1/infrastructure/ssl/{domain}/revoke")
 	}
 	if s.Request < 0 {
 		add("/request", "it counts up from 0", "leave it out")
 	}
 	return fault.InvalidFields(faults)
+}
+
+// checkProof checks how control over the names shall be proved.
+func (s *Spec) checkProof(add func(pointer, detail, fix string)) {
+	switch s.Challenge {
+	case ChallengeAuto, ChallengeHTTP01, ChallengeTLSALPN, ChallengeDNS01:
+	default:
+		add("/challenge", fmt.Sprintf("%q is not a challenge", s.Challenge), `use "http-01", "tls-alpn-01" or "dns-01", or leave it out`)
+		return
+	}
+	for _, name := range s.Domains {
+		if strings.HasPrefix(name, "*.") && s.Challenge != ChallengeAuto && s.Challenge != ChallengeDNS01 {
+			add("/challenge", fmt.Sprintf("%s is a wildcard, which is proved in its DNS only", name), `use "dns-01", or leave it out`)
+			return
+		}
+		if Address(name) && s.Challenge == ChallengeDNS01 {
+			add("/challenge", fmt.Sprintf("%s is an address, which has no DNS to prove it in", name), `use "http-01" or "tls-alpn-01" (RFC 8738)`)
+			return
+		}
+	}
+	if len(s.Profile) > 64 || strings.ContainsFunc(s.Profile, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		add("/profile", "a profile is one word", "use one that the CA offers, such as classic, tlsserver or shortlived")
+	}
+}
+
+// Address reports whether a certificate's name is an IP address (RFC 8738).
+func Address(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
 }
 
 // resolve turns what was asked for into an issuer. "lets_encrypt" means "issued
@@ -153,11 +196,14 @@ func (m Mode) resolve(t CertType, names []string) CertType {
 }
 
 // Internal reports whether a name is one that no public CA may sign: single
-// labels, addresses, and the names kept for private use (RFC 6761, RFC 6762,
+// labels, addresses that are not public, and the names kept for private use (RFC 6761, RFC 6762,
 // RFC 8375, and ICANN's .internal).
 func Internal(name string) bool {
 	name = strings.TrimPrefix(name, "*.")
-	if _, err := netip.ParseAddr(name); err == nil || !strings.Contains(name, ".") {
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return !addr.IsGlobalUnicast() || addr.IsPrivate()
+	}
+	if !strings.Contains(name, ".") {
 		return true
 	}
 	for _, suffix := range []string{".localhost", ".internal", ".local", ".test", ".home.arpa"} {

@@ -3,6 +3,7 @@ package certificates
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,6 +24,7 @@ import (
 const (
 	ReasonRateLimited = "RateLimited"
 	ReasonBadAnswer   = "BadAnswer"
+	ReasonBudget      = "Budget" // our own, at the CA
 )
 
 type signer interface {
@@ -36,10 +38,17 @@ func newKey(t KeyType) (signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case KeyP384:
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case KeyEd25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
 	case KeyRSA2048:
 		return rsa.GenerateKey(rand.Reader, 2048)
+	case KeyRSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case KeyRSA4096:
+		return rsa.GenerateKey(rand.Reader, 4096)
 	}
-	return nil, fault.New(fault.Invalid, "%q is not a key type: use p256, p384 or rsa2048", t)
+	return nil, fault.New(fault.Invalid, "%q is not a key type", t)
 }
 
 // take puts what a leaf says into the status.
@@ -47,31 +56,44 @@ func (st *Status) take(leaf *x509.Certificate) {
 	notBefore, notAfter := leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
 	sum := sha256.Sum256(leaf.Raw)
 	st.NotBefore, st.NotAfter = &notBefore, &notAfter
-	st.Serial = hex.EncodeToString(leaf.SerialNumber.Bytes())
+	st.Serial = serialOf(leaf)
 	st.Fingerprint = hex.EncodeToString(sum[:])
 	st.Issuer = leaf.Issuer.CommonName
 	if st.Issuer == "" && len(leaf.Issuer.Organization) > 0 {
 		st.Issuer = leaf.Issuer.Organization[0]
 	}
-	st.Names = append([]string{}, leaf.DNSNames...)
-	for _, ip := range leaf.IPAddresses {
-		st.Names = append(st.Names, ip.String())
-	}
+	st.Names = leafNames(leaf)
+	st.MustStaple = mustStaple(leaf)
 	switch key := leaf.PublicKey.(type) {
 	case *ecdsa.PublicKey:
 		st.KeyType = map[string]string{"P-256": string(KeyP256), "P-384": string(KeyP384)}[key.Curve.Params().Name]
 		if st.KeyType == "" {
 			st.KeyType = "ecdsa " + key.Curve.Params().Name
 		}
+	case ed25519.PublicKey:
+		st.KeyType = string(KeyEd25519)
 	case *rsa.PublicKey:
 		st.KeyType = fmt.Sprintf("rsa%d", key.N.BitLen())
 	}
+}
+
+// serialOf writes a serial number as lower-case hex.
+func serialOf(leaf *x509.Certificate) string { return hex.EncodeToString(leaf.SerialNumber.Bytes()) }
+
+// leafNames are the names that a leaf is valid for, addresses among them.
+func leafNames(leaf *x509.Certificate) []string {
+	names := append([]string{}, leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
 }
 
 // settle sets state and condition from what the status holds.
 func (r *Reconciler) settle(c *Certificate, now time.Time) {
 	st := &c.Status
 	usable := st.Generation != "" && st.NotAfter != nil
+	reason, message, trouble := troubled(c, now)
 	switch {
 	case usable && !now.Before(*st.NotAfter):
 		st.State = StateExpired
@@ -79,6 +101,12 @@ func (r *Reconciler) settle(c *Certificate, now time.Time) {
 	case usable && expiring(c, now):
 		st.State = StateExpiring
 		r.ready(c, resource.True, "Expiring", "it expires at "+st.NotAfter.Format(time.RFC3339))
+	case usable && st.Revoked != nil:
+		st.State = StateExpiring
+		r.ready(c, resource.False, reason, message)
+	case usable && trouble:
+		st.State = StateValid
+		r.ready(c, resource.True, reason, message)
 	case usable:
 		st.State = StateValid
 		r.ready(c, resource.True, "Valid", "valid until "+st.NotAfter.Format(time.RFC3339))
@@ -130,7 +158,7 @@ func checkIssued(spec Spec, key signer, chainPEM string, now time.Time) ([]*x509
 		return nil, bad("it is for another key")
 	}
 	for _, name := range spec.Domains {
-		if !Covers(leaf.DNSNames, name) {
+		if !Covers(leafNames(leaf), name) {
 			return nil, bad("it does not name %s", name)
 		}
 	}

@@ -32,63 +32,121 @@ type UploadRequest struct {
 	Environment string
 	Domain      string
 	ChainPEM    string // leaf and intermediates, in any order
-	KeyPEM      string // PKCS #8, PKCS #1 or SEC 1, not encrypted
+	// KeyPEM is PKCS #8, PKCS #1 or SEC 1, not encrypted; "": the key of a request
+	// that was made here.
+	KeyPEM   string
+	PKCS12   []byte // in place of both
+	Password string // of PKCS12
+	// Takeover lets an automatic certificate follow at its end; nil: as before.
+	Takeover *bool
 }
 
 // Upload replaces the domain's certificate by the user's own. It is served as it
-// is and never renewed here. Errors: Invalid at /chain or /key with what is wrong
-// and how to mend it; Conflict when the domain is not verified here.
+// is and never renewed here. Errors: Invalid at /chain, /key, /pkcs12 or
+// /password with what is wrong and how to mend it; Conflict when the domain is
+// not verified here.
 func (s *Service) Upload(ctx context.Context, r UploadRequest, cause resource.Cause) (Certificate, error) {
-	name, err := CanonicalName(r.Domain)
+	plan, id, bundle, err := s.planUpload(ctx, r)
 	if err != nil {
 		return Certificate{}, err
 	}
-	if err := s.checkOwned(ctx, r.Project, r.Environment, name); err != nil {
-		return Certificate{}, err
-	}
-	bundle, _, err := CheckUpload(name, r.ChainPEM, r.KeyPEM, s.Now())
+	spec, err := resource.Decode[Spec, Status](resource.Resource{Spec: plan.Actions[0].After})
 	if err != nil {
 		return Certificate{}, err
-	}
-	plan := resource.NewPlan(r.Project, r.Environment)
-	plan.Reason = "certificate uploaded for " + name
-	current, err := s.find(ctx, r.Project, r.Environment, name)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return Certificate{}, err
-	}
-	spec := Spec{Domains: []string{name}, Type: TypeCustom, Upload: 1}
-	id := ""
-	if err == nil {
-		old, err := Decode(current)
-		if err != nil {
-			return Certificate{}, err
-		}
-		id, spec.Domains, spec.KeyType = current.ID, old.Spec.Domains, old.Spec.KeyType
-		if spec.Upload, err = s.freeUpload(ctx, id); err != nil {
-			return Certificate{}, err
-		}
-	}
-	if err := spec.normalize(name, s.Mode); err != nil {
-		return Certificate{}, err
-	}
-	if id == "" {
-		plan.Create(s.typ, r.Project, r.Environment, name, spec.encode())
-		id = plan.Actions[0].ID
-	} else {
-		plan.Update(current, spec.encode())
 	}
 	// The bundle first: a spec never names one that is not there.
-	if err := s.putBundle(ctx, id, uploadGeneration(spec.Upload), bundle); err != nil {
+	if err := s.putBundle(ctx, id, uploadGeneration(spec.Spec.Upload), bundle); err != nil {
 		return Certificate{}, err
 	}
 	if _, err := s.Store.Commit(ctx, plan.Commit(cause)); err != nil {
 		return Certificate{}, err
 	}
-	c, err := s.Get(ctx, r.Project, r.Environment, name)
+	c, err := s.Get(ctx, r.Project, r.Environment, r.Domain)
 	if err != nil {
 		return Certificate{}, err
 	}
 	return s.wait(ctx, c)
+}
+
+// PlanUpload tells what an upload would change, after the same checks, with what
+// the user should know as warnings. Nothing is kept.
+func (s *Service) PlanUpload(ctx context.Context, r UploadRequest) (resource.Plan, error) {
+	plan, _, _, err := s.planUpload(ctx, r)
+	return plan, err
+}
+
+func (s *Service) planUpload(ctx context.Context, r UploadRequest) (resource.Plan, string, Bundle, error) {
+	plan := resource.NewPlan(r.Project, r.Environment)
+	fail := func(err error) (resource.Plan, string, Bundle, error) { return plan, "", Bundle{}, err }
+	name, err := CanonicalName(r.Domain)
+	if err != nil {
+		return fail(err)
+	}
+	if err := s.checkOwned(ctx, r.Project, r.Environment, name); err != nil {
+		return fail(err)
+	}
+	bundle, warnings, err := s.readUpload(ctx, name, r)
+	if err != nil {
+		return fail(err)
+	}
+	plan.Reason, plan.Warnings = "certificate uploaded for "+name, warnings
+	current, err := s.find(ctx, r.Project, r.Environment, name)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fail(err)
+	}
+	exists := err == nil
+	spec := Spec{Domains: []string{name}, Type: TypeCustom, Upload: 1}
+	if exists {
+		old, err := Decode(current)
+		if err != nil {
+			return fail(err)
+		}
+		spec.Domains, spec.KeyType = old.Spec.Domains, old.Spec.KeyType
+		spec.Takeover = old.Spec.Takeover && old.Spec.Type == TypeCustom
+		if spec.Upload, err = s.freeUpload(ctx, current.ID); err != nil {
+			return fail(err)
+		}
+	}
+	assign(&spec.Takeover, r.Takeover)
+	if err := spec.normalize(name, s.Mode); err != nil {
+		return fail(err)
+	}
+	if exists {
+		plan.Update(current, spec.encode())
+	} else {
+		plan.Create(s.typ, r.Project, r.Environment, name, spec.encode())
+	}
+	return plan, plan.Actions[0].ID, bundle, nil
+}
+
+// readUpload checks what was sent, in whichever form.
+func (s *Service) readUpload(ctx context.Context, name string, r UploadRequest) (Bundle, []string, error) {
+	chainPEM, keyPEM := r.ChainPEM, r.KeyPEM
+	if len(r.PKCS12) > 0 {
+		if chainPEM+keyPEM != "" {
+			return Bundle{}, nil, badPKCS12("there is PEM beside it", "send either the one or the other")
+		}
+		var err error
+		if chainPEM, keyPEM, err = readPKCS12(r.PKCS12, r.Password); err != nil {
+			return Bundle{}, nil, err
+		}
+	}
+	if keyPEM == "" && chainPEM != "" {
+		certs, err := readCertificates(chainPEM)
+		if err != nil {
+			return Bundle{}, nil, err
+		}
+		if strings.Contains(chainPEM, "PRIVATE KEY-----") {
+			keyPEM = chainPEM // one file with both
+		} else {
+			der, err := s.requestKey(ctx, r.Project, r.Environment, name, certs)
+			if err != nil {
+				return Bundle{}, nil, err
+			}
+			keyPEM = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		}
+	}
+	return CheckUpload(name, chainPEM, keyPEM, s.Now())
 }
 
 // freeUpload returns the first upload number that has no bundle, so that an
@@ -310,10 +368,10 @@ func checkLeaf(leaf *x509.Certificate, domain string, now time.Time) error {
 		return badChain(fmt.Sprintf("it is signed with %s, which browsers refuse", leaf.SignatureAlgorithm), "have it reissued with SHA-256")
 	case len(leaf.ExtKeyUsage) > 0 && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny):
 		return badChain("it is not meant for servers: its extended key usage lacks serverAuth", "send a TLS server certificate")
-	case len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0:
+	case len(leafNames(leaf)) == 0:
 		return badChain("it names no host in its subject alternative names, which is where browsers look", "have it reissued with the domain as subject alternative name")
-	case !Covers(leaf.DNSNames, domain):
-		return badChain(fmt.Sprintf("it is for %s, not for %s", strings.Join(shown(leaf.DNSNames), ", "), domain), "send the certificate of this domain")
+	case !Covers(leafNames(leaf), domain):
+		return badChain(fmt.Sprintf("it is for %s, not for %s", strings.Join(shown(leafNames(leaf)), ", "), domain), "send the certificate of this domain")
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ func Certificate(c certificates.Certificate, b certificates.Bundle, names []stri
 		KeyGroup: key.Group, KeySealed: secrets.SealFor(key.Key, c.ID, b.KeyDER),
 		Fingerprint: c.Status.Fingerprint,
 	}
+	if c.Status.Staple != nil {
+		out.OCSPStaple = c.Status.Staple.DER
+	}
 	if c.Status.NotAfter != nil {
 		out.NotAfter = c.Status.NotAfter.Unix()
 	}

@@ -45,6 +45,10 @@ type Output struct {
 	Body    json.RawMessage
 	Deleted bool
 	Asked   bool // somebody wants it gone, or what it said is said elsewhere
+	// Cause is the revision that the document comes from, when it is not that
+	// of the event: a claim, which nobody makes by hand, only lets the domain's
+	// site appear.
+	Cause int64
 }
 
 // Bundles reads chains and keys; *certificates.Service is one.
@@ -125,7 +129,15 @@ func (c *Compiler) Apply(event resource.Event) []Output {
 	}
 	var outputs []Output
 	for _, id := range sortedUnique(affected.sites) {
-		outputs = append(outputs, c.site(id)...)
+		sites := c.site(id)
+		if event.Resource.Kind == domains.KindClaim {
+			for i := range sites {
+				if !sites[i].Deleted {
+					sites[i].Cause = c.mirror.wished(id)
+				}
+			}
+		}
+		outputs = append(outputs, sites...)
 	}
 	for _, id := range sortedUnique(affected.certificates) {
 		outputs = append(outputs, c.certificate(id)...)

@@ -171,6 +171,39 @@ func TestWhatChanges(t *testing.T) {
 }
 
 // A name is in one document, whichever certificates could serve it.
+// TestCauseOfASiteThatAClaimBrings: it is what somebody wished for, and not the
+// claim, that a site's roll-out belongs to.
+func TestCauseOfASiteThatAClaimBrings(t *testing.T) {
+	at := func(e resource.Event, revision int64) resource.Event {
+		e.Resource.Revision = revision
+		return e
+	}
+	c := newCompiler(&vault{})
+	for _, step := range []struct {
+		what  string
+		event resource.Event
+		want  int64
+	}{
+		{"a domain", at(domain("dom_1", "a.example.com", "main"), 7), 0},
+		{"its configuration", at(conf("cdn_1", "main", "http://o.example.net"), 8), 0},
+		{"the claim", at(claim("clm_1", "a.example.com", "dom_1", "prj"), 9), 8},
+		{"a change of the configuration", at(conf("cdn_1", "main", "http://p.example.net"), 10), 0},
+		{"a change of the domain", at(domain("dom_1", "a.example.com", "main"), 11), 0},
+		{"another domain takes the name over", at(claim("clm_1", "a.example.com", "dom_2", "prj"), 12), 0},
+		{"and gives it back", at(claim("clm_1", "a.example.com", "dom_1", "prj"), 13), 11},
+	} {
+		for _, o := range c.Apply(step.event) {
+			want := step.want
+			if o.Deleted {
+				want = 0
+			}
+			if o.Cause != want {
+				t.Errorf("%s: %s is caused by %d, want %d", step.what, o.Key, o.Cause, want)
+			}
+		}
+	}
+}
+
 func TestOneCertificateAName(t *testing.T) {
 	c := newCompiler(&vault{})
 	given := map[string]string{} // name -> certificate

@@ -133,9 +133,9 @@ func (m *mirror) applyCertificate(r resource.Resource, gone bool) (affected, err
 		}
 		// Of spec and status, only what documents are made of.
 		s := c.Status
-		c.Spec = certificates.Spec{}
+		c.Spec = certificates.Spec{Domains: slices.DeleteFunc(c.Spec.Domains, func(n string) bool { return !certificates.Address(n) })}
 		c.Status = certificates.Status{
-			Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter, State: s.State, IssuedType: s.IssuedType,
+			Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter, State: s.State, IssuedType: s.IssuedType, Staple: s.Staple,
 		}
 		next = c
 	}
@@ -193,7 +193,8 @@ func (m *mirror) chosen(name string, claim domains.ClaimSpec) string {
 	best, bestRank := "", 0
 	for _, id := range m.candidates(name) {
 		c := m.certificates[id]
-		if c.Status.Generation == "" || c.Project != claim.Project || c.Environment != claim.Environment {
+		if address := certificates.Address(name); c.Status.Generation == "" || address && !ownAddress(c, name) ||
+			!address && (c.Project != claim.Project || c.Environment != claim.Environment) {
 			continue
 		}
 		rank := 1
@@ -226,12 +227,23 @@ func (m *mirror) cdnOf(d domains.Domain) (cdn.CDN, bool) {
 	return c, ok
 }
 
+// wished is the last revision that a site was wished for with: its domain's, or
+// its CDN configuration's.
+func (m *mirror) wished(domainID string) int64 {
+	d := m.domains[domainID]
+	conf, _ := m.cdnOf(d)
+	return max(d.Revision, conf.Revision)
+}
+
 func cdnPlace(d domains.Domain) place { return place{d.Project, d.Environment, d.Spec.CDN} }
 
 // coveredNames are the names that a certificate is valid for and that its own
 // project and environment have claimed.
 func (m *mirror) coveredNames(c certificates.Certificate) []string {
 	own := func(name string) bool {
+		if certificates.Address(name) {
+			return ownAddress(c, name)
+		}
 		claim, ok := m.claims[name]
 		return ok && claim.Project == c.Project && claim.Environment == c.Environment
 	}
@@ -249,6 +261,13 @@ func (m *mirror) coveredNames(c certificates.Certificate) []string {
 		}
 	}
 	return sortedUnique(names)
+}
+
+// ownAddress reports that a certificate was issued here for an address: the room
+// of certificates has checked whose it is. What an uploaded one says of addresses
+// counts for nothing.
+func ownAddress(c certificates.Certificate, address string) bool {
+	return slices.Contains(c.Spec.Domains, address) && c.Status.IssuedType != certificates.TypeCustom
 }
 
 // givenNames are those of the covered names that this certificate, and no other,

@@ -23,6 +23,9 @@ func Site(d domains.Domain, c cdn.CDN) (edgeconfig.Site, error) {
 	if h := d.Spec.HSTS; h != nil {
 		s.HSTS = &edgeconfig.HSTS{MaxAge: h.MaxAge, IncludeSubdomains: h.IncludeSubdomains, Preload: h.Preload}
 	}
+	if t := d.Spec.TLS; t != nil {
+		s.TLS = &edgeconfig.TLS{Policy: t.Policy, MinVersion: t.MinVersion}
+	}
 	for _, o := range c.Spec.Origins {
 		s.Pool.Origins = append(s.Pool.Origins, edgeconfig.Origin{
 			ID: c.ID + "/" + o.Name, Name: o.Name, URL: o.URL, HostHeader: o.HostHeader, ServerName: o.ServerName,

@@ -22,19 +22,21 @@ const (
 	fetchTimeout   = 10 * time.Second // redirects included
 	fetchMaxBytes  = 4 << 10
 	fetchRedirects = 3
+	pageMaxBytes   = 64 << 10 // of a page that is searched
 )
 
-type fetcher struct {
+// WebFetcher is a Fetcher over HTTP. NewFetcher makes one.
+type WebFetcher struct {
 	client *http.Client
 }
 
 // NewFetcher returns a Fetcher that reaches ports 80 and 443 of what the policy
 // allows. Redirects are followed within the registrable domain only: a page
 // elsewhere proves nothing about the name.
-func NewFetcher(policy *netguard.Policy) Fetcher {
+func NewFetcher(policy *netguard.Policy) *WebFetcher {
 	guard := *policy
 	guard.Ports = []uint16{80, 443}
-	return &fetcher{client: &http.Client{
+	return &WebFetcher{client: &http.Client{
 		Timeout: fetchTimeout,
 		Transport: &http.Transport{
 			Proxy:       nil, // a proxy would dial for us, past the check
@@ -75,18 +77,15 @@ func sameOwner(a, b string) bool {
 
 // Fetch implements Fetcher. What a server answers is never part of the error:
 // it would show a tenant what only this machine can reach.
-func (f *fetcher) Fetch(ctx context.Context, address string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+func (f *WebFetcher) Fetch(ctx context.Context, address string) ([]byte, error) {
+	response, err := f.get(ctx, address)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%q cannot be fetched: %w", address, err)
-	}
-	request.Header.Set("User-Agent", "Edgewright-Verification/1")
-	request.Header.Set("Accept", "text/plain, */*;q=0.1")
-	response, err := f.client.Do(request)
-	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone {
+		return nil, fault.New(fault.NotFound, "the server answered %d, not 200", response.StatusCode)
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fault.New(fault.Unavailable, "the server answered %d, not 200", response.StatusCode)
 	}
@@ -98,6 +97,31 @@ func (f *fetcher) Fetch(ctx context.Context, address string) ([]byte, error) {
 		return nil, fault.New(fault.TooLarge, "the answer is larger than %d bytes, so it is not the file", fetchMaxBytes)
 	}
 	return body, nil
+}
+
+func (f *WebFetcher) get(ctx context.Context, address string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%q cannot be fetched: %w", address, err)
+	}
+	request.Header.Set("User-Agent", "Edgewright-Verification/1")
+	request.Header.Set("Accept", "text/plain, */*;q=0.1")
+	response, err := f.client.Do(request)
+	if err != nil {
+		return nil, explain(err)
+	}
+	return response, nil
+}
+
+// Page returns the beginning of what stands at an address, whatever its status.
+// It is never shown to anybody.
+func (f *WebFetcher) Page(ctx context.Context, address string) ([]byte, error) {
+	response, err := f.get(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(io.LimitReader(response.Body, pageMaxBytes))
 }
 
 func explain(err error) error {

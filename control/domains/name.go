@@ -322,6 +322,14 @@ func (n Name) Below(parent string) bool {
 	return parent != "" && (strings.HasSuffix(n.Base, "."+parent) || n.Wildcard && n.Base == parent)
 }
 
+// Probe is the host that tells where the name leads; of a wildcard, one below it.
+func (n Name) Probe() string {
+	if n.Wildcard {
+		return "edgewright-probe." + n.Base
+	}
+	return n.Base
+}
+
 // Relative returns a name as DNS panels of the registrable domain want it.
 func (n Name) Relative(full string) string {
 	if full == n.Registrable {

@@ -167,6 +167,9 @@ func (r *Reconciler) configured(ctx context.Context, id string) error {
 func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, error) {
 	stored, err := r.service.Store.Get(ctx, Kind, id)
 	if fault.Is(err, fault.NotFound) {
+		if err := r.service.spend(ctx, id); err != nil {
+			return 0, err
+		}
 		return 0, r.orphans(ctx, id)
 	}
 	if err != nil {
@@ -181,10 +184,24 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	if !d.Status.Verified && d.Status.NextCheckAt != nil && !now.Before(*d.Status.NextCheckAt) {
 		mode = checkPreferred
 	}
+	if d.Status.Verified && d.Status.RecheckAt != nil && !now.Before(*d.Status.RecheckAt) {
+		mode = checkAgain
+	}
 	if d, err = r.service.refresh(ctx, d, mode); err != nil {
 		if fault.Is(err, fault.NotFound) {
 			return 0, nil // removed meanwhile
 		}
+		return 0, err
+	}
+	if release := d.Status.ReleaseAt; mode == checkAgain && d.Status.Verified && release != nil && !now.Before(*release) {
+		// This look has missed it too, or the release would be off.
+		if proof, _ := resource.ConditionOf(d.Status.Conditions, Proof); proof.Status == resource.False && d.Status.CheckedAt != nil && !d.Status.CheckedAt.Before(now.Truncate(time.Second)) {
+			if d, err = r.service.releaseLost(ctx, d); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := r.setUp(ctx, d); err != nil {
 		return 0, err
 	}
 	if !d.Status.Verified {
@@ -200,31 +217,44 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	if err := r.certificates.Ensure(ctx, d.Project, d.Environment, d.Name, cause); err != nil {
 		return 0, err
 	}
-	return r.conditions(ctx, id, true)
+	next, err := r.conditions(ctx, id, true)
+	if err != nil || next == 0 {
+		return 0, err
+	}
+	if at := d.Status.RecheckAt; at != nil {
+		next = min(next, max(at.Sub(r.service.Now()), time.Second))
+	}
+	return next, nil
 }
 
-// orphans releases the claim of a domain that was removed without it.
+// orphans releases the claim of a domain that was removed without it. The
+// history has the name that the claim is found by. Where it is not kept, the
+// claim's own event finds the claim, or whoever adds the name next.
 func (r *Reconciler) orphans(ctx context.Context, id string) error {
-	q := resource.Query{Kind: KindClaim, Limit: 1000}
-	for {
-		page, err := r.service.Store.List(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			claim, err := DecodeClaim(item)
+	past, _, err := r.service.Store.History(ctx, resource.HistoryQuery{Kind: Kind, ID: id, Limit: 1})
+	if err != nil {
+		return err
+	}
+	for _, revision := range past {
+		for _, entry := range revision.Entries {
+			if entry.Kind != Kind || entry.ID != id {
+				continue
+			}
+			stored, err := r.service.findClaim(ctx, entry.Name)
+			if fault.Is(err, fault.NotFound) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
-			if claim.Spec.DomainID == id {
-				return r.release(ctx, item)
+			claim, err := DecodeClaim(stored)
+			if err != nil || claim.Spec.DomainID != id {
+				return err
 			}
+			return r.release(ctx, stored)
 		}
-		if page.Next == "" {
-			return nil
-		}
-		q.Cursor = page.Next
 	}
+	return nil
 }
 
 const reasonNoOrigin = "NoOrigin"

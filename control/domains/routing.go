@@ -34,10 +34,7 @@ func (r *Reconciler) dns(ctx context.Context, name Name, look bool) (c resource.
 		c.Reason, c.Message = "NotChecked", "it is checked once the domain is verified"
 		return c, nil, nil
 	}
-	host := name.Base
-	if name.Wildcard {
-		host = "edgewright-probe." + name.Base
-	}
+	host := name.Probe()
 	seen = map[string][]Seen{}
 	for _, typ := range []string{"A", "AAAA", "CNAME"} {
 		seen[typ] = r.service.Resolvers.Lookup(ctx, host, typ)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,37 @@ type Resolvers interface {
 	// Lookup asks every resolver for records of a type ("TXT", "A", "AAAA",
 	// "CNAME") and returns what each said, in a stable order.
 	Lookup(ctx context.Context, name, typ string) []Seen
+}
+
+// Authorities ask the name servers that answer for a name themselves, past all
+// caches. lookup.Network is one.
+type Authorities interface {
+	// Zone finds the zone that a name lies in, and its name servers. The name
+	// need not exist.
+	Zone(ctx context.Context, name string) (Zone, error)
+	// Ask asks every name server of the zone for records of a type.
+	Ask(ctx context.Context, zone Zone, name, typ string) []Seen
+}
+
+// Zone is a zone of the DNS as its parent delegates it.
+type Zone struct {
+	Apex    string       // without trailing dot
+	Servers []NameServer // in order of name
+}
+
+// NameServer is one of a zone's name servers.
+type NameServer struct {
+	Name      string
+	Addresses []string // none: the name leads nowhere
+}
+
+// Names lists the names of the zone's servers.
+func (z Zone) Names() []string {
+	names := make([]string, len(z.Servers))
+	for i, s := range z.Servers {
+		names[i] = s.Name
+	}
+	return names
 }
 
 // Fetcher gets the verification file. NewFetcher makes one.
@@ -49,6 +81,17 @@ type Options struct {
 	Targets   Targets          // nil: unknown
 	Platform  string           // domain that free names live below; "" for none
 	Now       func() time.Time // nil: time.Now
+
+	Authorities Authorities         // nil: only the resolvers are asked
+	Mailer      Mailer              // nil: no proof by mail
+	PublicURL   func() string       // where links in mails lead; nil: no proof by mail
+	Zones       Zones               // nil: no managed zones
+	Providers   Providers           // nil: nothing is set at DNS providers
+	Followers   []resource.Follower // what moves with a domain to another project
+	// CAA are the names by which the platform's certificate authority is known in
+	// CAA records ("letsencrypt.org"); none: CAA is not looked at.
+	CAA    []string
+	Random func() float64 // in [0, 1), spreads repeated checks; nil: math/rand
 }
 
 // Service holds the use cases of domains. Its methods may be called from any
@@ -56,6 +99,7 @@ type Options struct {
 type Service struct {
 	Options
 	platform Name
+	mails    mailLimiter
 
 	keyMu sync.Mutex
 	key   []byte // that tokens are derived from
@@ -65,6 +109,9 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
 	}
 	s := &Service{Options: o}
 	if o.Platform != "" {
@@ -222,6 +269,9 @@ func (s *Service) PlanUpdate(ctx context.Context, project, environment, domain s
 	if !there && spec.CDN != defaultCDN {
 		return resource.Plan{}, fault.InvalidField("/cdn", fmt.Sprintf("there is no CDN configuration %q", spec.CDN), "create it first")
 	}
+	if err := guard(current.Name, current.Spec, spec.encode()); err != nil {
+		return resource.Plan{}, err
+	}
 	plan.Update(current, spec.encode())
 	return plan, nil
 }
@@ -246,6 +296,9 @@ func (s *Service) Update(ctx context.Context, project, environment, domain strin
 func (s *Service) PlanRemove(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error) {
 	current, err := s.current(ctx, project, environment, domain, ifRevision)
 	if err != nil {
+		return resource.Plan{}, err
+	}
+	if err := guard(current.Name, current.Spec, nil); err != nil {
 		return resource.Plan{}, err
 	}
 	plan := resource.NewPlan(project, environment)
@@ -296,6 +349,9 @@ func (s *Service) planRemoveOwned(ctx context.Context, plan *resource.Plan, d re
 func (s *Service) Remove(ctx context.Context, project, environment, domain string, ifRevision int64, cause resource.Cause) error {
 	plan, err := s.PlanRemove(ctx, project, environment, domain, ifRevision)
 	if err != nil {
+		return err
+	}
+	if err := s.spend(ctx, plan.Actions[0].ID); err != nil {
 		return err
 	}
 	_, err = s.Store.Commit(ctx, plan.Commit(cause))

@@ -342,9 +342,9 @@ func TestOneOwner(t *testing.T) {
 	if v := w.verify("beta", "example.com", "dns"); !v.Verified {
 		t.Errorf("after the owner removed it: %+v", v.Domain.Status.Conditions)
 	}
-	// Coming back means proving again, with the same token.
+	// Coming back means proving again, with another token.
 	back := w.add("alpha", "example.com")
-	if back.Status.Verified || back.Status.VerificationToken != a.Status.VerificationToken {
+	if back.Status.Verified || back.Status.VerificationToken == a.Status.VerificationToken {
 		t.Errorf("added again: %+v", back.Status)
 	}
 }
@@ -488,16 +488,22 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("patched %+v, %v", again.Spec, err)
 	}
 	for patch, says := range map[string]string{
-		`{"redirect_htps":true}`:          `did you mean "redirect_https"?`,
-		`{"domain":"other.localhost"}`:    "cannot be renamed",
-		`{"cdn":"nowhere"}`:               "there is no CDN configuration",
-		`{"method":"email"}`:              "send mail",
-		`{"method":"pigeon"}`:             "not a method",
-		`{"hsts":{"max_age":-1}}`:         "out of range",
-		`{"hsts":{"preload":true}}`:       "preload",
-		`[]`:                              "not a JSON object",
-		`{"labels":{"":"x"}}`:             "label",
-		`{"redirect_https":"yes please"}`: "write true or false",
+		`{"redirect_https":false,"hsts":{"max_age":31536000,"include_subdomains":true,"preload":true}}`: "redirect http to https",
+		`{"tls":{"policy":"old"}}`:                        "not a policy",
+		`{"tls":{"min_version":"1.1"}}`:                   "not a version",
+		`{"tls":{"policy":"modern","min_version":"1.2"}}`: "alone",
+		`{"redirect_htps":true}`:                          `did you mean "redirect_https"?`,
+		`{"domain":"other.localhost"}`:                    "cannot be renamed",
+		`{"cdn":"nowhere"}`:                               "there is no CDN configuration",
+		`{"dns":"telepathy"}`:                             "no way to set records",
+		`{"dns":"provider"}`:                              "below localhost",
+		`{"dns_account":"x"}`:                             "at a DNS provider",
+		`{"method":"pigeon"}`:                             "not a method",
+		`{"hsts":{"max_age":-1}}`:                         "out of range",
+		`{"hsts":{"preload":true}}`:                       "preload",
+		`[]`:                                              "not a JSON object",
+		`{"labels":{"":"x"}}`:                             "label",
+		`{"redirect_https":"yes please"}`:                 "write true or false",
 	} {
 		_, err := w.svc.PlanUpdate(t.Context(), "alpha", env, "shop.localhost", json.RawMessage(patch), 0)
 		if !fault.Is(err, fault.Invalid) {

@@ -3,6 +3,8 @@ package domains
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -40,6 +42,8 @@ func Type() resource.Type {
 			}
 			return spec.encode(), nil
 		},
+		Carry: carryLock,
+		Guard: guard,
 		References: func(raw json.RawMessage) []resource.Reference {
 			var spec struct {
 				CDN string `json:"cdn"`
@@ -96,15 +100,27 @@ func decodeSpec(name string, raw json.RawMessage) (Spec, error) {
 		spec.CDN = defaultCDN
 	}
 	switch spec.Method {
-	case "", MethodDNS:
+	case "", MethodDNS, MethodEmail:
 	case MethodFile:
 		if parsed.Wildcard {
 			add("/method", "a file proves one host, not a wildcard", `write "dns"`)
 		}
-	case MethodEmail:
-		add("/method", "this platform is not set up to send mail", `write "dns" or "file"`)
 	default:
-		add("/method", fmt.Sprintf("%q is not a method", spec.Method), `write "dns" or "file"`)
+		add("/method", fmt.Sprintf("%q is not a method", spec.Method), `write "dns", "file" or "email"`)
+	}
+	switch spec.DNS {
+	case "", DNSManaged, DNSProvider, DNSManual:
+	default:
+		add("/dns", fmt.Sprintf("%q is no way to set records", spec.DNS), `write "managed" (a zone of ours), "provider" (we set them at your DNS provider) or "manual" (you set them)`)
+	}
+	switch {
+	case spec.DNSAccount != "" && spec.DNS != DNSProvider:
+		add("/dns_account", "credentials are for records at a DNS provider", `write "dns": "provider", or leave it out`)
+	case len(spec.DNSAccount) > maxLabelLen || strings.ContainsFunc(spec.DNSAccount, unicode.IsControl):
+		add("/dns_account", "this is no name of credentials", "write the name under which they are stored")
+	}
+	if spec.DNS != "" && spec.DNS != DNSManual && (parsed.Base == localhost || parsed.Below(localhost)) {
+		add("/dns", "names below localhost have no records", "leave it out")
 	}
 	if h := spec.HSTS; h != nil {
 		if h.MaxAge < 0 || h.MaxAge > maxHSTS {
@@ -113,7 +129,11 @@ func decodeSpec(name string, raw json.RawMessage) (Spec, error) {
 		if h.Preload && (h.MaxAge < preloadAge || !h.IncludeSubdomains) {
 			add("/hsts/preload", "browsers preload only with a max_age of a year and include_subdomains", "set both, or leave preload out")
 		}
+		if h.Preload && !spec.RedirectHTTPS {
+			add("/hsts/preload", "browsers preload only sites that redirect http to https", "set redirect_https, or leave preload out")
+		}
 	}
+	faults = append(faults, spec.TLS.faults()...)
 	if len(spec.Labels) > maxLabels {
 		add("/labels", fmt.Sprintf("%d labels are more than %d", len(spec.Labels), maxLabels), "remove some")
 	}

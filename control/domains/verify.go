@@ -31,9 +31,10 @@ type VerifyResult struct {
 }
 
 // Verify looks for proof now, by a method ("": what the domain prefers). That
-// nothing is found is no error: the Ownership condition says what was seen.
-// Errors: NotFound, Invalid (unknown method, file for a wildcard), Unavailable
-// (email: this platform sends no mail).
+// nothing is found is no error: the Ownership condition says what was seen. The
+// method email sends the links, unless some are on their way (SendMail). Errors:
+// NotFound, Invalid (unknown method, file for a wildcard), Unavailable (email:
+// this platform sends no mail).
 func (s *Service) Verify(ctx context.Context, project, environment, domain, method string) (VerifyResult, error) {
 	d, err := s.Get(ctx, project, environment, domain)
 	if err != nil {
@@ -50,9 +51,12 @@ func (s *Service) Verify(ctx context.Context, project, environment, domain, meth
 		}
 		mode = checkFile
 	case MethodEmail:
-		return VerifyResult{}, fault.New(fault.Unavailable, "verification by e-mail needs outgoing mail, which this platform is not set up for: use the method dns (a TXT record) or file (a file on your present server)").About("domain " + d.Name)
+		if d, err = s.SendMail(ctx, project, environment, domain, "", false); err != nil {
+			return VerifyResult{}, err
+		}
+		mode = checkNothing
 	default:
-		return VerifyResult{}, fault.InvalidField("/method", fmt.Sprintf("%q is not a method", method), `use "dns" or "file"`)
+		return VerifyResult{}, fault.InvalidField("/method", fmt.Sprintf("%q is not a method", method), `use "dns", "file" or "email"`)
 	}
 	if d, err = s.refresh(ctx, d, mode); err != nil {
 		return VerifyResult{}, err
@@ -67,6 +71,8 @@ const (
 	checkPreferred                  // the domain's method, or DNS, then file
 	checkDNS
 	checkFile
+	checkBoth  // DNS, then file, whatever the domain prefers
+	checkAgain // whether the proof of a verified domain is still there
 )
 
 // finding is what one look at the world found about ownership.
@@ -79,8 +85,11 @@ type finding struct {
 	txt      []Seen // nil: not looked
 	txtFound bool
 	file     *File // nil: not looked
+	fileGone bool  // the server itself says that there is no such file
 
 	reason, message string // of Ownership when not verified; "": unchanged
+
+	again proofState // of a verified domain
 }
 
 // refresh finds out who owns the name, looks for proof as mode says, takes the
@@ -107,9 +116,18 @@ func (s *Service) examine(ctx context.Context, d Domain, name Name, mode checkMo
 	proven := ""
 	switch {
 	case s.free(name):
+		if err := s.checkPlatform(name); err != nil { // plans of users come here unasked
+			f.reason, f.message = "Reserved", plain(err)
+			return f, nil
+		}
 		proven = MethodNotRequired
-	case mode != checkNothing:
+	case mode == checkAgain && held:
+		f.again = s.lookAgain(ctx, d, name, &f)
+	case mode != checkNothing && mode != checkAgain:
 		proven = s.look(ctx, d, name, mode, &f)
+	}
+	if held && proven != "" {
+		f.again = proofThere
 	}
 	if held || proven == "" {
 		return f, nil
@@ -147,13 +165,21 @@ func (s *Service) holds(ctx context.Context, d Domain, f *finding) (bool, error)
 // look checks the world for proof and returns the method that gave it, or "".
 func (s *Service) look(ctx context.Context, d Domain, name Name, mode checkMode, f *finding) string {
 	f.checked = true
-	if mode == checkPreferred && d.Spec.Method == MethodFile {
+	switch {
+	case mode == checkPreferred && d.Spec.Method == MethodFile:
 		mode = checkFile
+	case mode == checkPreferred && d.Spec.Method == MethodEmail:
+		c := mailCondition(Mail{}, s.Now())
+		if d.Status.Mail != nil {
+			c = mailCondition(*d.Status.Mail, s.Now())
+		}
+		f.reason, f.message = c.Reason, c.Message
+		return ""
 	}
 	if mode != checkFile {
 		record := challengeName(name)
-		f.txt = s.Resolvers.Lookup(ctx, record, "TXT")
-		f.txtFound, f.reason, f.message = judgeTXT(record, d.Status.VerificationToken, f.txt)
+		f.txt = s.lookupEverywhere(ctx, record, "TXT")
+		f.txtFound, f.reason, f.message = judgeTXT(record, d.Status.values(), f.txt)
 		if f.txtFound {
 			return MethodDNS
 		}
@@ -163,13 +189,18 @@ func (s *Service) look(ctx context.Context, d Domain, name Name, mode checkMode,
 	}
 	file := *d.Status.File
 	err := s.fetchFile(ctx, file)
+	for _, former := range d.Status.Former {
+		if err != nil && former.URL != "" && s.fetchFile(ctx, File{URL: former.URL, Content: former.Content}) == nil {
+			err = nil
+		}
+	}
 	file.Found, file.Error = err == nil, ""
 	if err == nil {
 		f.file = &file
 		return MethodFile
 	}
 	file.Error = plain(err)
-	f.file = &file
+	f.file, f.fileGone = &file, fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid)
 	if mode == checkFile {
 		f.reason, f.message = "FileNotFound", fmt.Sprintf("the file at %s was not found: %s. Put it there with exactly the content shown, then check again", file.URL, file.Error)
 	}
@@ -195,33 +226,78 @@ func (s *Service) fetchFile(ctx context.Context, file File) error {
 	return err
 }
 
-// judgeTXT says whether the record counts as seen: at least half of the
-// resolvers must see it, so that one poisoned cache cannot give a name away.
-func judgeTXT(name, token string, seen []Seen) (found bool, reason, message string) {
-	var with, failed int
-	var others []string
-	for _, s := range seen {
-		switch {
-		case slices.ContainsFunc(s.Answers, func(a string) bool { return strings.TrimSpace(a) == token }):
-			with++
-		case s.Error != "" && s.Error != errNoName.Error():
-			failed++
-		default:
-			others = append(others, s.Answers...)
+// values are the TXT records that prove the domain: the project's own, and those
+// of who handed it over.
+func (st Status) values() []string {
+	list := []string{st.VerificationToken}
+	for _, former := range st.Former {
+		list = append(list, former.Value)
+	}
+	return list
+}
+
+// lookupEverywhere asks the name's own name servers, past all caches, and then
+// the resolvers.
+func (s *Service) lookupEverywhere(ctx context.Context, name, typ string) []Seen {
+	var seen []Seen
+	if s.Authorities != nil {
+		if zone, err := s.Authorities.Zone(ctx, name); err == nil {
+			seen = s.Authorities.Ask(ctx, zone, name, typ)
 		}
 	}
-	switch {
-	case with > 0 && 2*with >= len(seen):
+	return append(seen, s.Resolvers.Lookup(ctx, name, typ)...)
+}
+
+// judgeTXT says whether the record counts as seen. When the zone's own servers
+// tell, they decide, by more than half of those that answer: resolvers may keep
+// for an hour that there was nothing. Else at least half of the resolvers must see
+// it. So one poisoned cache, or one server of several, cannot give a name away.
+func judgeTXT(name string, tokens []string, seen []Seen) (found bool, reason, message string) {
+	token := tokens[0]
+	own, others, failed := count(tokens, seen, true)
+	who, with, all := "name servers of the zone", own.with, own.with+own.without
+	if all == 0 {
+		var resolvers tally
+		resolvers, others, failed = count(tokens, seen, false)
+		who, with, all = "resolvers", resolvers.with, resolvers.with+resolvers.without+failed
+		if with > 0 && 2*with >= all {
+			return true, "", ""
+		}
+	} else if 2*with > all {
 		return true, "", ""
+	}
+	switch {
 	case with > 0:
-		return false, "Spreading", fmt.Sprintf("%d of %d resolvers see the TXT record at %s: the others follow when their caches expire", with, len(seen), name)
-	case len(seen) == 0 || failed == len(seen):
+		return false, "Spreading", fmt.Sprintf("%d of %d %s see the TXT record at %s: the others follow", with, all, who, name)
+	case all == failed:
 		return false, "LookupFailed", fmt.Sprintf("no resolver answered for %s: the zone's name servers may be unreachable, or the resolvers of this platform are", name)
 	case len(others) > 0:
 		return false, "RecordWrong", fmt.Sprintf("the TXT record at %s says %q: set it to %q, or add that as a second record", name, others[0], token)
 	default:
 		return false, "RecordNotFound", fmt.Sprintf("there is no TXT record at %s yet: add it with the value %q", name, token)
 	}
+}
+
+type tally struct{ with, without int }
+
+// count counts the answers of one sort of servers. What failed counts for
+// nothing; others are the values that stand there in place of a token.
+func count(tokens []string, seen []Seen, authoritative bool) (n tally, others []string, failed int) {
+	for _, s := range seen {
+		if s.Authoritative != authoritative {
+			continue
+		}
+		switch {
+		case slices.ContainsFunc(s.Answers, func(a string) bool { return slices.Contains(tokens, strings.TrimSpace(a)) }):
+			n.with++
+		case s.Error != "" && s.Error != errNoName.Error():
+			failed++
+		default:
+			n.without++
+			others = append(others, s.Answers...)
+		}
+	}
+	return n, others, failed
 }
 
 func challengeName(name Name) string { return challengeLabel + "." + name.Base }
@@ -243,8 +319,12 @@ func (s *Service) record(d *Domain, f finding) {
 	}
 	if f.verified {
 		at := f.verifiedAt.UTC()
+		if !st.Verified {
+			st.Note(now, EventVerified, Info, d.Name+" is verified by "+f.method, map[string]string{"method": f.method})
+		}
 		st.Verified, st.Method, st.VerifiedAt = true, f.method, &at
 		st.Attempts, st.NextCheckAt = 0, nil
+		s.recordProof(d, f, now)
 		c := resource.Condition{Type: Ownership, Status: resource.True, Reason: "Verified", Message: "verified by " + f.method, Since: now}
 		if f.method == MethodNotRequired {
 			c.Reason, c.Message = "NotRequired", "this name needs no proof"
@@ -253,6 +333,8 @@ func (s *Service) record(d *Domain, f finding) {
 		return
 	}
 	st.Verified, st.Method, st.VerifiedAt = false, "", nil
+	st.ProvenAt, st.RecheckAt, st.LostAt, st.ReleaseAt = nil, nil, nil, nil
+	st.Conditions = slices.DeleteFunc(st.Conditions, func(c resource.Condition) bool { return c.Type == Proof })
 	if f.checked {
 		st.Attempts++
 		next := now.Add(checkInterval(st.Attempts))
@@ -324,7 +406,7 @@ func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, erro
 	}
 	st := &d.Status
 	if st.VerificationToken == "" {
-		if st.VerificationToken, err = s.derive(ctx, "dns", d.Project, name.Base); err != nil {
+		if st.VerificationToken, err = s.derive(ctx, "dns", d, name); err != nil {
 			return d, err
 		}
 	}
@@ -342,7 +424,7 @@ func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, erro
 	if s.free(name) || name.Wildcard {
 		st.File = nil
 	} else if st.File == nil {
-		content, err := s.derive(ctx, "file", d.Project, name.Base)
+		content, err := s.derive(ctx, "file", d, name)
 		if err != nil {
 			return d, err
 		}
@@ -351,17 +433,30 @@ func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, erro
 	return d, nil
 }
 
-// derive returns a token that is the same for a project and name, always, and
-// that nobody can compute for another project. The file's content cannot be
-// derived from its URL, so a server that repeats the URL proves nothing.
-func (s *Service) derive(ctx context.Context, purpose, project, name string) (string, error) {
+// derive returns a token that is the same as long as the domain is there, and
+// that nobody can compute for another one. A domain that was removed has spent its
+// tokens: should it come back, by a revert, under its old ID, it gets others. The
+// file's content cannot be derived from its URL, so a server that repeats the URL
+// proves nothing.
+func (s *Service) derive(ctx context.Context, purpose string, d Domain, name Name) (string, error) {
 	key, err := s.tokenKey(ctx)
 	if err != nil {
 		return "", err
 	}
+	spent, err := s.Vault.Secret(ctx, spentName(d.ID))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", err
+	}
 	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s\x00%s\x00%s", purpose, project, name)
+	fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s\x00%x", purpose, d.Project, name.Base, d.ID, spent)
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:20])), nil
+}
+
+func spentName(id string) string { return "domains/spent/" + id }
+
+// spend makes a removed domain's tokens worthless.
+func (s *Service) spend(ctx context.Context, id string) error {
+	return s.Vault.PutSecret(ctx, spentName(id), []byte(rand.Text()))
 }
 
 func (s *Service) tokenKey(ctx context.Context) ([]byte, error) {

@@ -62,13 +62,15 @@ func badRegion() error {
 
 // Join spends a token and makes the edge. Repeating it with the same token and
 // keys gives the same answer. Errors: Unauthenticated (unknown, used or expired
-// token), Invalid, Conflict (the name is taken).
+// token), Invalid (also: the token is for another region), Conflict (the name is
+// taken).
 func (f *Fleet) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgeconfig.JoinReply, error) {
+	asked := r.Region
 	if err := checkJoin(&r); err != nil {
 		return edgeconfig.JoinReply{}, err
 	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(r.Token)))
-	region, edge, err := f.options.Tokens.UseJoinToken(ctx, hash[:], r.BusKey, resource.NewID("edge"), f.now())
+	region, edge, err := f.options.Tokens.UseJoinToken(ctx, hash[:], asked, r.BusKey, resource.NewID("edge"), f.now())
 	if err != nil {
 		return edgeconfig.JoinReply{}, err
 	}

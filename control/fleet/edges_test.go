@@ -330,6 +330,14 @@ func TestRemoteEdge(t *testing.T) {
 	}
 	dir := t.TempDir()
 	options := agent.JoinOptions{Dir: dir, Region: "fra", Name: "far", Token: token.Token, Join: agent.HTTPJoiner{URL: server.URL}.Join}
+	// It is told what is wrong, and the token is still good.
+	if _, err := agent.Join(t.Context(), options); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "the join token is for region nyc, and this edge says that it is in fra") {
+		t.Errorf("a token for another region: %v", err)
+	}
+	if edges, err := f.Edges(t.Context()); err != nil || len(edges) != 0 {
+		t.Errorf("edges %v, %v", edges, err)
+	}
+	options.Region = "nyc"
 	id, err := agent.Join(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,9 @@ type Options struct {
 	Traffic  TrafficSink     // nil: rollups are acknowledged and dropped
 
 	Bus BusOptions
+	// ECHName is the public name of Encrypted Client Hello: one that edges have a
+	// certificate for. "": it is not offered.
+	ECHName string
 
 	Logger        *slog.Logger     // nil: discard
 	Now           func() time.Time // nil: time.Now
@@ -145,9 +148,10 @@ type PurgeStore interface {
 type TokenStore interface {
 	PutJoinToken(ctx context.Context, hash []byte, region string, created, expires time.Time) error
 	// UseJoinToken spends a token for the edge that holds busKey and returns
-	// the region it was made for. The same busKey may use it again (its first
+	// the region it was made for, "" for any. It spends none for an edge that
+	// asks for another region (Invalid); "" asks for none. The same busKey may use it again (its first
 	// answer got lost) and gets the same edge back. Errors: Unauthenticated.
-	UseJoinToken(ctx context.Context, hash []byte, busKey, edge string, now time.Time) (region, usedBy string, err error)
+	UseJoinToken(ctx context.Context, hash []byte, asked, busKey, edge string, now time.Time) (region, usedBy string, err error)
 }
 
 // Fleet is the control plane's side of the bridge. Its methods may be called
@@ -168,6 +172,7 @@ type Fleet struct {
 	purges     *purges
 	live       *liveTraffic
 	challenges challengeSlots
+	served     *servedViews
 
 	manifestNow chan struct{} // asks for a manifest out of turn
 	stop        context.CancelFunc
@@ -200,6 +205,7 @@ func New(ctx context.Context, o Options) (*Fleet, error) {
 		tracker:     newTracker(o.Now),
 		purges:      newPurges(o.Now),
 		live:        newLiveTraffic(),
+		served:      newServedViews(),
 		manifestNow: make(chan struct{}, 1),
 	}
 	f.keysInUse.Store(keys)

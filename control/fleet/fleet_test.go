@@ -169,6 +169,44 @@ func TestChangeReachesEveryEdge(t *testing.T) {
 	}
 }
 
+// blaming says of every document but the first's that revision caused it.
+type blaming struct {
+	fleet.Compiler
+	revision int64
+}
+
+func (b *blaming) Apply(event resource.Event) []fleet.Output {
+	outputs := b.Compiler.Apply(event)
+	if b.revision == 0 {
+		b.revision = event.Resource.Revision
+		return outputs
+	}
+	for i := range outputs {
+		outputs[i].Cause = b.revision
+	}
+	return outputs
+}
+
+// TestRolloutBelongsToTheCause: a document that comes with one commit but from
+// another is counted to that.
+func TestRolloutBelongsToTheCause(t *testing.T) {
+	f := start(t, fleettest.Options{Change: func(o *fleet.Options) {
+		quick(o)
+		o.Compiler = &blaming{Compiler: o.Compiler}
+	}})
+	run(t, f, join(t, f, "edge"), &fleettest.Node{}, nil)
+	wished := put(t, f, "a", "http://one")
+	machinery := put(t, f, "b", "http://one")
+	eventually(t, "both are applied", func() bool { r := f.Rollout(wished); return r.Documents == 2 && r.Applied == 1 })
+	if r := f.Rollout(machinery); r.Documents != 0 {
+		t.Errorf("the later commit: %+v", r)
+	}
+	f.ForgetRollouts() // a restart: the ledger knows as well
+	if r := f.Rollout(wished); r.Documents != 2 {
+		t.Errorf("after a restart: %+v", r)
+	}
+}
+
 func TestEdgeThatComesLateGetsEverything(t *testing.T) {
 	f := start(t, fleettest.Options{})
 	const sites = 1500

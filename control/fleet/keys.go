@@ -33,6 +33,8 @@ type keyset struct {
 	BusCA    []byte `json:"bus_ca"`     // DER
 	BusCAKey []byte `json:"bus_ca_key"` // PKCS #8 DER
 
+	Handshake *handshakeKeys `json:"handshake,omitempty"` // nil until a leader has made them
+
 	Signing []signingKey     `json:"signing"`
 	Groups  []groupKey       `json:"groups"`
 	Revoked map[string]int64 `json:"revoked,omitempty"` // public NKey of an edge -> Unix seconds
@@ -110,6 +112,11 @@ func (k *keyset) clone() *keyset {
 	c.Signing = append([]signingKey(nil), k.Signing...)
 	c.Groups = append([]groupKey(nil), k.Groups...)
 	c.Rotated = append([]string(nil), k.Rotated...)
+	if k.Handshake != nil {
+		shared := *k.Handshake
+		shared.ECH = append([]echKey(nil), shared.ECH...)
+		c.Handshake = &shared
+	}
 	c.Revoked = make(map[string]int64, len(k.Revoked)+1)
 	for key, at := range k.Revoked {
 		c.Revoked[key] = at

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,6 +78,7 @@ func (f *Fleet) Lead(ctx context.Context) error {
 	group.Go(func() error { return l.watch(ctx) })
 	group.Go(func() error { return l.sendManifests(ctx) })
 	group.Go(func() error { return l.keepStatus(ctx) })
+	group.Go(func() error { return l.keepHandshake(ctx) })
 	return group.Wait()
 }
 
@@ -249,12 +251,13 @@ func (l *lead) zoneGone(id string, cause int64, said []change) []change {
 // resource whose deletion it says it of, "" for other events. Who deletes a
 // resource means its document to go, and one document of each kind that it
 // carried (the site and the certificate of a claim); a deletion that takes more
-// with it has not been asked for all of that.
+// with it has not been asked for all of that. A document that comes from another
+// revision than cause is counted to that, from when it could be published.
 func fromOutputs(outputs []Output, cause int64, accepted time.Time, removed string) []change {
 	changes := make([]change, len(outputs))
 	carried := map[string]bool{}
 	for i, o := range outputs {
-		changes[i] = change{Output: o, cause: cause, accepted: accepted, asked: o.Asked}
+		changes[i] = change{Output: o, cause: cmp.Or(o.Cause, cause), accepted: accepted, asked: o.Asked}
 		if removed == "" || !o.Deleted {
 			continue
 		}
@@ -341,6 +344,7 @@ func (l *lead) rotateGroup(ctx context.Context, goneKey string, cause int64) ([]
 		}
 		rotated = true
 		k.addGroup(l.f.now())
+		k.newHandshake(l.f.now(), l.f.options.ECHName)
 		k.Groups = k.Groups[max(0, len(k.Groups)-2):]
 		k.Rotated = append(k.Rotated, goneKey)
 		return true
@@ -360,7 +364,8 @@ func (l *lead) rotateGroup(ctx context.Context, goneKey string, cause int64) ([]
 		group := l.f.keys().group()
 		changes = append(changes, fromOutputs(r.SetGroupKey(group.Name, group.Key), cause, time.Time{}, "")...)
 	}
-	return changes, nil
+	shared, err := l.handshake()
+	return append(changes, shared), err
 }
 
 // loadSealed reads which group keys the published Keys documents hold.

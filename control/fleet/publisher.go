@@ -399,7 +399,7 @@ func kindOf(key string) string {
 // the fleet's own.
 func guarded(key string) bool {
 	switch kindOf(key) {
-	case edgeconfig.KindChallenge, edgeconfig.KindKeys, edgeconfig.KindEdge:
+	case edgeconfig.KindChallenge, edgeconfig.KindKeys, edgeconfig.KindEdge, edgeconfig.KindHandshake:
 		return false
 	}
 	return true
@@ -408,7 +408,7 @@ func guarded(key string) bool {
 // rank orders a batch so that what others need comes first, and removals last.
 func rank(o Output) int {
 	order := map[string]int{
-		edgeconfig.KindEdge: 0, edgeconfig.KindKeys: 1, edgeconfig.KindPlatform: 2,
+		edgeconfig.KindEdge: 0, edgeconfig.KindKeys: 1, edgeconfig.KindPlatform: 2, edgeconfig.KindHandshake: 2,
 		edgeconfig.KindCertificate: 3, edgeconfig.KindChallenge: 4, edgeconfig.KindSite: 5,
 		edgeconfig.KindZonePart: 7, edgeconfig.KindZone: 8, // an edge serves a version when its head names the parts it has
 	}

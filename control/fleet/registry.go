@@ -28,6 +28,7 @@ type edgeState struct {
 	status   EdgeStatus
 	conns    map[string]struct{} // connections that the bus told of
 	tracked  bool                // the bus tells of this edge's connections
+	host     string              // from where the bus saw it connect
 	lastSeen time.Time
 	beat     edgeconfig.Heartbeat
 	inSync   bool
@@ -265,14 +266,14 @@ func (g *registry) describe(e *edgeState) Edge {
 	edge := Edge{
 		Meta: e.meta, Spec: e.spec, Connected: g.connected(e), InSync: e.inSync,
 		LastSeen: e.lastSeen, StartedAt: e.beat.StartedAt, Version: e.beat.Version,
-		HTTP: e.beat.HTTP, HTTPS: e.beat.HTTPS, Sites: e.beat.Sites, PurgeSeq: e.beat.PurgeSeq,
+		HTTP: e.beat.HTTP, HTTPS: e.beat.HTTPS, DNS: e.beat.DNS, Sites: e.beat.Sites, PurgeSeq: e.beat.PurgeSeq,
 		Rejected: e.beat.Rejected, Draining: e.beat.Draining,
 	}
 	if edge.Connected {
 		edge.Live = e.beat.Live
 	}
 	if e.lastSeen.IsZero() { // since this process started
-		edge.LastSeen, edge.Version, edge.HTTP, edge.HTTPS = e.status.LastSeen, e.status.Version, e.status.HTTP, e.status.HTTPS
+		edge.LastSeen, edge.Version, edge.HTTP, edge.HTTPS, edge.DNS = e.status.LastSeen, e.status.Version, e.status.HTTP, e.status.HTTPS, e.status.DNS
 	}
 	return edge
 }
@@ -285,7 +286,7 @@ func (g *registry) transitions() []transition {
 	var list []transition
 	for id, e := range g.edges {
 		online := g.connected(e)
-		if online == e.online && (!online || e.status.Version == e.beat.Version && e.status.HTTP == e.beat.HTTP && e.status.HTTPS == e.beat.HTTPS) {
+		if online == e.online && (!online || e.status.Version == e.beat.Version && e.status.HTTP == e.beat.HTTP && e.status.HTTPS == e.beat.HTTPS && e.status.DNS == e.beat.DNS) {
 			continue
 		}
 		changed := online != e.online
@@ -293,7 +294,7 @@ func (g *registry) transitions() []transition {
 		if e.lastSeen.IsZero() {
 			continue
 		}
-		e.status = EdgeStatus{Version: e.beat.Version, HTTP: e.beat.HTTP, HTTPS: e.beat.HTTPS, Online: online, LastSeen: e.lastSeen.UTC()}
+		e.status = EdgeStatus{Version: e.beat.Version, HTTP: e.beat.HTTP, HTTPS: e.beat.HTTPS, DNS: e.beat.DNS, Online: online, LastSeen: e.lastSeen.UTC()}
 		list = append(list, transition{id: id, status: e.status, edge: g.describe(e), changed: changed})
 	}
 	return list

@@ -24,6 +24,7 @@ const (
 	upDocuments = "documents"
 	upPurges    = "purges"
 	upLeave     = "leave"
+	upProbe     = "probe"
 )
 
 // serveWithin bounds the work on one request of an edge.
@@ -32,7 +33,7 @@ const serveWithin = 10 * time.Second
 // listen subscribes to everything that edges send: one subscription, and so one
 // goroutine, per sort, so that a slow sort holds up no other.
 func (f *Fleet) listen(b *bus) error {
-	for _, what := range []string{upAck, upPurged, upHeartbeat, upRollup, upManifest, upEntries, upDocuments, upPurges, upLeave} {
+	for _, what := range []string{upAck, upPurged, upHeartbeat, upRollup, upManifest, upEntries, upDocuments, upPurges, upLeave, upProbe} {
 		s, err := b.conn.Subscribe(edgeconfig.SubjectUp+"*."+what, func(m *nats.Msg) {
 			edge, ok := senderOf(m.Subject)
 			if !ok {
@@ -120,6 +121,8 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 		f.heartbeat(edge, data)
 	case upRollup:
 		return nil, f.rollup(ctx, edge, data) && reply != ""
+	case upProbe:
+		return f.probed(edge, data), reply != ""
 	case upLeave:
 		_, err := f.removeEdge(ctx, edge, resource.Cause{Actor: "edge " + edge, Via: "system", Reason: "the edge left"})
 		if err != nil {
@@ -318,10 +321,14 @@ func (f *Fleet) connection(data []byte, up bool) {
 		Client struct {
 			ID   json.Number `json:"id"`
 			User string      `json:"user"`
+			Host string      `json:"host"`
 		} `json:"client"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil || event.Client.User == "" {
 		return
+	}
+	if up {
+		defer f.registry.from(event.Client.User, event.Client.Host)
 	}
 	edge, changed := f.registry.connection(event.Client.User, event.Server.ID+"/"+event.Client.ID.String(), up)
 	if edge != "" && !up && changed {
@@ -349,7 +356,7 @@ func (l *lead) ahead(ctx context.Context, edge string, item edgeconfig.AckItem) 
 	}
 	entry, meta, known := l.ledger.get(item.Key)
 	switch kindOf(item.Key) {
-	case edgeconfig.KindSite, edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindPlatform:
+	case edgeconfig.KindSite, edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindPlatform, edgeconfig.KindHandshake:
 	case edgeconfig.KindKeys, edgeconfig.KindEdge:
 		if !known || meta.scope != edge {
 			return

@@ -25,6 +25,7 @@ type EdgeStatus struct {
 	Version  string    `json:"version,omitempty"`
 	HTTP     string    `json:"http,omitempty"`
 	HTTPS    string    `json:"https,omitempty"`
+	DNS      string    `json:"dns,omitempty"`
 	Online   bool      `json:"online"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 }
@@ -40,6 +41,7 @@ type Edge struct {
 	Version   string              `json:"version,omitempty"`
 	HTTP      string              `json:"http,omitempty"`
 	HTTPS     string              `json:"https,omitempty"`
+	DNS       string              `json:"dns,omitempty"`
 	Sites     int                 `json:"sites"`
 	PurgeSeq  int64               `json:"purge_seq"`
 	Draining  bool                `json:"draining"` // it says that it drains; Spec says whether it shall
@@ -103,6 +105,16 @@ const (
 	PurgePending      = "pending"
 	PurgeAcknowledged = "acknowledged"
 )
+
+// View is how one edge serves a certificate.
+type View struct {
+	Edge   string    `json:"edge"`
+	Name   string    `json:"name"` // of the edge
+	Region string    `json:"region"`
+	By     string    `json:"by"` // the edge that looked
+	At     time.Time `json:"at"`
+	edgeconfig.Served
+}
 
 // EventType says what an Event reports.
 type EventType string

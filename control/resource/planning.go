@@ -48,7 +48,7 @@ func PlanApply(ctx context.Context, store Store, types Types, want Desired) (Pla
 		current, exists := live.named(d.Kind, d.Name)
 		if exists {
 			wanted[current.ID] = true
-			plan.Update(current, d.Spec)
+			plan.Update(current, t.carry(current.Spec, d.Spec))
 			continue
 		}
 		environment := want.Environment
@@ -258,6 +258,9 @@ func (e *environment) after(plan *Plan) *environment {
 // before what refers to it, deletions last and the other way round.
 func (e *environment) finish(types Types, plan *Plan) error {
 	next := e.after(plan)
+	if err := checkGuards(types, plan); err != nil {
+		return err
+	}
 	if err := checkMade(types, plan, next); err != nil {
 		return err
 	}
@@ -265,6 +268,20 @@ func (e *environment) finish(types Types, plan *Plan) error {
 		return err
 	}
 	plan.Actions = ordered(types, plan.Actions)
+	return nil
+}
+
+// checkGuards asks the types whether the plan may change what it changes.
+func checkGuards(types Types, plan *Plan) error {
+	for _, a := range plan.Actions {
+		t, known := types.Of(a.Kind)
+		if !known || t.Guard == nil || a.Op == Create {
+			continue
+		}
+		if err := t.Guard(a.Name, a.Before, a.After); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

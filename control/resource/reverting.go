@@ -169,12 +169,16 @@ func (p *Plan) backTo(types Types, to state, current *Resource) error {
 		return nil
 	}
 	spec := to.spec
-	if t, known := types.Of(to.kind); known && t.Normalize != nil {
+	t, known := types.Of(to.kind)
+	if known && t.Normalize != nil {
 		normal, err := t.Normalize(to.name, spec)
 		if err != nil {
 			return fault.New(fault.CodeOf(err), "what it was then is not valid any more: %w", err).About(string(to.kind) + " " + to.name)
 		}
 		spec = normal
+	}
+	if current != nil {
+		spec = t.carry(current.Spec, spec)
 	}
 	switch {
 	case current == nil:

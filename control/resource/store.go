@@ -29,6 +29,9 @@ type Change struct {
 	Environment string          `json:"environment,omitempty"`
 	Name        string          `json:"name,omitempty"`
 	Spec        json.RawMessage `json:"spec,omitempty"`
+	// Status, of a Create, is what is known from the start of a resource that
+	// continues another one, as when it moves between projects. nil: nothing.
+	Status json.RawMessage `json:"status,omitempty"`
 	// IfRevision is the revision the writer saw. An Update or Delete whose
 	// resource has another is refused as Stale, and the whole commit with it.
 	// 0 means whatever is there, and is for machinery only.

@@ -41,6 +41,17 @@ type Type struct {
 	// References lists what the spec refers to. nil: nothing.
 	References func(spec json.RawMessage) []Reference
 
+	// Carry returns the spec that replaces current when a declaration or an
+	// earlier state asks for wanted: what has an operation of its own, such as a
+	// lock, is no business of plans and stays as it is. nil: wanted as it is.
+	Carry func(current, wanted json.RawMessage) json.RawMessage
+
+	// Guard refuses a change that the resource itself forbids, such as the
+	// deletion of one that is locked. after is nil for a deletion. Every planner
+	// asks it; a plan is bound to the revisions it was made for, so what it has
+	// let through still holds when the plan is applied. nil: nothing is refused.
+	Guard func(name string, before, after json.RawMessage) error
+
 	// Derived reports that the platform made this resource by itself, as it
 	// does a certificate for a verified domain. Plans neither prune nor roll
 	// back such a resource, and it does not hold what it refers to. nil: never.
@@ -51,6 +62,13 @@ type Type struct {
 func (t Type) NewID() string { return NewID(t.Prefix) }
 
 func (t Type) derived(spec json.RawMessage) bool { return t.Derived != nil && t.Derived(spec) }
+
+func (t Type) carry(current, wanted json.RawMessage) json.RawMessage {
+	if t.Carry == nil || len(current) == 0 {
+		return wanted
+	}
+	return t.Carry(current, wanted)
+}
 
 func (t Type) references(spec json.RawMessage) []Reference {
 	if t.References == nil || len(spec) == 0 {

@@ -61,6 +61,12 @@ func checkChanges(changes []resource.Change) ([]resource.Change, error) {
 				return nil, err
 			}
 			ch.Spec = compact(ch.Spec)
+			if len(ch.Status) > 0 {
+				if err := checkObject(at+"/status", ch.Status); err != nil {
+					return nil, err
+				}
+				ch.Status = compact(ch.Status)
+			}
 		case resource.Delete:
 		default:
 			return nil, fault.InvalidField(at+"/op", "is "+strconv.Quote(string(ch.Op)), "use create, update or delete")
@@ -146,7 +152,7 @@ func (w *committing) create(ctx context.Context, i int, ch resource.Change) erro
 			Kind: ch.Kind, ID: ch.ID, Project: ch.Project, Environment: ch.Environment, Name: ch.Name,
 			Revision: w.next(), Seq: w.next(), CreatedAt: created, UpdatedAt: w.at,
 		},
-		Spec: ch.Spec,
+		Spec: ch.Spec, Status: ch.Status,
 	}
 	if err := insertResource(ctx, w.tx, "resources", r); err != nil {
 		return err

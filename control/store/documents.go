@@ -278,10 +278,10 @@ func (db *DB) PutJoinToken(ctx context.Context, hash []byte, region string, crea
 	})
 }
 
-// UseJoinToken spends a token for the edge that holds busKey; see
-// fleet.TokenStore. Unauthenticated: the token is not known, spent by another or
-// expired.
-func (db *DB) UseJoinToken(ctx context.Context, hash []byte, busKey, edge string, now time.Time) (region, usedBy string, err error) {
+// UseJoinToken spends a token for the edge that holds busKey and is in asked, ""
+// for wherever the token says; see fleet.TokenStore. Unauthenticated: the token
+// is not known, spent by another or expired. Invalid: it is for another region.
+func (db *DB) UseJoinToken(ctx context.Context, hash []byte, asked, busKey, edge string, now time.Time) (region, usedBy string, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *Tx) error {
 		var holder string
 		var expires int64
@@ -298,6 +298,8 @@ func (db *DB) UseJoinToken(ctx context.Context, hash []byte, busKey, edge string
 			return fault.New(fault.Unauthenticated, "the join token has been used already: each edge needs one of its own, made with `edgewright edges join-token`")
 		case expires <= micros(now):
 			return fault.New(fault.Unauthenticated, "the join token has expired: make a new one with `edgewright edges join-token`")
+		case region != "" && asked != "" && asked != region:
+			return fault.New(fault.Invalid, "the join token is for region %s, and this edge says that it is in %s: start it with --region %s, or make a token with `edgewright edges join-token --region %s`. The token is still good", region, asked, region, asked)
 		}
 		usedBy = edge
 		_, err = tx.exec(ctx, `UPDATE join_tokens SET bus_key = $1, edge = $2, used_at = $3 WHERE hash = $4`,

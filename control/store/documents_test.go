@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -203,9 +204,12 @@ func TestJoinTokens(t *testing.T) {
 			}
 		}
 		use := func(hash, key, edge string, at time.Time) (string, string, error) {
-			return db.UseJoinToken(ctx, []byte(hash), key, edge, at)
+			return db.UseJoinToken(ctx, []byte(hash), "", key, edge, at)
 		}
-		region, edge, err := use("one", "UA", "edge_a", now)
+		if _, _, err := db.UseJoinToken(ctx, []byte("one"), "nyc", "UA", "edge_a", now); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "--region fra") {
+			t.Errorf("another region: %v", err)
+		}
+		region, edge, err := use("one", "UA", "edge_a", now) // it was not spent
 		if region != "fra" || edge != "edge_a" || err != nil {
 			t.Fatalf("first use: %q %q %v", region, edge, err)
 		}

@@ -3,8 +3,8 @@
 // node, acknowledges, compares manifests, sends heartbeats and rollups.
 //
 // Types: Identity (who this edge is; a 0600 file), Options, and the small
-// interfaces of what it drives: Node, and optionally Verifier, Reporter and
-// Drainer. edge/node.Node is all of them.
+// interfaces of what it drives: Node, and optionally Verifier, Reporter,
+// Drainer and Prober. edge/node.Node is all of them.
 //
 // Phases of Run:
 //
@@ -89,6 +89,7 @@ type Options struct {
 	Now            func() time.Time // nil: time.Now
 	HeartbeatEvery time.Duration    // 0: 10 s
 	RollupEvery    time.Duration    // 0: 60 s
+	ProbeEvery     time.Duration    // 0: 10 s
 	// Queue is how many messages may wait; what comes while it is full is lost
 	// and fetched later. 0: 1024.
 	Queue int
@@ -114,6 +115,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := a.connect(); err != nil {
 		return err
 	}
+	a.startProber()
 	a.run(ctx)
 	return nil
 }
@@ -146,6 +148,7 @@ type agent struct {
 
 	asking   asking
 	verifier verifier
+	prober   *prober // nil when the node cannot look
 	spool    *spool
 	due      schedule
 }
@@ -191,6 +194,9 @@ func newAgent(o Options) (*agent, error) {
 	}
 	if o.RollupEvery <= 0 {
 		o.RollupEvery = defaultRollup
+	}
+	if o.ProbeEvery <= 0 {
+		o.ProbeEvery = defaultProbe
 	}
 	if o.Queue <= 0 {
 		o.Queue = defaultQueue
@@ -272,6 +278,7 @@ func (a *agent) loadDisk() error {
 
 func (a *agent) release() {
 	a.verifier.stop()
+	a.prober.stop()
 	if a.conn != nil {
 		a.conn.Close()
 		<-a.closed

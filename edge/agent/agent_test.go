@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -393,6 +397,30 @@ func TestHTTPJoinerSaysWhatIsWrong(t *testing.T) {
 	for url, code := range map[string]fault.Code{"nonsense": fault.Invalid, "ftp://x": fault.Invalid, "http://127.0.0.1:1": fault.Unavailable} {
 		if _, err := (agent.HTTPJoiner{URL: url}).Join(t.Context(), edgeconfig.JoinRequest{}); !fault.Is(err, code) {
 			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// TestHTTPJoinerKnowsTheOtherScheme: the commonest mistake in a join URL.
+func TestHTTPJoinerKnowsTheOtherScheme(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a page", http.StatusBadRequest) })
+	secure, plain := httptest.NewUnstartedServer(page), httptest.NewServer(page)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	defer plain.Close()
+	for _, c := range []struct {
+		url  string
+		code fault.Code
+		says string
+	}{
+		{"http://" + secure.Listener.Addr().String(), fault.Invalid, "join with --join https://" + secure.Listener.Addr().String()},
+		{"https://" + plain.Listener.Addr().String(), fault.Invalid, "--join http://" + plain.Listener.Addr().String()},
+		{plain.URL, fault.Unavailable, "is it the address of the API"},
+	} {
+		joiner := agent.HTTPJoiner{URL: c.url, Client: secure.Client()}
+		if _, err := joiner.Join(t.Context(), edgeconfig.JoinRequest{}); !fault.Is(err, c.code) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.url, err)
 		}
 	}
 }

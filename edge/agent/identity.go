@@ -255,6 +255,9 @@ func (j HTTPJoiner) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgecon
 		client = http.DefaultClient
 	}
 	response, err := client.Do(request)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return reply, fault.New(fault.Invalid, "the control plane at %s speaks HTTP in clear, in which the token could be read on its way: give it an address that speaks HTTPS, or join with --join http://%s where nobody can listen", base, base.Host)
+	}
 	if err != nil {
 		return reply, fault.New(fault.Unavailable, "the control plane at %s cannot be reached: %w", base, err)
 	}
@@ -264,7 +267,7 @@ func (j HTTPJoiner) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgecon
 		return reply, fault.New(fault.Unavailable, "the control plane's answer broke off: %w", err)
 	}
 	if response.StatusCode/100 != 2 {
-		return reply, refusal(response.StatusCode, data)
+		return reply, refusal(base, response.StatusCode, data)
 	}
 	if err := json.Unmarshal(data, &reply); err != nil {
 		return reply, fault.New(fault.Unavailable, "the control plane's answer is not understood: is %s an Edgewright control plane? %w", base, err)
@@ -274,14 +277,17 @@ func (j HTTPJoiner) Join(ctx context.Context, r edgeconfig.JoinRequest) (edgecon
 }
 
 // refusal turns an API problem (RFC 9457) into a fault.
-func refusal(status int, data []byte) error {
+func refusal(base *url.URL, status int, data []byte) error {
 	var problem struct {
 		Code   fault.Code `json:"code"`
 		Title  string     `json:"title"`
 		Detail string     `json:"detail"`
 	}
 	if json.Unmarshal(data, &problem) != nil || problem.Code == "" {
-		return fault.New(fault.Unavailable, "the control plane refused the join with status %d", status)
+		if base.Scheme == "http" && status == http.StatusBadRequest && bytes.Contains(data, []byte("HTTP request to an HTTPS server")) {
+			return fault.New(fault.Invalid, "the control plane at %s speaks HTTPS: join with --join https://%s, and with --root-ca FILE when its certificate is of the local CA", base, base.Host)
+		}
+		return fault.New(fault.Unavailable, "%s refused the join with status %d, and not as an Edgewright control plane would: is it the address of the API, like https://control.example.net:7070?", base, status)
 	}
 	if problem.Detail == "" {
 		problem.Detail = problem.Title

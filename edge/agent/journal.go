@@ -455,8 +455,9 @@ func (r *recordReader) end(rest []byte, err error) error {
 func rank(key string) int {
 	kind, _, _ := strings.Cut(key, "/")
 	n := slices.Index([]string{
-		edgeconfig.KindEdge, edgeconfig.KindKeys, edgeconfig.KindPlatform,
+		edgeconfig.KindEdge, edgeconfig.KindKeys, edgeconfig.KindHandshake, edgeconfig.KindPlatform,
 		edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindSite,
+		edgeconfig.KindZone, edgeconfig.KindZonePart,
 	}, kind)
 	if n < 0 {
 		n = 100

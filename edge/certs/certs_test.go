@@ -174,10 +174,10 @@ func TestVaultIsBounded(t *testing.T) {
 	}
 	for range 3 {
 		for _, e := range entries {
-			if c, err := e.Open(); err != nil || c == nil {
+			if c, err := e.Open(time.Now()); err != nil || c == nil {
 				t.Fatal(err)
 			}
-			if _, err := entries[0].Open(); err != nil {
+			if _, err := entries[0].Open(time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -220,7 +220,7 @@ func TestHandshake(t *testing.T) {
 	e := entry(t, v, ca.issue(t, "crt_1", time.Now().Add(time.Hour), "example.com"))
 	d.Add(e)
 	table := d.Table()
-	config := Config(func() *Table { return table }, time.Now, "h2", "http/1.1")
+	config := NewSettings(Options{Table: func() *Table { return table }, Now: time.Now}).TCP
 
 	state, err := handshake(t, config, &tls.Config{RootCAs: ca.pool(), ServerName: "Example.COM", NextProtos: []string{"h2"}})
 	if err != nil || state.Version != tls.VersionTLS13 || state.NegotiatedProtocol != "h2" || len(state.PeerCertificates) != 2 {
@@ -251,7 +251,7 @@ func TestFindAllocatesNothing(t *testing.T) {
 	d.Add(entry(t, v, ca.issue(t, "crt_1", time.Now().Add(time.Hour), "*.example.com")))
 	table, now := d.Table(), time.Now()
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := table.Find("shop.example.com", now).Open(); err != nil {
+		if _, err := table.Find("shop.example.com", now).Open(now); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 0 {

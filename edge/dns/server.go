@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/edgewright/edgewright/edgeconfig"
@@ -19,7 +21,8 @@ import (
 // Options configures a Server. The zero value of each field but Addr has a
 // meaning.
 type Options struct {
-	Addr string // "host:port" for UDP and TCP; port 0 picks one that both can have
+	Addr      string     // "host:port" for UDP and TCP; port 0 picks one that both can have
+	Inherited *Inherited // sockets of the process this one replaces, whatever Addr and Workers say; nil: bind anew
 
 	Workers  int  // UDP sockets, each with a thread of its own; 0: half the processors, at least one
 	Portable bool // use net.UDPConn where batches would be possible
@@ -49,7 +52,7 @@ type Server struct {
 	udp       []datagrams
 	tcp       *net.TCPListener
 	stream    *streams
-	counters  []*counters
+	counters  []*counters // of the UDP doors, in order, then of TCP
 
 	started  atomic.Bool
 	stopping atomic.Bool
@@ -61,6 +64,23 @@ type datagrams interface {
 	serve(*responder, *counters) // until stop
 	stop()
 	addr() netip.AddrPort
+	socket() syscall.Conn // for a successor; until stop
+}
+
+// Inherited are the sockets that a predecessor's Sockets gave away.
+type Inherited struct {
+	UDP []*os.File // stay the caller's
+	TCP *net.TCPListener
+}
+
+// Sockets are what a successor needs to answer at the same address. Both
+// processes may answer at once: no query depends on another, so a datagram is
+// answered by whoever takes it, and none is lost when one of them stops.
+func (s *Server) Sockets() (udp []syscall.Conn, tcp syscall.Conn) {
+	for _, u := range s.udp {
+		udp = append(udp, u.socket())
+	}
+	return udp, s.tcp
 }
 
 // New binds the sockets of a server, so that its address is known, and answers
@@ -95,6 +115,9 @@ func New(o Options) (*Server, error) {
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
+	for range s.udp {
+		s.counter()
+	}
 	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
 	return s, nil
 }
@@ -108,7 +131,14 @@ func orDefault(n, otherwise int) int {
 
 // bind opens the sockets. With port 0 the port that UDP got may be taken for
 // TCP: then another is tried.
-func (s *Server) bind() error {
+func (s *Server) bind() (err error) {
+	if i := s.o.Inherited; i != nil {
+		if s.udp, err = inheritUDP(i.UDP, s.o.Portable); err != nil || len(s.udp) == 0 {
+			return fault.New(fault.Unavailable, "the predecessor's sockets of the name server cannot be used: %w", err)
+		}
+		s.tcp = i.TCP
+		return nil
+	}
 	host, port, err := net.SplitHostPort(s.o.Addr)
 	if err != nil {
 		return fault.New(fault.Invalid, "%q is no address for the name server: give host:port, as in 127.0.0.1:5353: %w", s.o.Addr, err)
@@ -158,25 +188,31 @@ func (s *Server) Start() error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fault.New(fault.Conflict, "the name server runs already")
 	}
-	for _, u := range s.udp {
-		k := s.counter()
-		s.work.Go(func() { u.serve(s.responder, k) })
+	for i, u := range s.udp {
+		s.work.Go(func() { u.serve(s.responder, s.counters[i]) })
 	}
 	s.work.Go(func() { s.stream.accept(s.tcp) })
 	s.log.Info("the name server answers", "address", s.Addr(), "workers", len(s.udp))
 	return nil
 }
 
-// Shutdown stops answering: datagrams at once, TCP connections when the queries
-// they hold are answered or ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error {
+// StopTaking leaves new queries to a successor that has the same sockets;
+// datagrams that were taken are answered, and TCP connections go on until
+// Shutdown.
+func (s *Server) StopTaking() {
 	if !s.stopping.CompareAndSwap(false, true) {
-		return nil
+		return
 	}
 	for _, u := range s.udp {
 		u.stop()
 	}
 	_ = s.tcp.Close()
+}
+
+// Shutdown stops answering: datagrams at once, TCP connections when the queries
+// they hold are answered or ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.StopTaking()
 	s.stream.drain()
 	done := make(chan struct{})
 	go func() {
@@ -196,19 +232,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Verify asks the server itself, over UDP at its own address, for the SOA of the
 // zone of a Zone or ZonePart document, and compares it with the version held.
-// The error is fault.Unavailable while the version is not served.
-func (s *Server) Verify(ctx context.Context, key string) error {
+// The error is fault.NotFound when the document is not held in that revision or
+// a later one, fault.Unavailable while the version is not served.
+func (s *Server) Verify(ctx context.Context, key string, revision int64) error {
 	d := edgeconfig.Document{Key: key}
 	id := d.Name()
 	if d.Kind() == edgeconfig.KindZonePart {
 		id, _, _ = edgeconfig.ParseZonePartName(id)
 	}
-	apex, serial, held := s.wanted(id)
+	if err := s.Holds(key, revision); err != nil {
+		return err
+	}
+	ended, apex, serial := s.wanted(key, id)
 	switch {
-	case !held:
-		return fault.New(fault.NotFound, "the zone of %s is not held", key)
+	case ended:
+		return nil // a tombstone, or of a zone that is gone: nothing to ask for
 	case apex == "":
-		return nil // a tombstone: nothing to ask for
+		return fault.New(fault.Unavailable, "the head of the zone of %s has not arrived", key)
 	}
 	got, err := askSerial(ctx, s.Addr(), apex)
 	if err != nil {
@@ -220,18 +260,31 @@ func (s *Server) Verify(ctx context.Context, key string) error {
 	return nil
 }
 
-// wanted is the apex and serial of the newest head taken.
-func (z *Zones) wanted(id string) (apex string, serial uint32, held bool) {
+// Holds tells whether a document is held in a revision or a later one; else the
+// error is fault.NotFound.
+func (z *Zones) Holds(key string, revision int64) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if h, ok := z.held[edgeconfig.ZoneKey(id)]; ok && h.deleted {
-		return "", 0, true
+	h, known := z.held[key]
+	switch {
+	case !known:
+		return fault.New(fault.NotFound, "the document %s is not held", key)
+	case h.revision < revision:
+		return fault.New(fault.NotFound, "revision %d of %s is held, not %d", h.revision, key, revision)
 	}
-	s := z.zones[id]
-	if s == nil || s.head == nil {
-		return "", 0, false
+	return nil
+}
+
+// wanted is the apex ("": no head is held) and serial of the newest head of a
+// document's zone. ended tells that there is nothing to serve of the document.
+func (z *Zones) wanted(key, id string) (ended bool, apex string, serial uint32) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	ended = z.held[key].deleted || z.held[edgeconfig.ZoneKey(id)].deleted
+	if s := z.zones[id]; s != nil && s.head != nil {
+		apex, serial = s.apex, s.head.SOA.Serial
 	}
-	return s.apex, s.head.SOA.Serial, true
+	return ended, apex, serial
 }
 
 var errAnswer = errors.New("the answer is not that of the zone")

@@ -82,10 +82,10 @@ func TestDoors(t *testing.T) {
 				wg.Wait()
 			}
 		}
-		if err := s.Verify(t.Context(), "zone/zon_example_com_"); err != nil {
+		if err := s.Verify(t.Context(), "zone/zon_example_com_", 1); err != nil {
 			t.Error(err)
 		}
-		if err := s.Verify(t.Context(), "zone/zon_other"); !fault.Is(err, fault.NotFound) {
+		if err := s.Verify(t.Context(), "zone/zon_other", 1); !fault.Is(err, fault.NotFound) {
 			t.Errorf("Verify of an unknown zone: %v", err)
 		}
 		if st := s.Stats(); st.Queries < 120 || st.Answers < 60 || st.Zones != 1 {

@@ -2,8 +2,10 @@ package dns
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -63,7 +65,7 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 	defer z.mu.Unlock()
 	items := make([]edgeconfig.AckItem, len(docs))
 	touched := map[string]bool{}
-	for i := range docs {
+	for _, i := range sequence(docs) {
 		d := &docs[i]
 		items[i] = edgeconfig.AckItem{Key: d.Key, Revision: d.Revision, State: edgeconfig.Applied}
 		id, err := z.take(d)
@@ -106,6 +108,29 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 		z.table.Store(z.table.Load().edit(remove, add))
 	}
 	return items
+}
+
+// sequence sorts a batch: what goes before what comes (an apex may move from
+// one zone to another), heads before their parts, older before newer.
+func sequence(docs []edgeconfig.Document) []int {
+	rank := func(d *edgeconfig.Document) int {
+		switch {
+		case d.Deleted:
+			return 0
+		case d.Kind() == edgeconfig.KindZone:
+			return 1
+		default:
+			return 2
+		}
+	}
+	indexes := make([]int, len(docs))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortStableFunc(indexes, func(a, b int) int {
+		return cmp.Or(rank(&docs[a])-rank(&docs[b]), cmp.Compare(docs[a].Revision, docs[b].Revision))
+	})
+	return indexes
 }
 
 // take stages one document and returns the zone it concerns, "" when it

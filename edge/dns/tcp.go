@@ -20,7 +20,7 @@ type streams struct {
 	mostOf    int
 
 	mu       sync.Mutex
-	conns    map[net.Conn]struct{}
+	conns    map[net.Conn]bool // whether it has asked yet
 	networks map[uint64]int
 	draining bool
 	work     sync.WaitGroup
@@ -42,10 +42,12 @@ const (
 	tcpFlush = 64 << 10 // answers are written when there are this many bytes
 	// A client that reads its answers slower than this is let go.
 	tcpWrite = 5 * time.Second
+	// A new connection's first query has this long to come when the server ends.
+	tcpFirst = 2 * time.Second
 )
 
 func newStreams(s *responder, most, mostOf int, k *counters) *streams {
-	t := &streams{responder: s, counters: k, most: most, mostOf: mostOf, conns: map[net.Conn]struct{}{}, networks: map[uint64]int{}}
+	t := &streams{responder: s, counters: k, most: most, mostOf: mostOf, conns: map[net.Conn]bool{}, networks: map[uint64]int{}}
 	t.pool.New = func() any { return new(stream) }
 	return t
 }
@@ -83,10 +85,10 @@ func (t *streams) enter(conn net.Conn, from netip.Addr) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := network(from)
-	if t.draining || len(t.conns) >= t.most || t.networks[n] >= t.mostOf {
+	if len(t.conns) >= t.most || t.networks[n] >= t.mostOf {
 		return false
 	}
-	t.conns[conn] = struct{}{}
+	t.conns[conn] = false
 	t.networks[n]++
 	t.work.Add(1)
 	return true
@@ -104,13 +106,19 @@ func (t *streams) leave(conn net.Conn, from netip.Addr) {
 	t.work.Done()
 }
 
-// drain lets no connection in and ends those that wait for a query.
+// drain ends connections that wait for another query. One that is new has its
+// first query on the way, and a client that gets no answer to that does not know
+// that it may ask again.
 func (t *streams) drain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.draining = true
-	for c := range t.conns {
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+	for c, asked := range t.conns {
+		if asked {
+			_ = c.SetReadDeadline(time.Unix(1, 0))
+		} else {
+			_ = c.SetReadDeadline(time.Now().Add(min(tcpFirst, t.responder.idle)))
+		}
 	}
 }
 
@@ -127,7 +135,7 @@ func (t *streams) closeAll() {
 func (t *streams) serve(conn net.Conn, from netip.Addr) {
 	defer t.leave(conn, from)
 	in := make([]byte, 0, tcpRead)
-	for t.await(conn) {
+	for first := true; t.await(conn, first); first = false {
 		for !complete(in) {
 			if len(in) >= 2 && binary.BigEndian.Uint16(in) > tcpQuery {
 				return
@@ -149,11 +157,20 @@ func (t *streams) serve(conn net.Conn, from netip.Addr) {
 	}
 }
 
-// await sets the deadline of the next query, unless the server is ending.
-func (t *streams) await(conn net.Conn) bool {
+// await sets the deadline of the next query. It reports whether one may come:
+// on a server that is ending, only the first.
+func (t *streams) await(conn net.Conn, first bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.draining && conn.SetReadDeadline(time.Now().Add(t.responder.idle)) == nil
+	within := t.responder.idle
+	if t.draining {
+		if !first {
+			return false
+		}
+		within = min(tcpFirst, within)
+	}
+	t.conns[conn] = !first
+	return conn.SetReadDeadline(time.Now().Add(within)) == nil
 }
 
 func complete(b []byte) bool { return len(b) >= 2 && len(b) >= 2+int(binary.BigEndian.Uint16(b)) }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
+	"syscall"
 )
 
 // udpSlot is the room of one datagram. Not a multiple of 4096, so that the
@@ -28,6 +30,22 @@ func listenPortable(at netip.AddrPort) (*portable, error) {
 	_ = conn.SetReadBuffer(4 << 20) // as much as the system grants
 	return &portable{conn: conn}, nil
 }
+
+// inheritPortable makes the door of a bound socket.
+func inheritPortable(f *os.File) (*portable, error) {
+	conn, err := net.FilePacketConn(f)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, errors.New("not a UDP socket")
+	}
+	return &portable{conn: udp}, nil
+}
+
+func (p *portable) socket() syscall.Conn { return p.conn }
 
 func (p *portable) addr() netip.AddrPort {
 	a := p.conn.LocalAddr().(*net.UDPAddr).AddrPort()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,31 +87,110 @@ type batch struct {
 	taken     int // slots that the last batch used
 }
 
-func listenBatch(at netip.AddrPort) (_ *batch, err error) {
-	b := &batch{v6: at.Addr().Is6(), anywhere: at.Addr().IsUnspecified(), wake: -1}
+func listenBatch(at netip.AddrPort) (*batch, error) {
+	v6, anywhere := at.Addr().Is6(), at.Addr().IsUnspecified()
 	family := unix.AF_INET
-	if b.v6 {
+	if v6 {
 		family = unix.AF_INET6
 	}
-	if b.fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
+	options := [][3]int{{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}}
+	if v6 && anywhere {
+		options = append(options, [3]int{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0}, [3]int{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1})
+	} else if anywhere {
+		options = append(options, [3]int{unix.IPPROTO_IP, unix.IP_PKTINFO, 1})
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o[0], o[1], o[2]); err != nil {
+			_ = unix.Close(fd)
+			return nil, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	var sa unix.Sockaddr
+	if v6 {
+		sa = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	} else {
+		sa = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return newBatch(fd)
+}
+
+// inheritUDP makes the doors of bound sockets: of those that a predecessor
+// still takes datagrams from, which are answered by whoever takes them.
+func inheritUDP(files []*os.File, onlyPortable bool) ([]datagrams, error) {
+	var doors []datagrams
+	for _, f := range files {
+		d, err := inheritDoor(f, onlyPortable)
+		if err != nil {
+			for _, d := range doors {
+				d.stop()
+			}
+			return nil, err
+		}
+		doors = append(doors, d)
+	}
+	return doors, nil
+}
+
+func inheritDoor(f *os.File, onlyPortable bool) (datagrams, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, waits := -1, true
+	var dupErr error
+	if err := raw.Control(func(original uintptr) {
+		if fd, dupErr = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0); dupErr == nil {
+			var flags int
+			flags, dupErr = unix.FcntlInt(original, unix.F_GETFL, 0)
+			waits = flags&unix.O_NONBLOCK == 0
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if dupErr != nil {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+		return nil, os.NewSyscallError("fcntl", dupErr)
+	}
+	// The mode of a socket is shared with the predecessor, which relies on it: a
+	// portable door's stays one.
+	if onlyPortable || !waits {
+		_ = unix.Close(fd)
+		return inheritPortable(f)
+	}
+	return newBatch(fd)
+}
+
+// newBatch makes a door of a bound socket, which it closes in case of an error.
+func newBatch(fd int) (_ *batch, err error) {
+	b := &batch{fd: fd, wake: -1}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	options := [][3]int{{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}}
-	if b.v6 && b.anywhere {
-		options = append(options, [3]int{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0}, [3]int{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1})
-	} else if b.anywhere {
-		options = append(options, [3]int{unix.IPPROTO_IP, unix.IP_PKTINFO, 1})
+	name, err := unix.Getsockname(b.fd)
+	if err != nil {
+		return nil, os.NewSyscallError("getsockname", err)
 	}
-	for _, o := range options {
-		if err = unix.SetsockoptInt(b.fd, o[0], o[1], o[2]); err != nil {
-			return nil, os.NewSyscallError("setsockopt", err)
-		}
+	switch n := name.(type) {
+	case *unix.SockaddrInet4:
+		b.bound = netip.AddrPortFrom(netip.AddrFrom4(n.Addr), uint16(n.Port))
+	case *unix.SockaddrInet6:
+		b.bound, b.v6 = netip.AddrPortFrom(netip.AddrFrom16(n.Addr), uint16(n.Port)), true
+	default:
+		return nil, fmt.Errorf("a socket of another family")
 	}
+	b.anywhere = b.bound.Addr().IsUnspecified()
 	_ = unix.SetsockoptInt(b.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20) // as much as the system grants
 	_ = unix.SetsockoptInt(b.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
 	// Waiting for at most a millisecond is hidden from the scheduler: see take.
@@ -119,27 +199,6 @@ func listenBatch(at netip.AddrPort) (_ *batch, err error) {
 		if err = unix.SetsockoptTimeval(b.fd, unix.SOL_SOCKET, o, &brief); err != nil {
 			return nil, os.NewSyscallError("setsockopt", err)
 		}
-	}
-	var sa unix.Sockaddr
-	if b.v6 {
-		sa = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
-	} else {
-		sa = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
-	}
-	if err = unix.Bind(b.fd, sa); err != nil {
-		return nil, os.NewSyscallError("bind", err)
-	}
-	name, err := unix.Getsockname(b.fd)
-	if err != nil {
-		return nil, os.NewSyscallError("getsockname", err)
-	}
-	switch n := name.(type) {
-	case *unix.SockaddrInet4:
-		b.bound = netip.AddrPortFrom(at.Addr(), uint16(n.Port))
-	case *unix.SockaddrInet6:
-		b.bound = netip.AddrPortFrom(at.Addr(), uint16(n.Port))
-	default:
-		return nil, fmt.Errorf("a socket of another family")
 	}
 	if b.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
@@ -184,6 +243,26 @@ func (b *batch) ready(i int) {
 }
 
 func (b *batch) addr() netip.AddrPort { return b.bound }
+
+func (b *batch) socket() syscall.Conn { return rawSocket(b.fd) }
+
+// rawSocket lends a descriptor out as what a process hands over.
+type rawSocket int
+
+// SyscallConn implements syscall.Conn.
+func (s rawSocket) SyscallConn() (syscall.RawConn, error) { return s, nil }
+
+// Control implements syscall.RawConn.
+func (s rawSocket) Control(f func(fd uintptr)) error {
+	f(uintptr(s))
+	return nil
+}
+
+// Read implements syscall.RawConn: the door alone reads.
+func (rawSocket) Read(func(uintptr) bool) error { return errors.ErrUnsupported }
+
+// Write implements syscall.RawConn: the door alone writes.
+func (rawSocket) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
 
 // stop ends serve, from any goroutine. A door that never served is closed here.
 func (b *batch) stop() {

@@ -2,7 +2,10 @@
 
 package dns
 
-import "net/netip"
+import (
+	"net/netip"
+	"os"
+)
 
 // listenUDP opens the UDP doors: one, as sockets cannot share a port everywhere.
 func listenUDP(at netip.AddrPort, _ int, _ bool) ([]datagrams, error) {
@@ -11,4 +14,20 @@ func listenUDP(at netip.AddrPort, _ int, _ bool) ([]datagrams, error) {
 		return nil, err
 	}
 	return []datagrams{p}, nil
+}
+
+// inheritUDP makes the doors of bound sockets.
+func inheritUDP(files []*os.File, _ bool) ([]datagrams, error) {
+	var doors []datagrams
+	for _, f := range files {
+		p, err := inheritPortable(f)
+		if err != nil {
+			for _, d := range doors {
+				d.stop()
+			}
+			return nil, err
+		}
+		doors = append(doors, p)
+	}
+	return doors, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/edgewright/edgewright/edge/certs"
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
 )
 
@@ -21,14 +22,22 @@ import (
 // connection is what the edge knows of one client connection; its requests find
 // it in their context.
 type connection struct {
-	shard uint32      // where its requests are counted
-	told  atomic.Bool // of HTTP/3; once is enough for a connection
+	shard uint32        // where its requests are counted
+	told  atomic.Bool   // of HTTP/3; once is enough for a connection
+	http1 *framing.Conn // nil for other versions
 }
 
 type connectionKey struct{}
 
-func (s *Server) connContext(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, connectionKey{}, &connection{shard: s.o.Telemetry.Shard()})
+func (s *Server) connContext(ctx context.Context, c net.Conn) context.Context {
+	conn := &connection{shard: s.o.Telemetry.Shard()}
+	switch c := c.(type) {
+	case *framing.Conn:
+		conn.http1 = c
+	case *framing.TLSConn:
+		conn.http1 = c.Conn
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
 func (s *Server) connState(_ net.Conn, state http.ConnState) {
@@ -163,17 +172,24 @@ func (s *Server) acceptSecure(l net.Listener) {
 // it returns; the connection goes to the server of its protocol.
 func (s *Server) handshake(tcp *counted) {
 	c := &gathering{counted: tcp}
-	ctx, cancel := context.WithTimeout(context.Background(), s.limits.HandshakeTimeout)
+	attempt := &certs.Attempt{}
+	ctx, cancel := context.WithTimeout(certs.WithAttempt(context.Background(), attempt), s.limits.HandshakeTimeout)
 	defer cancel()
-	secure := tls.Server(c, s.tls)
+	secure := tls.Server(c, s.o.TLS)
 	err := secure.HandshakeContext(ctx)
-	s.o.Telemetry.Handshake(s.o.Telemetry.Shard(), err == nil)
+	if s.o.Own == nil || !s.o.Own(tcp.RemoteAddr()) {
+		s.countHandshake(s.o.Telemetry.Shard(), attempt, err)
+	}
 	if err != nil {
 		_ = c.Close()
 		return
 	}
-	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+	switch secure.ConnectionState().NegotiatedProtocol {
+	case "h2":
 		s.h2Secure.put(secure)
+		return
+	case certs.ACMEProtocol: // the certificate was all the CA wanted (RFC 8737 section 3)
+		_ = secure.Close()
 		return
 	}
 	s.h1Secure.put(framing.NewTLSConn(secure, c, &s.check))

@@ -153,7 +153,9 @@ func (x *exchange) content(resp *cache.Response) error {
 	streams := resp.ContentLength < 0 || strings.HasPrefix(first(resp.Header["Content-Type"]), "text/event-stream")
 	if !streams {
 		if w, ok := resp.Body.(io.WriterTo); ok {
-			_, err := w.WriteTo(x)
+			p := &paced{x: x, length: resp.ContentLength}
+			defer p.stop()
+			_, err := w.WriteTo(p)
 			return err
 		}
 	}
@@ -168,25 +170,18 @@ func (x *exchange) content(resp *cache.Response) error {
 	}
 	space := buffers.Get().(*[]byte)
 	defer buffers.Put(space)
-	var late *lateFlush
-	defer func() { late.stop() }()
+	p := &paced{x: x, length: resp.ContentLength}
+	defer p.stop()
 	for {
 		n, err := resp.Body.Read(*space)
 		if n > 0 {
-			late.suspend()
-			if _, err := x.write((*space)[:n]); err != nil {
+			if _, err := p.Write((*space)[:n]); err != nil {
 				return err
 			}
-			switch {
-			case streams:
+			if streams {
 				if err := x.flush(); err != nil {
 					return err
 				}
-			case x.sent < resp.ContentLength && err == nil:
-				if late == nil {
-					late = newLateFlush(x)
-				}
-				late.resume()
 			}
 		}
 		if err == io.EOF {
@@ -202,6 +197,28 @@ func (x *exchange) content(resp *cache.Response) error {
 // flushDelay is how long a piece of an answer of known length may wait for
 // more before it is sent.
 const flushDelay = 20 * time.Millisecond
+
+// paced writes content of a known length, and flushes what would wait for long
+// in the server's buffer.
+type paced struct {
+	x      *exchange
+	length int64 // less than 0: not known, nothing is flushed
+	late   *lateFlush
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	p.late.suspend()
+	n, err := p.x.write(b)
+	if err == nil && p.x.sent < p.length {
+		if p.late == nil {
+			p.late = newLateFlush(p.x)
+		}
+		p.late.resume()
+	}
+	return n, err
+}
+
+func (p *paced) stop() { p.late.stop() }
 
 // lateFlush flushes what a slow origin has sent so far. Between suspend and
 // resume it keeps its hands off the response. A nil lateFlush does nothing.

@@ -27,6 +27,7 @@ type clientBody struct {
 	known   bool  // the length was declared
 	patient bool  // a stream of messages, which may be silent for long
 
+	atEnd   func()             // called at the end; nil for nothing
 	arrived func() http.Header // the client's trailers, after the end
 	trailer http.Header        // those announced, filled in at the end; nil for none
 
@@ -99,6 +100,9 @@ func (b *clientBody) Read(p []byte) (int, error) {
 			}
 		}
 		b.ended = true
+		if b.atEnd != nil {
+			b.atEnd()
+		}
 	case err != nil:
 		b.err = err
 	}

@@ -15,7 +15,8 @@
 // next one go on. They are listed, in this order, in the variable phases.
 //
 //	accept      connections are counted and bounded                        accept.go
-//	TLS         handshake; SNI chooses the certificate                     accept.go
+//	TLS         handshake; SNI chooses policy and certificate              accept.go
+//	            what does not complete is counted, by site and reason      refusal.go
 //	parse       framing is checked (package framing), then net/http, http3
 //	normalise   target and authority, once for all that follows            normalise.go
 //	verify      the node asks itself which revision is in force            challenge.go
@@ -30,7 +31,7 @@
 //
 // Below: package framing checks HTTP/1 before net/http reads it, upstream carries
 // requests to origins, handover and packets pass the sockets to a successor
-// process.
+// process, xconnect makes net/http offer WebSocket over HTTP/2.
 //
 // Shield will stand between findSite and redirect, transforms before the
 // answer is written.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/edge/balance"
-	"github.com/edgewright/edgewright/edge/httpedge/upstream"
 	"github.com/edgewright/edgewright/edge/request"
 	"github.com/edgewright/edgewright/edge/telemetry"
 )
@@ -38,6 +37,9 @@ type exchange struct {
 	closes    bool // the connection must not be used again
 	own       bool // the node's own question, which is no traffic
 	direct    bool // answered from a stored header, by this goroutine alone
+
+	ctx       context.Context // of the way to the origin: it ends when the client leaves
+	departure *departure      // nil when nobody watches for that
 
 	body   *clientBody // nil when the request has none
 	origin originTrace
@@ -110,6 +112,7 @@ func (x *exchange) account() {
 		}
 	}
 	x.finish() // no interim answer after this
+	x.departure.end()
 	x.watch.stop(x)
 	if x.body != nil && x.r.ProtoMajor < 2 {
 		x.body.hurry(x.s.limits.BodyTimeout)
@@ -198,11 +201,6 @@ func (x *exchange) passInterim(code int, header http.Header) {
 	}
 	x.w.WriteHeader(code)
 	clear(h)
-}
-
-// context is the request's, for the origin.
-func (x *exchange) context() context.Context {
-	return upstream.WithInterim(x.r.Context(), x.passInterim)
 }
 
 // head sends the head of the answer: x.w.Header() with what every answer has.

@@ -24,7 +24,8 @@ func (x *exchange) forward(result *cache.Result) bool {
 		// An origin may answer while the client still sends.
 		_ = http.NewResponseController(x.w).EnableFullDuplex()
 	}
-	resp, err := x.s.o.Cache.Fetch(x.context(), x.site.ID, &x.view, result, out.send)
+	x.ctx = x.watchClient()
+	resp, err := x.s.o.Cache.Fetch(upstream.WithInterim(x.ctx, x.passInterim), x.site.ID, &x.view, result, out.send)
 	if err != nil {
 		return x.unanswered(err)
 	}
@@ -42,7 +43,7 @@ func (x *exchange) unanswered(err error) bool {
 	if status, detail := x.body.failure(); status != 0 {
 		return x.fail(status, sideClient, detail)
 	}
-	if x.r.Context().Err() != nil {
+	if x.ctx.Err() != nil {
 		x.fault = sideClient // it has left; nobody reads an answer
 		panic(http.ErrAbortHandler)
 	}

@@ -32,20 +32,22 @@ func (s *Server) StartH3() error {
 		StatelessResetKey:     q.ResetKey,
 		TokenGeneratorKey:     q.TokenKey,
 		VerifySourceAddress:   func(net.Addr) bool { return !unproven.Allow() },
+		ConnContext:           s.quicContext,
 	}
 	s.h3 = &http3.Server{
 		Handler:        http.HandlerFunc(s.serveH3),
 		MaxHeaderBytes: s.limits.HeadBytes,
 		IdleTimeout:    s.limits.IdleTimeout,
 		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
-			shard := s.o.Telemetry.Shard()
-			s.o.Telemetry.Handshake(shard, true)
-			return context.WithValue(ctx, connectionKey{}, &connection{shard: shard})
+			if a, ok := c.Context().Value(quicAttemptKey{}).(*quicAttempt); ok {
+				a.end(nil)
+			}
+			return context.WithValue(ctx, connectionKey{}, &connection{shard: s.o.Telemetry.Shard()})
 		},
 		Logger: s.log,
 	}
 	// 0-RTT stays off: requests that can be replayed need a decision per site.
-	l, err := s.quic.Listen(http3.ConfigureTLSConfig(s.tls), &quic.Config{
+	l, err := s.quic.Listen(q.TLS, &quic.Config{
 		HandshakeIdleTimeout:  s.limits.HandshakeTimeout,
 		MaxIdleTimeout:        s.limits.IdleTimeout,
 		MaxIncomingStreams:    int64(s.limits.Streams),

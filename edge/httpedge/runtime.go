@@ -3,6 +3,7 @@ package httpedge
 import (
 	"github.com/edgewright/edgewright/edge/balance"
 	"github.com/edgewright/edgewright/edge/cache"
+	"github.com/edgewright/edgewright/edge/certs"
 	"github.com/edgewright/edgewright/edge/telemetry"
 )
 
@@ -33,4 +34,5 @@ type Site struct {
 	Pool          *balance.Pool
 	Rules         *cache.Rules
 	Counters      *telemetry.Site
+	TLS           certs.Policy
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/httpedge/framing"
+	_ "github.com/edgewright/edgewright/edge/httpedge/xconnect" // WebSocket over HTTP/2
 	"github.com/edgewright/edgewright/edge/telemetry"
 )
 
@@ -34,6 +35,7 @@ type Limits struct {
 	BodyRate         int64         // bytes a second, least, of a body of known length after BodyTimeout; 512
 	WriteTimeout     time.Duration // for a client to accept 64 KiB; 60 s
 	IdleTimeout      time.Duration // between two requests; 75 s
+	DepartureDelay   time.Duration // an origin's time before it matters whether an HTTP/1 client has left; 50 ms
 	DrainGrace       time.Duration // how long Shutdown leaves idle connections open; 3 s
 }
 
@@ -57,6 +59,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.BodyTimeout, time.Minute)
 	def(&l.WriteTimeout, time.Minute)
 	def(&l.IdleTimeout, 75*time.Second)
+	def(&l.DepartureDelay, 50*time.Millisecond)
 	def(&l.DrainGrace, 3*time.Second)
 	if l.BodyRate == 0 {
 		l.BodyRate = 512
@@ -70,12 +73,13 @@ type Options struct {
 	Secure net.Listener // HTTPS over TCP; nil for none
 	QUIC   *QUIC        // HTTP/3; nil for none
 
-	TLS       *tls.Config // for Secure and QUIC; NextProtos is set here
+	TLS       *tls.Config // for Secure, offering h2 and http/1.1
 	Current   func() Runtime
 	Cache     *cache.Cache
 	Telemetry *telemetry.Telemetry
-	EdgeID    string // for loop detection
-	Verify    string // secret that lets a request ask for revisions; "" forbids it
+	Own       func(client net.Addr) bool // whether a handshake is the node's own, which is not counted; nil: none is
+	EdgeID    string                     // for loop detection
+	Verify    string                     // secret that lets a request ask for revisions; "" forbids it
 	Limits    Limits
 	Logger    *slog.Logger
 }
@@ -83,6 +87,7 @@ type Options struct {
 // QUIC is where HTTP/3 comes in.
 type QUIC struct {
 	Conn          net.PacketConn
+	TLS           *tls.Config                // offering h3
 	ConnectionIDs quic.ConnectionIDGenerator // nil: random ones
 	ResetKey      *quic.StatelessResetKey
 	TokenKey      *quic.TokenGeneratorKey
@@ -96,7 +101,6 @@ type Server struct {
 	limits Limits
 	ids    ids
 	log    *slog.Logger
-	tls    *tls.Config
 	check  framing.Options
 
 	plainPort string   // of redirects and forwarded hosts; "" for 80
@@ -163,13 +167,6 @@ func New(o Options) *Server {
 		Protocols: new(http.Protocols),
 	}
 	s.h2.Protocols.SetHTTP2(true)
-	if o.TLS != nil {
-		s.tls = o.TLS.Clone()
-		s.tls.NextProtos = []string{"h2", "http/1.1"}
-		// One record of full size costs one system call; small ones first would
-		// only help clients that wait for the first bytes of a long record.
-		s.tls.DynamicRecordSizingDisabled = true
-	}
 	if o.Plain != nil {
 		s.plainPort = portOf(o.Plain.Addr(), "80")
 	}

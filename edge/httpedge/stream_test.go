@@ -145,24 +145,27 @@ func TestSlowAnswerIsNotHeldBack(t *testing.T) {
 	rest := make(chan struct{})
 	e := edgeWith(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "10")
+		w.Header().Set("Cache-Control", r.URL.Query().Get("caching"))
 		_, _ = io.WriteString(w, "begin")
 		_ = http.NewResponseController(w).Flush()
 		<-rest
 		_, _ = io.WriteString(w, " end.")
 	})
 	eachVersion(t, func(t *testing.T, version int) {
-		resp, err := e.Client(version).Do(request(t, "GET", fmt.Sprintf("https://shop.test/%d", version), ""))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		part := make([]byte, 5)
-		if _, err := io.ReadFull(resp.Body, part); err != nil || string(part) != "begin" {
-			t.Fatalf("%q, %v", part, err)
-		}
-		rest <- struct{}{}
-		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != " end." {
-			t.Errorf("%q, %v", b, err)
+		for _, caching := range []string{"no-store", "max-age=60"} {
+			resp, err := e.Client(version).Do(request(t, "GET", fmt.Sprintf("https://shop.test/%d?caching=%s", version, caching), ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			part := make([]byte, 5)
+			if _, err := io.ReadFull(resp.Body, part); err != nil || string(part) != "begin" {
+				t.Fatalf("%s: %q, %v", caching, part, err)
+			}
+			rest <- struct{}{}
+			if b, err := io.ReadAll(resp.Body); err != nil || string(b) != " end." {
+				t.Errorf("%s: %q, %v", caching, b, err)
+			}
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/edgewright/edgewright/edge/httpedge/upstream"
 )
 
 // extendedProtocol returns the protocol that an extended CONNECT asks for (RFC
@@ -62,7 +64,8 @@ func (x *exchange) tunnel() bool {
 	}
 	x.patient()
 	x.closes = extended == "" // an upgrade that fails ends the connection: package framing has stopped looking
-	resp, err := out.send(x.context(), nil)
+	x.ctx = x.r.Context()     // net/http watches the client of a tunnel to be
+	resp, err := out.send(upstream.WithInterim(x.ctx, x.passInterim), nil)
 	if err != nil {
 		return x.unanswered(err)
 	}

@@ -19,6 +19,9 @@ import (
 // in which case what was in force for that key stays. Tombstones (Deleted)
 // remove. One call is one swap. Safe for concurrent use; calls are serialised.
 func (n *Node) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
+	if slices.ContainsFunc(docs, forDNS) {
+		return n.applyWithZones(docs)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	items := make([]edgeconfig.AckItem, len(docs))
@@ -183,10 +186,16 @@ func (e *edition) put(p *prepared) error {
 		}
 		e.certs.Add(p.cert)
 		next.cert = p.cert
+		if len(e.n.fresh) < maxFresh {
+			e.n.fresh = append(e.n.fresh, d.Key)
+		}
 	case p.challenge != nil:
 		next.challenge = e.putChallenge(p.challenge, old)
 	case p.groups != nil:
 		e.n.groups = p.groups
+	case p.shared != nil:
+		e.n.tickets.Set(p.shared.chain)
+		e.n.ech.Store(&p.shared.ech)
 	case p.platform != nil:
 		e.n.policy.Store(p.platform.policy)
 		e.next.httpsPort = p.platform.httpsPort
@@ -241,9 +250,12 @@ func (e *edition) takeOut(s *site, stay []string) {
 func (e *edition) ownChallenges() {
 	if !e.challenges {
 		e.challenges = true
-		e.next.challenges = maps.Clone(e.next.challenges)
+		e.next.challenges, e.next.proofs = maps.Clone(e.next.challenges), maps.Clone(e.next.proofs)
 		if e.next.challenges == nil {
 			e.next.challenges = map[challengeName]challengeText{}
+		}
+		if e.next.proofs == nil {
+			e.next.proofs = map[string]proof{}
 		}
 	}
 }
@@ -251,18 +263,35 @@ func (e *edition) ownChallenges() {
 func (e *edition) putChallenge(c *edgeconfig.Challenge, old *held) *challengeName {
 	e.ownChallenges()
 	if old != nil && old.challenge != nil {
-		delete(e.next.challenges, *old.challenge)
+		e.dropChallenge(*old.challenge)
 	}
 	name := &challengeName{c.Host, c.Token}
 	e.next.challenges[*name] = challengeText{c.KeyAuthorization, c.ExpiresAt}
+	e.next.proofs[c.Host] = newProof(*name, e.next.challenges[*name])
 	return name
+}
+
+// dropChallenge takes a challenge out; another of its host, if there is one,
+// answers TLS-ALPN-01 then.
+func (e *edition) dropChallenge(name challengeName) {
+	delete(e.next.challenges, name)
+	if e.next.proofs[name.host].token != name.token {
+		return
+	}
+	delete(e.next.proofs, name.host)
+	for other, text := range e.next.challenges {
+		if other.host == name.host {
+			e.next.proofs[name.host] = newProof(other, text)
+			return
+		}
+	}
 }
 
 // remove takes out what a tombstone ends. Keys and platform settings cannot be
 // missing: their tombstones are refused.
 func (e *edition) remove(d *edgeconfig.Document, old *held) error {
 	switch d.Kind() {
-	case edgeconfig.KindKeys, edgeconfig.KindPlatform:
+	case edgeconfig.KindKeys, edgeconfig.KindPlatform, edgeconfig.KindHandshake:
 		return fault.New(fault.Invalid, "documents of kind %s are replaced, not deleted", d.Kind())
 	}
 	switch {
@@ -274,7 +303,7 @@ func (e *edition) remove(d *edgeconfig.Document, old *held) error {
 		e.certs.Remove(old.cert)
 	case old.challenge != nil:
 		e.ownChallenges()
-		delete(e.next.challenges, *old.challenge)
+		e.dropChallenge(*old.challenge)
 	}
 	return nil
 }
@@ -285,6 +314,7 @@ func (e *edition) swap() {
 	if e.challenges {
 		now := e.next.now().Unix()
 		maps.DeleteFunc(e.next.challenges, func(_ challengeName, c challengeText) bool { return now >= c.expires })
+		maps.DeleteFunc(e.next.proofs, func(_ string, p proof) bool { return now >= p.expires })
 	}
 	e.n.current.Store(&e.next)
 	for _, p := range e.pools {

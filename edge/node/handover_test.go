@@ -76,7 +76,7 @@ func runEdge(file string) error {
 		return err
 	}
 	n, err := node.New(node.Options{
-		HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", Identity: identity, EdgeID: nodetest.EdgeID,
+		HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", DNSAddr: "127.0.0.1:0", Identity: identity, EdgeID: nodetest.EdgeID,
 		OriginRanges: []string{"0.0.0.0/0"}, Inherited: inherited, Limits: httpedge.Limits{DrainGrace: 500 * time.Millisecond},
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func runEdge(file string) error {
 	if err := inherited.Ready(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("READY %d %s %s\n", os.Getpid(), n.HTTPAddr(), n.HTTPSAddr())
+	fmt.Printf("READY %d %s %s %s\n", os.Getpid(), n.HTTPAddr(), n.HTTPSAddr(), n.DNSAddr())
 	for s := range signals {
 		if s == syscall.SIGTERM {
 			break
@@ -120,6 +120,7 @@ type process struct {
 	pid   int
 	http  string
 	https string
+	dns   string
 }
 
 func startProcess(t *testing.T, s setup) *process {
@@ -184,7 +185,7 @@ func (p *process) await(word string) string {
 
 func (p *process) awaitReady() {
 	p.t.Helper()
-	if _, err := fmt.Sscan(p.await("READY"), &p.pid, &p.http, &p.https); err != nil {
+	if _, err := fmt.Sscan(p.await("READY"), &p.pid, &p.http, &p.https, &p.dns); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"net"
@@ -151,11 +152,11 @@ func (l *listeners) secure() net.Listener {
 	return l.https
 }
 
-func (l *listeners) quic() *httpedge.QUIC {
+func (l *listeners) quic(settings *tls.Config) *httpedge.QUIC {
 	if l.packets == nil {
 		return nil
 	}
-	return &httpedge.QUIC{Conn: l.packets, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released, Alone: l.packets.Alone()}
+	return &httpedge.QUIC{Conn: l.packets, TLS: settings, ConnectionIDs: l.packets, ResetKey: &l.reset, TokenKey: &l.token, Released: l.packets.Released, Alone: l.packets.Alone()}
 }
 
 func (l *listeners) httpAddr() string {
@@ -241,6 +242,13 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 			valueToken:   hex.EncodeToString(l.token[:]),
 		}
 	}
+	if n.dns != nil {
+		udp, tcp := n.dns.Sockets()
+		for i, s := range udp {
+			o.Sockets = append(o.Sockets, handover.Socket{Name: socketDNSUDP(i), Conn: s})
+		}
+		o.Sockets = append(o.Sockets, handover.Socket{Name: SocketDNS, Conn: tcp})
+	}
 	successor, err := handover.Start(ctx, o)
 	if err != nil {
 		if inbox != nil {
@@ -249,6 +257,9 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 		return err
 	}
 	n.server.StopAccepting()
+	if n.dns != nil {
+		n.dns.StopTaking()
+	}
 	if l.packets != nil {
 		l.packets.Release(inbox)
 	}

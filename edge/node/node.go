@@ -11,8 +11,10 @@
 //
 //	Apply(documents) -> prepare (decode, validate, compile; in parallel)
 //	                 -> edit the tables -> swap -> acknowledge     apply.go, prepare.go
+//	                 -> zones and their parts: package dns         zones.go
 //	Purge(purge)     -> sites of it -> cache
 //	Verify(key, rev) -> a request or TLS handshake over the node's own listener
+//	Probe()          -> handshakes with itself, or with a peer    probe.go
 //	Handover         -> a successor process takes the listeners
 //
 // *Node implements what edge/agent asks of a node.
@@ -21,6 +23,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -32,6 +35,7 @@ import (
 	"github.com/edgewright/edgewright/edge/balance"
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/certs"
+	"github.com/edgewright/edgewright/edge/dns"
 	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edge/httpedge/handover"
 	"github.com/edgewright/edgewright/edge/httpedge/upstream"
@@ -52,6 +56,7 @@ type Opener interface {
 type Options struct {
 	HTTPAddr  string // "host:port"; port 0 picks one; "" for no plain HTTP listener
 	HTTPSAddr string // "host:port", TCP for HTTP/1.1 and 2 and UDP for HTTP/3; "" for none
+	DNSAddr   string // "host:port", UDP and TCP of the name server; "" for none: zones are held all the same
 	NoHTTP3   bool   // leave UDP alone
 
 	Identity Opener // unseals the group keys of Keys documents; nil: no certificates can be used
@@ -80,9 +85,13 @@ type Node struct {
 	cache     *cache.Cache
 	telemetry *telemetry.Telemetry
 	vault     *certs.Vault
+	tickets   *certs.Tickets
+	ech       atomic.Pointer[[]tls.EncryptedClientHelloKey]
 	origins   *balance.Registry
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
+	zones     *dns.Zones
+	dns       *dns.Server // nil: none
 
 	current atomic.Pointer[runtime]
 
@@ -90,6 +99,9 @@ type Node struct {
 	held     map[string]*held     // by key: what is in force
 	groups   map[string]*groupKey // opened group keys
 	projects map[scope]map[string]struct{}
+	fresh    []string // keys of certificates that have changed since Probe last looked
+
+	probes probes
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -124,6 +136,7 @@ func New(o Options) (*Node, error) {
 		cache:     cache.New(cache.Options{MaxBytes: o.CacheBytes, Now: o.Now, Logger: o.Logger}),
 		telemetry: telemetry.New(o.EdgeID, o.Region, o.Now),
 		vault:     certs.NewVault(0),
+		tickets:   certs.NewTickets(o.Now),
 		held:      map[string]*held{},
 		groups:    map[string]*groupKey{},
 		projects:  map[scope]map[string]struct{}{},
@@ -132,13 +145,20 @@ func New(o Options) (*Node, error) {
 	n.policy.Store(policy)
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
+	settings := n.settings()
 	n.server = httpedge.New(httpedge.Options{
-		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(),
-		TLS:     certs.Config(func() *certs.Table { return n.current.Load().certs }, o.Now),
+		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(settings.QUIC),
+		TLS:     settings.TCP,
 		Current: func() httpedge.Runtime { return n.current.Load() },
+		Own:     n.probes.own,
 		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
 	})
 	n.verifier = newVerifier(n)
+	if err := n.openDNS(); err != nil {
+		n.cancel()
+		n.cache.Close()
+		return nil, errors.Join(err, l.close())
+	}
 	return n, nil
 }
 
@@ -147,6 +167,11 @@ func New(o Options) (*Node, error) {
 func (n *Node) Start() error {
 	n.server.Start()
 	n.work.Go(n.tick)
+	if n.dns != nil {
+		if err := n.dns.Start(); err != nil {
+			return err
+		}
+	}
 	if n.o.Inherited == nil {
 		return n.server.StartH3()
 	}
@@ -202,12 +227,12 @@ func (n *Node) Purge(p edgeconfig.Purge) int {
 func (n *Node) DropCache() int { return n.cache.PurgeEverything() }
 
 // Info tells what a heartbeat says of the node: StartedAt, Region, Version,
-// HTTP, HTTPS, Draining, Sites and the live counters of the last full second.
+// HTTP, HTTPS, DNS, Draining, Sites and the live counters of the last full second.
 // The caller fills in the rest.
 func (n *Node) Info() edgeconfig.Heartbeat {
 	return edgeconfig.Heartbeat{
 		Edge: n.o.EdgeID, Region: n.o.Region, Version: n.o.Version, StartedAt: n.started,
-		HTTP: n.HTTPAddr(), HTTPS: n.HTTPSAddr(), Draining: n.server.Draining(),
+		HTTP: n.HTTPAddr(), HTTPS: n.HTTPSAddr(), DNS: n.DNSAddr(), Draining: n.server.Draining(),
 		Sites: n.current.Load().siteCount, Live: n.telemetry.Live(),
 	}
 }
@@ -231,7 +256,7 @@ func (n *Node) Collectors() []prometheus.Collector {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "edgewright", Subsystem: "edge", Name: name, Help: help, ConstLabels: prometheus.Labels{"edge": n.o.EdgeID}}, value)
 	}
-	return []prometheus.Collector{
+	list := []prometheus.Collector{
 		prometheus.WrapCollectorWith(prometheus.Labels{"edge": n.o.EdgeID}, n.telemetry.Collector()),
 		gauge("sites", "Sites in force.", func() float64 { return float64(n.current.Load().siteCount) }),
 		gauge("certificate_names", "Names with a certificate in force.", func() float64 { return float64(n.current.Load().certs.Len()) }),
@@ -239,13 +264,22 @@ func (n *Node) Collectors() []prometheus.Collector {
 		gauge("origins", "Origins in use.", func() float64 { return float64(n.origins.Len()) }),
 		gauge("cache_bytes", "Memory of stored responses.", func() float64 { return float64(n.cache.Stats().Bytes) }),
 		gauge("cache_objects", "Stored responses.", func() float64 { return float64(n.cache.Stats().Objects) }),
+		gauge("dns_zones", "DNS zones answered for.", func() float64 { return float64(n.zones.Len()) }),
 	}
+	if n.dns != nil {
+		list = append(list, prometheus.WrapCollectorWith(prometheus.Labels{"edge": n.o.EdgeID}, n.dns.Collector()))
+	}
+	return list
 }
 
 // Shutdown drains and closes: no new connections, answers in flight finish,
 // until ctx ends, when what is left is cut.
 func (n *Node) Shutdown(ctx context.Context) error {
-	err := n.server.Shutdown(ctx)
+	var err error
+	if n.dns != nil {
+		err = n.dns.Shutdown(ctx)
+	}
+	err = errors.Join(err, n.server.Shutdown(ctx))
 	n.cancel()
 	n.work.Wait()
 	n.verifier.close()

@@ -43,6 +43,7 @@ type prepared struct {
 	challenge *edgeconfig.Challenge
 	groups    map[string]*groupKey
 	platform  *platform
+	shared    *shared
 }
 
 // platform is a compiled Platform document.
@@ -82,6 +83,8 @@ func (n *Node) prepare(d *edgeconfig.Document, groups map[string]*groupKey) (p p
 		p.err = decode(d, p.challenge, edgeconfig.ValidateChallenge)
 	case edgeconfig.KindKeys:
 		p.groups, p.err = n.openGroups(d)
+	case edgeconfig.KindHandshake:
+		p.shared, p.err = prepareShared(d, groups)
 	case edgeconfig.KindPlatform:
 		p.platform, p.err = n.preparePlatform(d)
 	default:
@@ -161,6 +164,7 @@ func (n *Node) compile(c *edgeconfig.Site, revision int64) (*site, error) {
 		scope: scope{strings.Clone(c.Project), strings.Clone(c.Environment)},
 		compiled: &httpedge.Site{
 			ID: c.ID, Revision: revision, RedirectHTTPS: c.RedirectHTTPS, HSTS: hsts(c.HSTS), MaxBody: c.Limits.MaxBodyBytes,
+			TLS:  certs.PolicyOf(c.TLS),
 			Pool: pool, Rules: cache.CompilePolicy(c.CacheRules), Counters: n.telemetry.Site(c.ID),
 		},
 	}

@@ -17,6 +17,7 @@ type runtime struct {
 	certs      *certs.Table
 	revisions  *hosts.Table[int64]             // by document key
 	challenges map[challengeName]challengeText // few, and copied with every change of them
+	proofs     map[string]proof                // by host: the challenge that TLS-ALPN-01 is answered with
 	siteCount  int
 	httpsPort  string
 	now        func() time.Time
@@ -35,8 +36,7 @@ func (r *runtime) Site(host string) *httpedge.Site {
 }
 
 func (r *runtime) Covers(serverName, host string) bool {
-	e := r.certs.Find(serverName, r.now())
-	return e != nil && e.Covers(host)
+	return r.certs.Covers(serverName, host, r.now())
 }
 
 func (r *runtime) Challenge(host, token string) (string, bool) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/edgewright/edgewright/edge/httpedge"
+	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -74,13 +75,17 @@ func (v *verifier) dialTLS(ctx context.Context, serverName string) (*tls.Conn, e
 // Verify asks the node itself, over its own listener, whether the document is
 // in force in that revision (or a later one): nil when it is. For a site the
 // answer is that of the site's own host; for a certificate it is the one of a
-// TLS handshake; for a challenge the challenge's.
+// TLS handshake; for a challenge the challenge's; for a zone that of the name
+// server.
 func (n *Node) Verify(ctx context.Context, key string, revision int64) error {
 	select {
 	case n.verifier.slots <- struct{}{}:
 		defer func() { <-n.verifier.slots }()
 	case <-ctx.Done():
 		return fault.New(fault.Unavailable, "document %s was not verified in time: %w", key, ctx.Err())
+	}
+	if d := (edgeconfig.Document{Key: key}); forDNS(d) {
+		return n.verifyZone(ctx, key, revision)
 	}
 	n.mu.Lock()
 	h := n.held[key]

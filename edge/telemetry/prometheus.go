@@ -23,13 +23,14 @@ var (
 	descOrigin   = prometheus.NewDesc("edgewright_edge_origin_response_bytes_total", "Response body bytes received from origins.", nil, nil)
 	descErrors   = prometheus.NewDesc("edgewright_edge_origin_errors_total", "Requests without a usable response from an origin.", nil, nil)
 	descHello    = prometheus.NewDesc("edgewright_edge_tls_handshakes_total", "TLS handshakes, by result.", []string{"result"}, nil)
+	descRefused  = prometheus.NewDesc("edgewright_edge_tls_refusals_total", "TLS handshakes that did not complete, by reason.", []string{"reason"}, nil)
 	descLatency  = prometheus.NewDesc("edgewright_edge_first_byte_seconds", "Time from request head to the first byte of the response.", nil, nil)
 	descLost     = prometheus.NewDesc("edgewright_edge_access_log_lost_total", "Access log records that subscribers were too slow for.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRequests, descCache, descBytes, descOrigin, descErrors, descHello, descLatency, descLost} {
+	for _, d := range []*prometheus.Desc{descRequests, descCache, descBytes, descOrigin, descErrors, descHello, descRefused, descLatency, descLost} {
 		ch <- d
 	}
 }
@@ -50,7 +51,12 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 	count(descOrigin, s.originBytes)
 	count(descErrors, s.originErrors)
 	count(descHello, s.handshakes, "completed")
-	count(descHello, s.handshakeErr, "failed")
+	failed := int64(0)
+	for r := NoCertificate; r < refusals; r++ {
+		count(descRefused, s.refused[r], r.String())
+		failed += s.refused[r]
+	}
+	count(descHello, failed, "failed")
 	count(descLost, c.t.Lost())
 
 	cumulative, total := make(map[float64]uint64, len(bounds)), uint64(0)

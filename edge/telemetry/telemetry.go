@@ -40,6 +40,29 @@ var outcomeNames = [outcomes]string{"none", "hit", "miss", "stale", "revalidated
 
 func (o Outcome) String() string { return outcomeNames[o] }
 
+// Refusal is why a TLS handshake did not complete.
+type Refusal uint8
+
+// The refusals; their names are the keys of edgeconfig.Counters.Refusals.
+const (
+	Completed     Refusal = iota // it did
+	NoCertificate                // no certificate for the server name
+	Version                      // none in common, or the site wants a newer one
+	Cipher                       // no cipher or key exchange in common, or none for the certificate's key
+	ALPN                         // no protocol in common
+	NoChallenge                  // a CA asked for a challenge that is not held
+	ClientRefused                // the client sent an alert: it does not like what it got
+	ClientLeft                   // it closed, or vanished
+	NotTLS                       // what came was no ClientHello
+	Timeout
+	OtherRefusal
+	refusals
+)
+
+var refusalNames = [refusals]string{"", "no_certificate", "version", "cipher", "alpn", "no_challenge", "client_refused", "client_left", "not_tls", "timeout", "other"}
+
+func (r Refusal) String() string { return refusalNames[r] }
+
 // Record is one finished request.
 type Record struct {
 	At        time.Time     // when its head was read
@@ -76,7 +99,7 @@ type cell struct {
 	originBytes  atomic.Int64
 	originErrors atomic.Int64
 	handshakes   atomic.Int64
-	handshakeErr atomic.Int64
+	refused      [refusals]atomic.Int64
 	_            [64]byte // keeps shards on cache lines of their own
 }
 
@@ -98,7 +121,7 @@ type Telemetry struct {
 	next         atomic.Uint32 // next shard to give out
 
 	total *Site // everything
-	none  *Site // what met no site, and handshakes
+	none  *Site // what met no site
 
 	mu      sync.Mutex
 	sites   map[string]*Site
@@ -206,14 +229,14 @@ func (c *cell) add(r *Record) {
 	}
 }
 
-// Handshake counts one TLS handshake, completed or not.
-func (t *Telemetry) Handshake(shard uint32, ok bool) {
-	for _, s := range [2]*Site{t.none, t.total} {
+// Handshake counts one TLS handshake of the site, completed or not.
+func (s *Site) Handshake(shard uint32, r Refusal) {
+	for _, s := range [2]*Site{s, s.t.total} {
 		c := s.shard(shard)
-		if ok {
+		if r == Completed {
 			c.handshakes.Add(1)
 		} else {
-			c.handshakeErr.Add(1)
+			c.refused[r].Add(1)
 		}
 	}
 }
@@ -321,7 +344,7 @@ type snapshot struct {
 	originBytes  int64
 	originErrors int64
 	handshakes   int64
-	handshakeErr int64
+	refused      [refusals]int64
 }
 
 func (s *Site) snapshot() (out snapshot) {
@@ -345,7 +368,9 @@ func (s *Site) snapshot() (out snapshot) {
 		out.originBytes += c.originBytes.Load()
 		out.originErrors += c.originErrors.Load()
 		out.handshakes += c.handshakes.Load()
-		out.handshakeErr += c.handshakeErr.Load()
+		for j := range c.refused {
+			out.refused[j] += c.refused[j].Load()
+		}
 	}
 	return out
 }
@@ -366,14 +391,16 @@ func (s *snapshot) minus(b *snapshot) snapshot {
 	d.originBytes -= b.originBytes
 	d.originErrors -= b.originErrors
 	d.handshakes -= b.handshakes
-	d.handshakeErr -= b.handshakeErr
+	for i := range d.refused {
+		d.refused[i] -= b.refused[i]
+	}
 	return d
 }
 
 func (s *snapshot) counters() edgeconfig.Counters {
 	c := edgeconfig.Counters{
 		Bytes: s.bytes, OriginBytes: s.originBytes, Status: s.status, LatencyMS: s.latency,
-		OriginErrors: s.originErrors, Handshakes: s.handshakes, HandshakeErr: s.handshakeErr,
+		OriginErrors: s.originErrors, Handshakes: s.handshakes,
 	}
 	for _, n := range s.status {
 		c.Requests += n
@@ -384,6 +411,15 @@ func (s *snapshot) counters() edgeconfig.Counters {
 				c.Cache = make(map[string]int64, int(outcomes))
 			}
 			c.Cache[outcomeNames[i]] = n
+		}
+	}
+	for i, n := range s.refused {
+		if n != 0 {
+			if c.Refusals == nil {
+				c.Refusals = make(map[string]int64, int(refusals))
+			}
+			c.Refusals[refusalNames[i]] = n
+			c.HandshakeErr += n
 		}
 	}
 	return c

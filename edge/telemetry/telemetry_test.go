@@ -26,8 +26,8 @@ func TestTakeIsTheDifference(t *testing.T) {
 	a.Count(0, &Record{Status: 200, Bytes: 10, Cache: Hit, FirstByte: 3 * time.Millisecond})
 	a.Count(1, &Record{Status: 503, OriginBytes: 7, Cache: Miss, OriginError: true, FirstByte: time.Minute})
 	tel.None().Count(0, &Record{Status: 421})
-	tel.Handshake(0, true)
-	tel.Handshake(1, false)
+	tel.None().Handshake(0, Completed)
+	tel.None().Handshake(1, ALPN)
 
 	c.at = c.at.Add(time.Minute)
 	got := tel.Take(time.Minute)
@@ -38,7 +38,7 @@ func TestTakeIsTheDifference(t *testing.T) {
 		ID: "edge_1-1700000000000-60", Edge: "edge_1", Region: "fra", Start: time.Unix(1_700_000_000, 0).UTC(), Seconds: 60,
 		Sites: map[string]edgeconfig.Counters{
 			"dom_a": {Requests: 2, Bytes: 10, OriginBytes: 7, OriginErrors: 1, Status: [6]int64{2: 1, 5: 1}, LatencyMS: latency, Cache: map[string]int64{"hit": 1, "miss": 1}},
-			"":      {Requests: 1, Status: [6]int64{4: 1}, LatencyMS: none, Cache: map[string]int64{"none": 1}, Handshakes: 1, HandshakeErr: 1},
+			"":      {Requests: 1, Status: [6]int64{4: 1}, LatencyMS: none, Cache: map[string]int64{"none": 1}, Handshakes: 1, HandshakeErr: 1, Refusals: map[string]int64{"alpn": 1}},
 		},
 	}
 	if d := cmp.Diff(want, got); d != "" {

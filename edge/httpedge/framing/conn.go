@@ -5,6 +5,7 @@
 //	Conn     a server connection: every head passes Check, then is released whole
 //	Check    one request head: what RFC 9112 forbids, and what only some parsers allow
 //	chunked  the framing of a chunked body, followed byte by byte
+//	Watch    whether the client leaves while its answer is waited for
 //	Refusal  what is wrong, and the status it deserves
 //
 // net/http accepts more than is safe behind a proxy: Content-Length beside
@@ -68,9 +69,10 @@ type Conn struct {
 	err     error // ends the connection
 
 	deadlines sync.Mutex
+	reading   bool      // from the connection, now
 	deadline  time.Time // the server's read deadline
 	headLimit time.Time // for the rest of a head that has begun; zero while none has
-	armed     time.Time // the connection's; never later than the server's, but often earlier
+	armed     time.Time // the connection's; not later than what a read wants, but often earlier
 
 	renew atomic.Int64 // Unix nanoseconds from when a write needs a new deadline
 }
@@ -135,7 +137,8 @@ func (c *Conn) Tunnel() {
 	c.cleared = 0
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Between two requests it needs room for more than one
+// byte.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -158,6 +161,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return c.read(p)
 		case c.state == inBody:
 			return c.readBody(p)
+		case len(p) == 1:
+			// net/http's background read, for which there is nothing before the
+			// answer has been sent. It would wait for the client to send or leave
+			// and then be broken off: a system call, a wait and two deadlines for
+			// every request. No byte and no error end it at once; Watch does its
+			// work where a client's leaving matters.
+			return 0, nil
 		default:
 			n, err := c.readHead(p)
 			if n > 0 || err != nil {

@@ -7,16 +7,35 @@ import (
 )
 
 // SetReadDeadline implements net.Conn. net/http sets one six times for a request;
+// a read that is under way is told, and any other looks when it begins. Even then
 // the connection's own is left where it is as long as it is not too late, and
-// read looks again when it passes. That saves most of the timers.
+// looked at again when it passes. That saves nearly all of the timers.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
 	c.deadline = t
-	if t.IsZero() || !c.armed.IsZero() && !c.armed.After(t) {
+	if !c.reading {
 		return nil
 	}
-	return c.arm(t)
+	return c.heed()
+}
+
+// wanted is the deadline for what is read now; c.deadlines is held.
+func (c *Conn) wanted() time.Time {
+	if !c.headLimit.IsZero() && (c.deadline.IsZero() || c.deadline.After(c.headLimit)) {
+		return c.headLimit
+	}
+	return c.deadline
+}
+
+// heed sees to it that the connection's deadline is not later than the wanted
+// one; c.deadlines is held.
+func (c *Conn) heed() error {
+	want := c.wanted()
+	if want.IsZero() || !c.armed.IsZero() && !c.armed.After(want) {
+		return nil
+	}
+	return c.arm(want)
 }
 
 // arm sets the connection's deadline; c.deadlines is held.
@@ -25,8 +44,20 @@ func (c *Conn) arm(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// read reads from the connection, until the deadline that the server wants.
+// read reads from the connection, until the deadline that is wanted.
 func (c *Conn) read(p []byte) (int, error) {
+	c.deadlines.Lock()
+	c.reading = true
+	err := c.heed()
+	c.deadlines.Unlock()
+	defer func() {
+		c.deadlines.Lock()
+		c.reading = false
+		c.deadlines.Unlock()
+	}()
+	if err != nil {
+		return 0, err
+	}
 	for {
 		n, err := c.Conn.Read(p)
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearm() {
@@ -35,15 +66,12 @@ func (c *Conn) read(p []byte) (int, error) {
 	}
 }
 
-// rearm reports whether a deadline that has passed was not the server's, and
-// sets the next.
+// rearm reports whether a deadline that has passed was not the wanted one, and
+// sets that.
 func (c *Conn) rearm() bool {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
-	want := c.deadline
-	if !c.headLimit.IsZero() && (want.IsZero() || want.After(c.headLimit)) {
-		want = c.headLimit
-	}
+	want := c.wanted()
 	if !want.IsZero() && !want.After(time.Now()) {
 		return false
 	}
@@ -60,9 +88,6 @@ func (c *Conn) limitHead() {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
 	c.headLimit = time.Now().Add(c.o.HeadTimeout)
-	if c.armed.IsZero() || c.armed.After(c.headLimit) {
-		_ = c.arm(c.headLimit)
-	}
 }
 
 // unlimitHead ends what limitHead began.

@@ -142,6 +142,9 @@ func (i *Inheritance) Listener(name string) (*net.TCPListener, error) {
 	return tcp, nil
 }
 
+// File takes a socket of whatever kind as the file it is. The caller closes it.
+func (i *Inheritance) File(name string) (*os.File, error) { return i.file(name) }
+
 // UDP takes a UDP socket.
 func (i *Inheritance) UDP(name string) (*net.UDPConn, error) {
 	f, err := i.file(name)

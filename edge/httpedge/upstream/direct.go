@@ -207,7 +207,7 @@ func (c *conn) ask(ctx context.Context, r *http.Request, stop func() bool) (*htt
 		}
 		switch resp.StatusCode {
 		case http.StatusSwitchingProtocols:
-			return nil, errors.New("the origin switched protocols unasked")
+			return nil, errSwitched
 		case http.StatusContinue:
 		default:
 			if interim, ok := ctx.Value(interimKey{}).(Interim); ok {

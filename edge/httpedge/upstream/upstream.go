@@ -162,8 +162,16 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Header["Upgrade"] != nil {
 		return t.upgrade.RoundTrip(r)
 	}
-	return t.main.RoundTrip(r)
+	resp, err := t.main.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body.Close()
+		return nil, errSwitched
+	}
+	return resp, err
 }
+
+// errSwitched is an origin's fault: nobody asked, and what follows is no HTTP.
+var errSwitched = errors.New("the origin switched protocols unasked")
 
 // CloseIdleConnections implements balance.Transport.
 func (t *transport) CloseIdleConnections() {

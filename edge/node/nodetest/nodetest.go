@@ -18,6 +18,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -169,6 +170,29 @@ func Site(id, host string, origins ...string) *edgeconfig.Site {
 		s.Pool.Origins = append(s.Pool.Origins, edgeconfig.Origin{ID: id + "_o" + string(rune('a'+i)), Name: "o", URL: u})
 	}
 	return s
+}
+
+// Zone makes the documents of a zone whose serial is its revision, with names
+// that all have one address.
+func Zone(t testing.TB, id, apex string, revision int64, address string, names ...string) []edgeconfig.Document {
+	t.Helper()
+	head := &edgeconfig.Zone{
+		ID: id, Project: "prj_1", Environment: "production", Name: apex,
+		SOA: edgeconfig.SOA{TTL: 300, MName: "ns1.test", RName: "hostmaster.test", Serial: uint32(revision), Refresh: 7200, Retry: 900, Expire: 1209600, Minimum: 60},
+	}
+	ip, err := netip.ParseAddr(address)
+	check(t, err)
+	all := []edgeconfig.ZoneName{{Name: "@", Sets: []edgeconfig.RRset{{Type: 2, TTL: 300, Data: [][]byte{[]byte("\x03ns1\x04test\x00")}}}}}
+	for _, n := range names {
+		all = append(all, edgeconfig.ZoneName{Name: n, Sets: []edgeconfig.RRset{{Type: 1, TTL: 60, Data: [][]byte{ip.AsSlice()}}}})
+	}
+	parts, err := edgeconfig.SplitZone(head, all, nil, 0)
+	check(t, err)
+	docs := []edgeconfig.Document{Document(t, edgeconfig.ZoneKey(id), revision, head)}
+	for i, body := range parts {
+		docs = append(docs, Document(t, edgeconfig.ZonePartKey(id, i), revision, json.RawMessage(body)))
+	}
+	return docs
 }
 
 // Serve puts a site in force, with a certificate for its hosts.

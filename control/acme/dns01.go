@@ -1,0 +1,149 @@
+package acme
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// TXTPresenter writes into DNS.
+type TXTPresenter interface {
+	// PresentTXT adds a TXT record beside those that are there, and returns what
+	// takes this one away again. It returns when the record is on its way.
+	PresentTXT(ctx context.Context, fqdn, value string) (remove func(context.Context) error, err error)
+}
+
+// TXTChooser finds who can write in the DNS of a name for a project: managed
+// zones, provider credentials, the platform's own zone.
+type TXTChooser interface {
+	// ChooseTXT returns the presenter for a record. name is the one that the
+	// certificate is for, fqdn where its challenge has to stand after CNAMEs were
+	// followed. Errors: NotFound when this is not its own.
+	ChooseTXT(ctx context.Context, project, environment, name, fqdn string) (TXTPresenter, error)
+}
+
+// Resolver looks into public DNS; preflight.Resolver is one.
+type Resolver interface {
+	// CNAME returns where a name points, "" when it has no CNAME.
+	CNAME(ctx context.Context, name string) (string, error)
+	TXT(ctx context.Context, name string) ([]string, error)
+}
+
+const (
+	maxCNAMEs        = 8
+	txtTimeout       = time.Minute      // to write a record
+	visibleTimeout   = 90 * time.Second // until resolvers have it
+	visibleEvery     = 2 * time.Second
+	challengeLabel   = "_acme-challenge."
+	delegationLabels = 26 // of base32: 130 bits
+)
+
+// Delegated lets names whose _acme-challenge is a CNAME into the platform's own
+// zone be proved there, so that a foreign zone needs one record, once.
+type Delegated struct {
+	Zone      string // below which the records stand: "acme.edge.example.com"
+	Presenter TXTPresenter
+}
+
+// Target is where _acme-challenge.<name> has to point. It differs for each
+// project, so that nobody can have another's name proved by pointing at it.
+func (d Delegated) Target(project, name string) string {
+	sum := sha256.Sum256([]byte("edgewright acme delegation\n" + project + "\n" + strings.TrimPrefix(name, "*.")))
+	label := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+	return label[:delegationLabels] + "." + strings.TrimSuffix(d.Zone, ".")
+}
+
+// ChooseTXT implements TXTChooser.
+func (d Delegated) ChooseTXT(_ context.Context, project, _, name, fqdn string) (TXTPresenter, error) {
+	if !strings.EqualFold(strings.TrimSuffix(fqdn, "."), d.Target(project, name)) {
+		return nil, fault.New(fault.NotFound, "%s is not delegated to %s", fqdn, d.Target(project, name))
+	}
+	return d.Presenter, nil
+}
+
+// txtPlace is where a challenge has to stand, and who writes it.
+type txtPlace struct {
+	fqdn      string
+	presenter TXTPresenter
+}
+
+// txtFor finds who can write the challenge of a name. Errors: NotFound when
+// nobody can.
+func (c *Client) txtFor(ctx context.Context, project, environment, name string) (txtPlace, error) {
+	if len(c.options.TXT) == 0 {
+		return txtPlace{}, fault.New(fault.NotFound, "this platform writes in no DNS")
+	}
+	fqdn := challengeLabel + strings.TrimPrefix(name, "*.")
+	for range maxCNAMEs {
+		if c.options.Resolver == nil {
+			break
+		}
+		target, err := c.options.Resolver.CNAME(ctx, fqdn)
+		if err != nil {
+			return txtPlace{}, fault.New(fault.Unavailable, "where %s leads could not be looked up: %w", fqdn, err)
+		}
+		if target == "" {
+			break
+		}
+		fqdn = strings.TrimSuffix(strings.ToLower(target), ".")
+	}
+	for _, chooser := range c.options.TXT {
+		presenter, err := chooser.ChooseTXT(ctx, project, environment, name, fqdn)
+		if err == nil {
+			return txtPlace{fqdn, presenter}, nil
+		}
+		if !fault.Is(err, fault.NotFound) {
+			return txtPlace{}, err
+		}
+	}
+	return txtPlace{}, fault.New(fault.NotFound, "nobody here can write %s", fqdn)
+}
+
+// presentTXT writes the answer of a DNS-01 challenge and waits until resolvers
+// have it.
+func (c *Client) presentTXT(ctx context.Context, p *proof, o certificates.Order) error {
+	name := p.authorization.IdentifierValue()
+	place, err := c.txtFor(ctx, o.Project, o.Environment, name)
+	if err == nil {
+		writing, cancel := context.WithTimeout(ctx, txtTimeout)
+		defer cancel()
+		p.remove, err = place.presenter.PresentTXT(writing, place.fqdn, p.challenge.DNS01KeyAuthorization())
+	}
+	if err != nil {
+		return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
+			Reason: "DNSNotWritten", Subject: name, Message: fmt.Sprintf("the challenge of %s could not be written into DNS: %s", name, err),
+			Fix: "look at the zone and at the provider's credentials",
+		}}
+	}
+	c.awaitTXT(ctx, place.fqdn, p.challenge.DNS01KeyAuthorization())
+	return nil
+}
+
+// awaitTXT waits until a record is seen. That it is not within the bound is for
+// the CA to tell: it may look elsewhere.
+func (c *Client) awaitTXT(ctx context.Context, fqdn, value string) {
+	if c.options.Resolver == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, visibleTimeout)
+	defer cancel()
+	for {
+		seen, err := c.options.Resolver.TXT(ctx, fqdn)
+		if err == nil && slices.Contains(seen, value) {
+			return
+		}
+		select {
+		case <-time.After(visibleEvery):
+		case <-ctx.Done():
+			c.options.Logger.Warn("a challenge is not seen in DNS yet", "record", fqdn, "error", err)
+			return
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package certificates
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/edgewright/edgewright/fault"
+)
+
+// authorities are the CAs that may issue a type, in their order, or the one that
+// is named.
+func (s *Service) authorities(ctx context.Context, typ CertType, named string) ([]Authority, error) {
+	issuer := s.issuers[typ]
+	if issuer == nil {
+		return nil, nil
+	}
+	list := []Authority{{Name: string(typ), Issuer: issuer}}
+	if several, ok := issuer.(Authorities); ok {
+		var err error
+		if list, err = several.Authorities(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if named != "" && typ == TypeACME {
+		list = slices.DeleteFunc(slices.Clone(list), func(a Authority) bool { return a.Name != named })
+	}
+	return list, nil
+}
+
+// issuerOf returns who has issued the certificate in use, if it is still there.
+func (s *Service) issuerOf(ctx context.Context, st Status) (Authority, bool) {
+	list, err := s.authorities(ctx, st.IssuedType, "")
+	if err != nil {
+		return Authority{}, false
+	}
+	for _, a := range list {
+		if (a.Name == st.Authority || st.Authority == "") && (a.Directory == st.AuthorityAt || st.AuthorityAt == "") {
+			return a, true
+		}
+	}
+	return Authority{}, false
+}
+
+// owned reports whether a project may have a certificate for a name: it has
+// verified the name, or for a wildcard what stands below the star. Addresses are
+// the platform's, and those of its edges are for its own project.
+func (s *Service) owned(ctx context.Context, project, environment, name string) (bool, error) {
+	if Address(name) {
+		if s.Addresses == nil || project != operatorProject {
+			return false, nil
+		}
+		list, err := s.Addresses(ctx)
+		if err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(list, func(a string) bool {
+			canonical, err := CanonicalName(a)
+			return err == nil && canonical == name
+		}), nil
+	}
+	owned, err := s.Ownership.Verified(ctx, project, environment, name)
+	if base, wildcard := strings.CutPrefix(name, "*."); wildcard && !owned && err == nil {
+		return s.Ownership.Verified(ctx, project, environment, base)
+	}
+	return owned, err
+}
+
+// operatorProject is the project that every platform begins with.
+const operatorProject = "default"
+
+// RevocationReasons are those that a user may give (RFC 5280 section 5.3.1).
+var RevocationReasons = map[string]int{
+	"unspecified": 0, "key_compromise": 1, "affiliation_changed": 3, "superseded": 4, "cessation_of_operation": 5,
+}
+
+func knownReason(reason string) bool {
+	_, ok := RevocationReasons[reason]
+	return ok || reason == ""
+}
+
+func unknownReason(reason string) error {
+	return fault.InvalidField("/reason", "\""+reason+"\" is not a reason", `use "unspecified", "key_compromise", "affiliation_changed", "superseded" or "cessation_of_operation"`)
+}

@@ -1,0 +1,49 @@
+package certificates
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// Follow implements resource.Follower: the certificate of a domain that goes to
+// another project goes along, with its key, so that the edges never are without
+// one. An uploaded certificate is its project's own and stays behind, as does one
+// that covers other names too; the platform then issues another.
+func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource.Move) (resource.Following, error) {
+	var after resource.Following
+	r, err := s.find(ctx, move.From.Project, move.From.Environment, move.Domain)
+	if fault.Is(err, fault.NotFound) {
+		return after, nil
+	}
+	if err != nil {
+		return after, err
+	}
+	c, err := decode(r)
+	if err != nil {
+		return after, err
+	}
+	if c.Spec.Type == TypeCustom || len(c.Spec.Domains) != 1 {
+		plan.Warnings = append(plan.Warnings, fmt.Sprintf("the certificate %s stays with project %s, which uploaded it or uses it for other names: another is issued", c.Name, move.From.Project))
+		return after, nil
+	}
+	if _, err := s.find(ctx, move.To.Project, move.To.Environment, move.Domain); err == nil {
+		plan.Delete(r) // the taking project has one of its own
+		return after, nil
+	} else if !fault.Is(err, fault.NotFound) {
+		return after, err
+	}
+	plan.Delete(r)
+	plan.Create(s.typ, move.To.Project, move.To.Environment, move.Domain, c.Spec.encode())
+	fresh := plan.Actions[len(plan.Actions)-1].ID
+	st := c.Status
+	st.Step, st.StartedAt, st.Observed = "", nil, 0
+	after.Status = map[string]json.RawMessage{fresh: mustJSON(st)}
+	if st.Generation != "" {
+		after.Secrets = map[string]string{bundleName(fresh, st.Generation): bundleName(c.ID, st.Generation)}
+	}
+	return after, nil
+}

@@ -1,0 +1,157 @@
+package certificates
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/json"
+	"net"
+
+	"github.com/edgewright/edgewright/fault"
+)
+
+// pendingOrder is an order that a CA has and that has not come to its end, with
+// the key that it is for. It is kept in the Vault, so that a crash between order
+// and certificate costs no second order.
+type pendingOrder struct {
+	Authority string  `json:"authority"`
+	URL       string  `json:"url"`
+	Names     string  `json:"names"` // setOf
+	KeyType   KeyType `json:"key_type"`
+	Staple    bool    `json:"must_staple,omitempty"`
+	Key       []byte  `json:"key"` // PKCS #8
+	CSR       []byte  `json:"csr"`
+
+	signer crypto.Signer
+}
+
+func pendingName(id string) string { return "certificate/" + id + "/pending" }
+
+// pending returns the order under way that fits what is wanted, or nil.
+func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
+	secret, err := r.service.Vault.Secret(ctx, pendingName(c.ID))
+	if err != nil {
+		if !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
+			r.log.Warn("an order under way could not be read", "certificate", c.ID, "error", err)
+		}
+		return nil
+	}
+	var p pendingOrder
+	if json.Unmarshal(secret, &p) != nil || p.Names != setOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
+		return nil // for something else: the CA forgets it in some days
+	}
+	key, err := x509.ParsePKCS8PrivateKey(p.Key)
+	if err != nil {
+		return nil
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil
+	}
+	p.signer = signer
+	return &p
+}
+
+func (r *Reconciler) keepPending(ctx context.Context, id string, p *pendingOrder) error {
+	return r.service.Vault.PutSecret(ctx, pendingName(id), mustJSON(p))
+}
+
+func (r *Reconciler) dropPending(ctx context.Context, id string) {
+	if err := r.service.Vault.DeleteSecret(ctx, pendingName(id)); err != nil && !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
+		r.log.Warn("an order that is over could not be forgotten", "certificate", id, "error", err)
+	}
+}
+
+// prepare returns the order under way at a CA, or a new one with its key: the
+// pinned one, or one that was never used.
+func (t *attempt) prepare(ctx context.Context, a Authority, c Certificate) (*pendingOrder, error) {
+	if t.pending != nil && t.pending.Authority == a.Name {
+		return t.pending, nil
+	}
+	p := &pendingOrder{Authority: a.Name, Names: setOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple}
+	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil {
+		if b, err := t.service.Bundle(ctx, c.ID, c.Status.Generation); err == nil {
+			if key, err := x509.ParsePKCS8PrivateKey(b.KeyDER); err == nil {
+				p.signer, _ = key.(crypto.Signer)
+			}
+		}
+	}
+	var err error
+	if p.signer == nil {
+		if p.signer, err = newKey(c.Spec.KeyType); err != nil {
+			return nil, err
+		}
+	}
+	if p.Key, err = x509.MarshalPKCS8PrivateKey(p.signer); err != nil {
+		return nil, err
+	}
+	p.CSR, err = NewCSR(c.Spec.Domains, p.signer, Subject{}, c.Spec.MustStaple)
+	return p, err
+}
+
+// Subject is what a CSR says of who asks, for certificates that name the holder.
+type Subject struct {
+	CommonName, Organization, Unit, Country, State, Locality string
+}
+
+// oidTLSFeature is id-pe-tlsfeature (RFC 7633); its value lists status_request.
+var oidTLSFeature = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 24}
+
+const statusRequest = 5 // RFC 6066
+
+// NewCSR makes a certificate request in DER for names.
+func NewCSR(names []string, key crypto.Signer, s Subject, staple bool) ([]byte, error) {
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: s.CommonName}}
+	for _, part := range []struct {
+		text string
+		to   *[]string
+	}{
+		{s.Organization, &template.Subject.Organization}, {s.Unit, &template.Subject.OrganizationalUnit},
+		{s.Country, &template.Subject.Country}, {s.State, &template.Subject.Province}, {s.Locality, &template.Subject.Locality},
+	} {
+		if part.text != "" {
+			*part.to = []string{part.text}
+		}
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	if staple {
+		value, err := asn1.Marshal([]int{statusRequest})
+		if err != nil {
+			return nil, err
+		}
+		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidTLSFeature, Value: value})
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "the certificate request cannot be made: %w", err)
+	}
+	return der, nil
+}
+
+// mustStaple reports whether a leaf asks for a staple.
+func mustStaple(leaf *x509.Certificate) bool {
+	for _, e := range leaf.Extensions {
+		if !e.Id.Equal(oidTLSFeature) {
+			continue
+		}
+		var features []int
+		if _, err := asn1.Unmarshal(e.Value, &features); err != nil {
+			return false
+		}
+		for _, f := range features {
+			if f == statusRequest {
+				return true
+			}
+		}
+	}
+	return false
+}

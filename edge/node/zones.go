@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+
+	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edgeconfig"
+)
+
+// SocketDNS is the name of the name server's TCP listener among what a
+// successor inherits.
+const SocketDNS = "dns-tcp"
+
+func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
+
+// openDNS binds the name server, or takes its sockets over. A predecessor that
+// had none leaves the address free to bind.
+func (n *Node) openDNS() (err error) {
+	o := dns.Options{Addr: n.o.DNSAddr, NSID: n.o.EdgeID, Logger: n.log, Now: n.o.Now}
+	i := n.o.Inherited
+	switch {
+	case i.Has(SocketDNS):
+		o.Inherited = &dns.Inherited{}
+		defer func() {
+			for _, f := range o.Inherited.UDP {
+				_ = f.Close()
+			}
+		}()
+		for w := 0; i.Has(socketDNSUDP(w)); w++ {
+			var f *os.File
+			if f, err = i.File(socketDNSUDP(w)); err != nil {
+				return err
+			}
+			o.Inherited.UDP = append(o.Inherited.UDP, f)
+		}
+		if o.Inherited.TCP, err = i.Listener(SocketDNS); err != nil {
+			return err
+		}
+	case o.Addr == "":
+		n.zones = dns.NewZones()
+		return nil
+	}
+	if n.dns, err = dns.New(o); err != nil {
+		if o.Inherited != nil {
+			err = errors.Join(err, o.Inherited.TCP.Close())
+		}
+		return err
+	}
+	n.zones = n.dns.Zones
+	return nil
+}
+
+// DNSAddr is the bound address of the name server, UDP and TCP, "" when there
+// is none.
+func (n *Node) DNSAddr() string {
+	if n.dns == nil {
+		return ""
+	}
+	return n.dns.Addr()
+}
+
+// forDNS tells whether a document is the name server's. It keeps those itself:
+// a zone of many names is many documents, which no request's runtime needs.
+func forDNS(d edgeconfig.Document) bool {
+	switch d.Kind() {
+	case edgeconfig.KindZone, edgeconfig.KindZonePart:
+		return true
+	}
+	return false
+}
+
+// applyWithZones splits a batch between the runtime and the name server.
+func (n *Node) applyWithZones(docs []edgeconfig.Document) []edgeconfig.AckItem {
+	var batches [2][]edgeconfig.Document // the runtime's, the name server's
+	var places [2][]int
+	for i, d := range docs {
+		b := 0
+		if forDNS(d) {
+			b = 1
+		}
+		batches[b], places[b] = append(batches[b], d), append(places[b], i)
+	}
+	items := make([]edgeconfig.AckItem, len(docs))
+	put := func(b int, of []edgeconfig.AckItem) {
+		for i, item := range of {
+			items[places[b][i]] = item
+		}
+	}
+	if len(batches[0]) > 0 {
+		put(0, n.Apply(batches[0]))
+	}
+	answered := n.zones.Apply(batches[1])
+	for _, item := range answered {
+		if item.State == edgeconfig.Rejected {
+			n.log.Warn("a document was rejected", "document", item.Key, "revision", item.Revision, "error", item.Reason)
+		}
+	}
+	put(1, answered)
+	return items
+}
+
+// verifyZone asks the name server, as a resolver would. Where there is none,
+// what is held is all there can be.
+func (n *Node) verifyZone(ctx context.Context, key string, revision int64) error {
+	if n.dns == nil {
+		return n.zones.Holds(key, revision)
+	}
+	return n.dns.Verify(ctx, key, revision)
+}

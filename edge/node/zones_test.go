@@ -1,0 +1,204 @@
+package node_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edgewright/edgewright/edge/node"
+	"github.com/edgewright/edgewright/edge/node/nodetest"
+	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
+)
+
+func withDNS(o *node.Options) { o.DNSAddr = "127.0.0.1:0" }
+
+// ask asks for an A record.
+func ask(network, addr, name string) (*dns.Msg, error) {
+	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
+	answer, _, err := (&dns.Client{Net: network, Timeout: 10 * time.Second}).Exchange(m, addr)
+	return answer, err
+}
+
+func TestZones(t *testing.T) {
+	e := nodetest.Start(t, withDNS)
+	if info := e.Info(); info.DNS != e.DNSAddr() || info.DNS == "" {
+		t.Errorf("the heartbeat names %q, the name server listens at %q", info.DNS, e.DNSAddr())
+	}
+	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")
+	site := e.Document("site/dom_shop", nodetest.Site("dom_shop", "shop.test", origin(t, "o")))
+	// Among other documents, parts before their head.
+	mixed := []edgeconfig.Document{docs[1], site, docs[0], e.Document("zone/zon_bad", &edgeconfig.Zone{ID: "zon_bad"})}
+	items(t, e.Apply(mixed), edgeconfig.Applied, edgeconfig.Applied, edgeconfig.Applied, edgeconfig.Rejected)
+	for _, network := range []string{"udp", "tcp"} {
+		answer, err := ask(network, e.DNSAddr(), "www.shop.test")
+		if err != nil || len(answer.Answer) != 1 || !answer.Authoritative {
+			t.Fatalf("over %s: %v, %v", network, err, answer)
+		}
+	}
+	if got := fetch(t, e, "http://shop.test/"); got != "o" {
+		t.Errorf("the site answers %q", got)
+	}
+	for _, key := range []string{docs[0].Key, docs[1].Key, site.Key} {
+		revision := int64(10)
+		if key == site.Key {
+			revision = site.Revision
+		}
+		if err := e.Verify(t.Context(), key, revision); err != nil {
+			t.Errorf("verify %s: %v", key, err)
+		}
+		if err := e.Verify(t.Context(), key, revision+1); err == nil {
+			t.Errorf("%s verifies in a revision that was never applied", key)
+		}
+	}
+	// An older one changes nothing; a newer one takes over with its last part.
+	items(t, e.Apply(nodetest.Zone(t, "zon_1", "shop.test", 9, "192.0.2.9", "www")), edgeconfig.Rejected, edgeconfig.Rejected)
+	newer := nodetest.Zone(t, "zon_1", "shop.test", 11, "192.0.2.2", "www")
+	items(t, e.Apply(newer[:1]), edgeconfig.Applied)
+	if err := e.Verify(t.Context(), newer[0].Key, 11); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a head without its parts verifies: %v", err)
+	}
+	items(t, e.Apply(newer[1:]), edgeconfig.Applied)
+	if err := e.Verify(t.Context(), newer[0].Key, 11); err != nil {
+		t.Error(err)
+	}
+	if answer, err := ask("udp", e.DNSAddr(), "www.shop.test"); err != nil || !strings.Contains(answer.String(), "192.0.2.2") {
+		t.Errorf("after the change: %v, %v", err, answer)
+	}
+
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(e.Collectors()...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			labels := ""
+			for _, l := range m.Label {
+				if l.GetName() != "edge" {
+					labels += "/" + l.GetValue()
+				}
+			}
+			seen[f.GetName()+labels] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	if seen["edgewright_edge_dns_zones"] != 1 || seen["edgewright_dns_queries_total/tcp"] != 1 || seen["edgewright_dns_queries_total/udp"] < 4 || seen["edgewright_dns_answers_total/answer"] < 5 {
+		t.Errorf("metrics: %v", seen)
+	}
+
+	// The apex moves to another zone in one batch, its tombstone last.
+	moved := append(nodetest.Zone(t, "zon_2", "shop.test", 12, "192.0.2.3", "www"),
+		nodetest.Document(t, newer[0].Key, 13, nil), nodetest.Document(t, newer[1].Key, 13, nil))
+	items(t, e.Apply(moved), edgeconfig.Applied, edgeconfig.Applied, edgeconfig.Applied, edgeconfig.Applied)
+	if err := e.Verify(t.Context(), newer[0].Key, 13); err != nil {
+		t.Errorf("a tombstone: %v", err)
+	}
+	if answer, err := ask("udp", e.DNSAddr(), "www.shop.test"); err != nil || !strings.Contains(answer.String(), "192.0.2.3") {
+		t.Errorf("after the move: %v, %v", err, answer)
+	}
+}
+
+// An edge without a name server takes zones all the same: its documents are
+// those of every edge.
+func TestZonesWithoutNameServer(t *testing.T) {
+	e := nodetest.Start(t)
+	if e.DNSAddr() != "" {
+		t.Fatalf("a name server at %s", e.DNSAddr())
+	}
+	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")
+	items(t, e.Apply(docs), edgeconfig.Applied, edgeconfig.Applied)
+	if err := e.Verify(t.Context(), docs[0].Key, 10); err != nil {
+		t.Error(err)
+	}
+	if err := e.Verify(t.Context(), docs[0].Key, 11); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a revision that was never applied: %v", err)
+	}
+}
+
+func TestDNSAddressInUse(t *testing.T) {
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = node.New(node.Options{HTTPAddr: "127.0.0.1:0", DNSAddr: l.LocalAddr().String()})
+	if !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a DNS address in use: %v", err)
+	}
+}
+
+// TestUpgradeLosesNoQuery replaces the edge process three times while resolvers
+// ask over UDP, from one socket and from new ones, and over new TCP
+// connections. Nobody asks twice.
+func TestUpgradeLosesNoQuery(t *testing.T) {
+	s, _ := newSetup(t, origin(t, "o"))
+	// Many names, because like answers to one network are limited.
+	var names []string
+	for i := range 500 {
+		names = append(names, fmt.Sprint("www", i))
+	}
+	s.Documents = append(s.Documents, nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", names...)...)
+	p := startProcess(t, s)
+	addr := p.dns
+	var answers atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	load := func(name string, step func(name string) (*dns.Msg, error)) {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				answer, err := step(names[i%len(names)] + ".shop.test.")
+				if err == nil && len(answer.Answer) != 1 {
+					err = fmt.Errorf("answer %v", answer)
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	load("UDP", func(name string) (*dns.Msg, error) { return ask("udp", addr, name) })
+	load("TCP", func(name string) (*dns.Msg, error) { return ask("tcp", addr, name) })
+	one, err := dns.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	load("UDP from one socket", func(name string) (*dns.Msg, error) {
+		m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+		answer, _, err := (&dns.Client{Timeout: 10 * time.Second}).ExchangeWithConn(m, one)
+		return answer, err
+	})
+	wait := func() {
+		before := answers.Load()
+		for deadline := time.Now().Add(30 * time.Second); answers.Load() < before+2000 && time.Now().Before(deadline) && !t.Failed(); {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	wait()
+	for range 3 {
+		p.upgrade()
+		if p.dns != addr {
+			t.Errorf("the successor answers at %s, its predecessor at %s", p.dns, addr)
+		}
+		wait()
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d answers over 4 processes", answers.Load())
+}
