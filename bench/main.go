@@ -4,6 +4,7 @@
 //	go run ./bench                 everything
 //	go run ./bench http            proxying and cache hits against nginx, HAProxy, Caddy, Varnish and net/http
 //	go run ./bench memory          memory at rest and with many sites, look-up, restart
+//	go run ./bench dns             UDP answers against Knot, NSD, gdnsd, PowerDNS and BIND; a million records
 //	go run ./bench store           durable writes per second on SQLite and PostgreSQL
 //	go run ./bench fleet           change and purge to acknowledged by N edges
 //
@@ -28,8 +29,10 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "serve" { // re-executed as one of net/http's own peers
-		if err := serveNetHTTP(os.Args[2:]); err != nil {
+	// Re-executed as a peer of net/http's own, a name server or a load generator.
+	parts := map[string]func([]string) error{"serve": serveNetHTTP, "serve-dns": serveDNS, "dns-load": dnsLoad, "dns-million": dnsMillion}
+	if len(os.Args) > 1 && parts[os.Args[1]] != nil {
+		if err := parts[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -62,16 +65,16 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.binary, "binary", "bin/edgewright", "the edgewright `file` to measure")
 	flags.StringVar(&s.results, "results", "bench/results", "`folder` for the Markdown tables")
 	flags.IntVar(&s.rounds, "rounds", 5, "interleaved rounds per scenario")
-	flags.IntVar(&s.requests, "requests", 20000, "requests per server and round (a tenth of it for 64 KiB)")
+	flags.IntVar(&s.requests, "requests", 20000, "requests per server and round (a tenth of it for 64 KiB, five times as many queries)")
 	flags.IntVar(&s.clients, "clients", 64, "connections of the load generator")
 	flags.StringVar(&s.peers, "peers", "", "comma-separated `names` of servers to run; empty: all")
 	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios whose name holds this `text`, like hit")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	suites := map[string]func(context.Context, settings) (string, error){
-		"http": benchHTTP, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
+		"http": benchHTTP, "dns": benchDNS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}
-	order := []string{"http", "memory", "store", "fleet"}
+	order := []string{"http", "dns", "memory", "store", "fleet"}
 	var chosen []string
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if suites[args[0]] == nil {

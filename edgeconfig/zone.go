@@ -25,6 +25,9 @@ import (
 // whole in one part, so that even a zone found torn on disk (newer parts beside
 // an older head) never mixes two versions of one name.
 //
+// Who may have a zone whole, and who is told of changes, is in the head
+// (Transfer); the keys for that are documents of their own (TSIGKey).
+//
 // Record data is wire format without compression (RFC 1035 section 3.3, RFC
 // 3597), so that an edge parses nothing and signatures cover what is served.
 const (
@@ -64,6 +67,8 @@ type Zone struct {
 	Denial      string   `json:"denial,omitempty"`
 	Parts       int      `json:"parts"`
 	Digests     []byte   `json:"digests"` // PartDigest of part 0, of part 1, ...
+
+	Transfer *Transfer `json:"transfer,omitempty"` // to secondaries; nil: to nobody
 }
 
 // SOA is the start of authority (RFC 1035 section 3.3.13). Times are seconds.

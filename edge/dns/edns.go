@@ -13,6 +13,7 @@ const (
 	optionKeepalive = 11 // RFC 7828
 	optionError     = 15 // RFC 8914
 
+	errorProhibited       = 18
 	errorNotAuthoritative = 20
 	errorNotSupported     = 21
 )

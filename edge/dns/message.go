@@ -34,6 +34,8 @@ type query struct {
 	end           int // behind the question
 	edns          edns
 	tsig          int // offset of a TSIG record, 0: none
+	serial        uint32
+	hasSerial     bool // of the SOA in the authority section: the version a client of IXFR has
 }
 
 // parse reads a message into q and its question's name into n. After a verdict
@@ -99,6 +101,13 @@ func (q *query) record(b []byte, o int, extra, last bool) int {
 		// One, anywhere in the additional section, owned by the root (RFC 6891 section 6.1.1).
 		if !extra || q.edns.present || o != begin+1 || !q.edns.parse(b[o:data], b[data:end]) {
 			return 0
+		}
+	case dns.TypeSOA:
+		// RFC 1995 section 3
+		if names := skipName(b, data); !extra && q.qtype == dns.TypeIXFR && names != 0 {
+			if names = skipName(b, names); names != 0 && names+20 == end {
+				q.serial, q.hasSerial = binary.BigEndian.Uint32(b[names:]), true
+			}
 		}
 	case dns.TypeTSIG:
 		if !extra || !last {

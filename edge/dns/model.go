@@ -29,6 +29,7 @@ type model struct {
 	glue     map[string][]string // name -> delegations with it as a name server
 	cuts     int                 // delegated names
 	compiled *index
+	history  history
 }
 
 type partNames struct {
@@ -85,7 +86,8 @@ func (z *model) checkWhole(head *edgeconfig.Zone, parts []*part) error {
 // advance takes the model to a new version and returns its index. parts has an
 // entry for each part that differs from the served one.
 func (z *model) advance(head *edgeconfig.Zone, parts []*part) *index {
-	d := &delta{z: z, dirty: map[string]bool{}, denial: map[string]bool{}, hashes: map[string]bool{}}
+	before := z.head
+	d := &delta{z: z, keep: z.compiled != nil && head.Transfer != nil, dirty: map[string]bool{}, denial: map[string]bool{}, hashes: map[string]bool{}}
 	if z.compiled == nil || len(z.parts) != head.Parts || z.head.Denial != head.Denial {
 		// Another cut or another way of denial: every name is looked at. Those
 		// that are the same keep their nodes.
@@ -104,12 +106,15 @@ func (z *model) advance(head *edgeconfig.Zone, parts []*part) *index {
 	z.soaData, _ = head.SOA.Pack() // validated
 	d.touch(z.apex)
 	z.compiled = d.compile()
+	z.remember(d, &before)
 	return z.compiled
 }
 
 // delta gathers what a new version changes.
 type delta struct {
 	z      *model
+	keep   bool // the records that go and come, for IXFR
+	log    difference
 	all    bool
 	dirty  map[string]bool // names whose records are compiled anew
 	denial map[string]bool // names whose having NSEC may have changed
@@ -177,6 +182,9 @@ func (d *delta) put(owner string, sets []edgeconfig.RRset) {
 		n = d.grow(owner)
 	} else if reflect.DeepEqual(n.sets, sets) {
 		return
+	}
+	if d.keep {
+		d.log.names(owner, n.sets, sets)
 	}
 	oldNS, oldCut := n.set(dns.TypeNS), owner != z.apex && n.set(dns.TypeNS) != nil
 	if oldCut {
@@ -322,6 +330,9 @@ func (d *delta) compileDenial(next, old *index) {
 	next.nsec3 = sorted[nsec3]{key: func(n nsec3) string { return n.hash }}
 	if old != nil {
 		next.nsec3 = old.nsec3
+	}
+	if d.keep && old != nil && next.denial == edgeconfig.DenialNSEC3 {
+		d.log.hashed(z.apex, old.nsec3, d.hashes, d.nsec3)
 	}
 	next.nsec3 = next.nsec3.edit(slices.Collect(maps.Keys(d.hashes)), d.nsec3)
 }

@@ -16,12 +16,14 @@ var (
 	descTruncated   = prometheus.NewDesc("edgewright_dns_truncated_total", "Truncated answers: too long for UDP, or every n-th over the limit.", []string{"reason"}, nil)
 	descCookies     = prometheus.NewDesc("edgewright_dns_cookies_total", "Queries with a cookie.", nil, nil)
 	descConnections = prometheus.NewDesc("edgewright_dns_connections_total", "TCP connections, by whether they were let in.", []string{"result"}, nil)
+	descTransfers   = prometheus.NewDesc("edgewright_dns_transfers_total", "Zone transfers begun.", nil, nil)
+	descNotices     = prometheus.NewDesc("edgewright_dns_notices_total", "Notices to secondaries, by whether they were heard.", []string{"result"}, nil)
 	descFailures    = prometheus.NewDesc("edgewright_dns_socket_failures_total", "Reads and writes that the system refused.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descQueries, descAnswers, descDropped, descTruncated, descCookies, descConnections, descFailures} {
+	for _, d := range []*prometheus.Desc{descQueries, descAnswers, descDropped, descTruncated, descCookies, descConnections, descTransfers, descNotices, descFailures} {
 		ch <- d
 	}
 }
@@ -51,5 +53,8 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 	count(descCookies, t.Cookies)
 	count(descConnections, t.TCPConnections, "accepted")
 	count(descConnections, t.TCPRefused, "refused")
+	count(descTransfers, t.Transfers)
+	count(descNotices, t.Notices-min(t.Notices, t.NoticesUnheard), "heard")
+	count(descNotices, t.NoticesUnheard, "unheard")
 	count(descFailures, t.Failures)
 }

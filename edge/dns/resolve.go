@@ -45,6 +45,10 @@ type compose struct {
 	checks  Checks
 	locator Locator
 	client  netip.Addr
+
+	signed  *signature // the query is; never in a worker's own compose
+	reserve int        // bytes its TSIG record takes
+	stream  *stream    // where a transfer is left to, nil over UDP
 }
 
 // put copies wire[from:to] of a record behind what there is. p says where its

@@ -29,6 +29,7 @@ type counters struct {
 	refused, formerr, notimp, badvers, servfail      atomic.Uint64
 	dropped, truncated, limited, slipped, cookies    atomic.Uint64
 	tcpQueries, tcpConnections, tcpRefused, failures atomic.Uint64
+	transfers                                        atomic.Uint64
 	_                                                [64]byte // no other worker's line
 }
 
@@ -76,6 +77,8 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 			c.client = q.edns.address()
 		}
 	}
+	c.limit -= c.reserve
+	trusted = trusted || c.signed != nil
 	room := c.limit
 	if q.edns.present {
 		c.limit -= opt.length() + 6 // an extended error may come
@@ -89,9 +92,9 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		c.rcode = dns.RcodeBadVers
 		k.badvers.Add(1)
 	case q.tsig != 0:
-		return s.badKey(c, k, b, n, &q)
+		return s.signedQuery(c, k, b, n, &q, from, tcp)
 	default:
-		z, kind = s.ask(c, k, &q, &opt)
+		z, kind = s.ask(c, k, &q, &opt, from, tcp)
 	}
 	if c.full {
 		if tcp {
@@ -170,7 +173,7 @@ func (s *responder) options(e *edns, opt *reply, from netip.Addr, now uint32, tc
 }
 
 // ask answers a question for our zones.
-func (s *responder) ask(c *compose, k *counters, q *query, opt *reply) (*zone, uint64) {
+func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from netip.Addr, tcp bool) (*zone, uint64) {
 	n := &c.hops[0].name
 	switch {
 	case q.qtype == 0 || q.qtype == dns.TypeOPT:
@@ -180,7 +183,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply) (*zone, u
 		// CHAOS and its questions about the software are not answered.
 		return nil, s.refuse(c, opt, errorNotSupported)
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
-		return nil, s.refuse(c, opt, errorNotSupported)
+		return s.transfer(c, k, q, opt, from, tcp)
 	case q.qtype >= 128 && q.qtype < 255:
 		// TKEY, TSIG, MAILA, MAILB: questions we do not do
 		c.rcode = dns.RcodeNotImplemented
@@ -261,9 +264,9 @@ func (s *responder) bare(c *compose, k *counters, rcode, end int, from netip.Add
 	return c.n
 }
 
-// badKey answers a query signed with a key we do not have, and there are none
-// (RFC 8945 section 5.2.1): NOTAUTH, BADKEY, unsigned.
-func (s *responder) badKey(c *compose, k *counters, b []byte, n int, q *query) int {
+// badSignature answers a query signed with a key we do not have, or not with
+// that key (RFC 8945 section 5.2): NOTAUTH, BADKEY or BADSIG, unsigned.
+func (s *responder) badSignature(c *compose, k *counters, b []byte, n int, q *query, code uint16) int {
 	c.rcode = dns.RcodeNotAuth
 	k.refused.Add(1)
 	// Names of key and algorithm are kept as they are; compressed ones would have
@@ -289,7 +292,7 @@ func (s *responder) badKey(c *compose, k *counters, b []byte, n int, q *query) i
 	c.n = q.end + copy(b[q.end:], b[q.tsig:algorithmEnd+8]) // to time signed and fudge
 	tail := [8]byte{6: 0, 7: 0}
 	copy(tail[2:], b[:2]) // original ID
-	binary.BigEndian.PutUint16(tail[4:], dns.RcodeBadKey)
+	binary.BigEndian.PutUint16(tail[4:], code)
 	c.n += copy(b[c.n:], tail[:]) // MAC size 0, ID, error, other length 0
 	keyLen := keyEnd - q.tsig
 	head := q.end + keyLen

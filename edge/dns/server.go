@@ -52,6 +52,7 @@ type Server struct {
 	udp       []datagrams
 	tcp       *net.TCPListener
 	stream    *streams
+	notifier  *notifier
 	counters  []*counters // of the UDP doors, in order, then of TCP
 
 	started  atomic.Bool
@@ -115,6 +116,8 @@ func New(o Options) (*Server, error) {
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
+	s.notifier = newNotifier(s)
+	s.Zones.changed = s.notifier.tell
 	for range s.udp {
 		s.counter()
 	}
@@ -192,6 +195,7 @@ func (s *Server) Start() error {
 		s.work.Go(func() { u.serve(s.responder, s.counters[i]) })
 	}
 	s.work.Go(func() { s.stream.accept(s.tcp) })
+	s.notifier.start()
 	s.log.Info("the name server answers", "address", s.Addr(), "workers", len(s.udp))
 	return nil
 }
@@ -213,6 +217,7 @@ func (s *Server) StopTaking() {
 // they hold are answered or ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.StopTaking()
+	s.notifier.stop()
 	s.stream.drain()
 	done := make(chan struct{})
 	go func() {
@@ -295,6 +300,7 @@ type Stats struct {
 	Refused, FormErr, NotImp, BadVers, ServFail      uint64
 	Dropped, Truncated, Limited, Slipped, Cookies    uint64
 	TCPQueries, TCPConnections, TCPRefused, Failures uint64
+	Transfers, Notices, NoticesUnheard               uint64
 	Zones                                            int
 }
 
@@ -320,7 +326,9 @@ func (s *Server) Stats() (t Stats) {
 		t.TCPConnections += k.tcpConnections.Load()
 		t.TCPRefused += k.tcpRefused.Load()
 		t.Failures += k.failures.Load()
+		t.Transfers += k.transfers.Load()
 	}
+	t.Notices, t.NoticesUnheard = s.notifier.sent.Load(), s.notifier.unheard.Load()
 	t.Zones = s.Len()
 	return t
 }

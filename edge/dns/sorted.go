@@ -31,6 +31,12 @@ func (s *sorted[E]) floor(key []byte) (e E, ok bool) {
 	return chunk[i], true
 }
 
+// get returns the element with a key.
+func (s *sorted[E]) get(key string) (e E, ok bool) {
+	e, ok = s.floor([]byte(key))
+	return e, ok && s.key(e) == key
+}
+
 // edit returns the set without the keys of remove and with the elements of add.
 func (s sorted[E]) edit(remove []string, add []E) sorted[E] {
 	if len(remove) == 0 && len(add) == 0 {

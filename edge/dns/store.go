@@ -18,11 +18,14 @@ import (
 type Zones struct {
 	seed  uint64
 	table atomic.Pointer[table]
+	keys  atomic.Pointer[map[string]*Key] // by ID
 
 	mu    sync.Mutex // of Apply and everything below
 	held  map[string]held
 	zones map[string]*staged // by zone ID
 	apex  map[string]string  // apex -> zone ID
+
+	changed func(notice) // told of each version that secondaries shall know of; nil: nobody
 }
 
 // held is a document taken, or its tombstone.
@@ -281,6 +284,9 @@ func (z *Zones) commit(id string, s *staged) {
 	}
 	if s.fault = m.checkWhole(s.head, parts); s.fault != nil {
 		return
+	}
+	if t := s.head.Transfer; t != nil && len(t.Notify) > 0 && z.changed != nil && (m.compiled == nil || m.head.SOA.Serial != s.head.SOA.Serial) {
+		z.changed(notice{apex: s.apex, soa: soaRecords(s.apex, s.head)[0], serial: s.head.SOA.Serial, targets: t.Notify, key: t.Keys[0]})
 	}
 	x := m.advance(s.head, parts)
 	s.model, s.torn = m, torn

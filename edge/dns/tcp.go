@@ -25,14 +25,17 @@ type streams struct {
 	draining bool
 	work     sync.WaitGroup
 	pool     sync.Pool
+
+	transfers chan struct{} // a token for each that is under way
 }
 
 // stream is the memory of one connection while its queries are answered. A
 // connection that waits has only what it has read.
 type stream struct {
-	compose compose
-	out     []byte
-	message [maxTCP]byte
+	compose  compose
+	transfer *transferring
+	out      []byte
+	message  [maxTCP]byte
 }
 
 // Bounds of a connection.
@@ -47,7 +50,7 @@ const (
 )
 
 func newStreams(s *responder, most, mostOf int, k *counters) *streams {
-	t := &streams{responder: s, counters: k, most: most, mostOf: mostOf, conns: map[net.Conn]bool{}, networks: map[uint64]int{}}
+	t := &streams{responder: s, counters: k, most: most, mostOf: mostOf, conns: map[net.Conn]bool{}, networks: map[uint64]int{}, transfers: make(chan struct{}, maxTransfers)}
 	t.pool.New = func() any { return new(stream) }
 	return t
 }
@@ -181,6 +184,7 @@ func (t *streams) answer(conn net.Conn, in []byte, from netip.Addr) (rest []byte
 	s := t.pool.Get().(*stream)
 	defer t.pool.Put(s)
 	s.out = s.out[:0]
+	s.compose.stream, s.transfer = s, nil
 	s.compose.second = uint32(t.responder.now().Unix())
 	for complete(in) {
 		n := int(binary.BigEndian.Uint16(in))
@@ -191,6 +195,13 @@ func (t *streams) answer(conn net.Conn, in []byte, from netip.Addr) (rest []byte
 		if n == 0 {
 			return nil, false // no query at all: nothing good will follow
 		}
+		if s.transfer != nil {
+			if len(s.out) > 0 && !flush(conn, s) || !t.send(conn, s.transfer, s.message[:s.transfer.end]) {
+				return nil, false
+			}
+			s.transfer = nil
+			continue
+		}
 		s.out = binary.BigEndian.AppendUint16(s.out, uint16(n))
 		s.out = append(s.out, s.message[:n]...)
 		if len(s.out) >= tcpFlush && !flush(conn, s) {
@@ -198,6 +209,17 @@ func (t *streams) answer(conn net.Conn, in []byte, from netip.Addr) (rest []byte
 		}
 	}
 	return in, len(s.out) == 0 || flush(conn, s)
+}
+
+// send sends a transfer when there is room for one more.
+func (t *streams) send(conn net.Conn, x *transferring, head []byte) bool {
+	select {
+	case t.transfers <- struct{}{}:
+		defer func() { <-t.transfers }()
+	case <-time.After(transferWait):
+		return false
+	}
+	return x.send(conn, head) == nil
 }
 
 func flush(conn net.Conn, s *stream) bool {

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -554,6 +555,20 @@ func FuzzMessage(f *testing.F) {
 	q.SetTsig("key.example.", dns.HmacSHA256, 300, 1)
 	wire, _, _ := dns.TsigGenerate(q, "c2VjcmV0", "", false)
 	f.Add(wire)
+	// Signed well, so that what lies behind the signature is reached.
+	s.zones.PutKey(testKey(f, "key_1", transferKey, transferSecret))
+	for _, typ := range []uint16{dns.TypeSOA, dns.TypeIXFR} {
+		q := question(apex, typ, true)
+		if typ == dns.TypeIXFR {
+			q.SetIxfr(apex, 1, ".", ".")
+		}
+		q.SetTsig(transferKey, dns.HmacSHA256, 300, s.now().Unix())
+		wire, _, err := dns.TsigGenerate(q, base64.StdEncoding.EncodeToString(transferSecret), "", false)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire)
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > udpSlot {
 			return

@@ -191,6 +191,8 @@ func (e *edition) put(p *prepared) error {
 		}
 	case p.challenge != nil:
 		next.challenge = e.putChallenge(p.challenge, old)
+	case p.tsig != nil:
+		e.n.zones.PutKey(p.tsig)
 	case p.groups != nil:
 		e.n.groups = p.groups
 	case p.shared != nil:
@@ -295,6 +297,8 @@ func (e *edition) remove(d *edgeconfig.Document, old *held) error {
 		return fault.New(fault.Invalid, "documents of kind %s are replaced, not deleted", d.Kind())
 	}
 	switch {
+	case d.Kind() == edgeconfig.KindTSIG:
+		e.n.zones.RemoveKey(d.Name())
 	case old == nil:
 	case old.site != nil:
 		e.takeOut(old.site, nil)

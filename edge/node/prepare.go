@@ -8,6 +8,7 @@ import (
 
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/certs"
+	"github.com/edgewright/edgewright/edge/dns"
 	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
@@ -44,6 +45,7 @@ type prepared struct {
 	groups    map[string]*groupKey
 	platform  *platform
 	shared    *shared
+	tsig      *dns.Key
 }
 
 // platform is a compiled Platform document.
@@ -81,6 +83,8 @@ func (n *Node) prepare(d *edgeconfig.Document, groups map[string]*groupKey) (p p
 	case edgeconfig.KindChallenge:
 		p.challenge = &edgeconfig.Challenge{}
 		p.err = decode(d, p.challenge, edgeconfig.ValidateChallenge)
+	case edgeconfig.KindTSIG:
+		p.tsig, p.err = openTSIG(d, groups)
 	case edgeconfig.KindKeys:
 		p.groups, p.err = n.openGroups(d)
 	case edgeconfig.KindHandshake:

@@ -8,6 +8,8 @@ import (
 
 	"github.com/edgewright/edgewright/edge/dns"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
+	"github.com/edgewright/edgewright/secrets"
 )
 
 // SocketDNS is the name of the name server's TCP listener among what a
@@ -109,4 +111,24 @@ func (n *Node) verifyZone(ctx context.Context, key string, revision int64) error
 		return n.zones.Holds(key, revision)
 	}
 	return n.dns.Verify(ctx, key, revision)
+}
+
+// openTSIG opens a key that zones are transferred with.
+func openTSIG(d *edgeconfig.Document, groups map[string]*groupKey) (*dns.Key, error) {
+	var k edgeconfig.TSIGKey
+	if err := decode(d, &k, edgeconfig.ValidateTSIGKey); err != nil {
+		return nil, err
+	}
+	if k.ID != d.Name() {
+		return nil, fault.New(fault.Invalid, "the document's key names key %s, its body %s", d.Name(), k.ID)
+	}
+	group := groups[k.KeyGroup]
+	if group == nil {
+		return nil, fault.New(fault.Unavailable, "this edge does not hold the key of group %q", k.KeyGroup)
+	}
+	secret, err := secrets.OpenFor(*group, edgeconfig.TSIGContext(k.ID), k.SecretSealed)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the secret of key %s does not open: %w", k.Name, err)
+	}
+	return dns.NewKey(&k, secret)
 }

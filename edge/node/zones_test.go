@@ -1,6 +1,9 @@
 package node_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -16,6 +19,7 @@ import (
 	"github.com/edgewright/edgewright/edge/node/nodetest"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
+	"github.com/edgewright/edgewright/secrets"
 )
 
 func withDNS(o *node.Options) { o.DNSAddr = "127.0.0.1:0" }
@@ -201,4 +205,54 @@ func TestUpgradeLosesNoQuery(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	t.Logf("%d answers over 4 processes", answers.Load())
+}
+
+// A key for transfers arrives sealed, and opens with the group's key.
+func TestTransferKeys(t *testing.T) {
+	e := nodetest.Start(t, withDNS)
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	key := edgeconfig.TSIGKey{ID: "key_1", Name: "transfer.test", Algorithm: edgeconfig.HMACSHA256, KeyGroup: nodetest.Group,
+		SecretSealed: secrets.SealFor(e.GroupKey, edgeconfig.TSIGContext("key_1"), secret)}
+	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")
+	var head edgeconfig.Zone
+	if err := json.Unmarshal(docs[0].Body, &head); err != nil {
+		t.Fatal(err)
+	}
+	head.Transfer = &edgeconfig.Transfer{Keys: []string{"key_1"}}
+	docs[0] = nodetest.Document(t, docs[0].Key, 10, head)
+	e.MustApply(docs...)
+	transfer := func() (records int, err error) {
+		q := new(dns.Msg).SetAxfr("shop.test.")
+		q.SetTsig("transfer.test.", dns.HmacSHA256, 300, time.Now().Unix())
+		x := &dns.Transfer{TsigSecret: map[string]string{"transfer.test.": base64.StdEncoding.EncodeToString(secret)}}
+		in, err := x.In(q, e.DNSAddr())
+		if err != nil {
+			return 0, err
+		}
+		for part := range in {
+			records, err = records+len(part.RR), errors.Join(err, part.Error)
+		}
+		return records, err
+	}
+	if _, err := transfer(); err == nil {
+		t.Error("a transfer before its key has come")
+	}
+	wrong := key
+	wrong.KeyGroup = "another"
+	items(t, e.Apply([]edgeconfig.Document{e.Document("tsig/key_1", wrong)}), edgeconfig.Rejected)
+	wrong = key
+	wrong.SecretSealed = secrets.SealFor(e.GroupKey, "certificate/key_1", secret)
+	items(t, e.Apply([]edgeconfig.Document{e.Document("tsig/key_1", wrong)}), edgeconfig.Rejected)
+	d := e.Document("tsig/key_1", key)
+	e.MustApply(d)
+	if err := e.Verify(t.Context(), d.Key, d.Revision); err != nil {
+		t.Error(err)
+	}
+	if n, err := transfer(); err != nil || n != 4 {
+		t.Errorf("a transfer of %d records: %v", n, err)
+	}
+	e.MustApply(e.Document("tsig/key_1", nil))
+	if _, err := transfer(); err == nil {
+		t.Error("a transfer with a key that is gone")
+	}
 }
