@@ -4,16 +4,20 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // zoneRoom is the room of zones.
 func (p *plane) zoneRoom(ownership *domains.Service) *zones.Service {
-	return zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, NameServers: p.options.zones.NameServers})
+	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, NameServers: p.options.zones.NameServers})
+	ownership.Zones = managedZones{room} // each room needs the other
+	return room
 }
 
 // zoneReconciler makes the versions of zones.
@@ -95,3 +99,48 @@ func (z zoneRollout) Wait(ctx context.Context, current func() map[string]string)
 }
 
 func (z zoneRollout) fleet() *fleet.Fleet { return z.plane.fleet }
+
+// managedZones is the room of zones as that of domains wants it.
+type managedZones struct{ room *zones.Service }
+
+// Ensure implements domains.Zones.
+func (m managedZones) Ensure(ctx context.Context, project, environment, apex string) (domains.ManagedZone, error) {
+	z, err := m.room.Ensure(ctx, project, environment, apex, resource.Cause{Actor: "system reconciler", Via: "system", Reason: "a domain is to be managed here"})
+	if err != nil {
+		return domains.ManagedZone{}, err
+	}
+	out := domains.ManagedZone{Apex: z.Name, NameServers: z.Status.NameServers}
+	for _, k := range z.Status.Keys.Keys {
+		if k.Announce && len(k.DS) > 0 {
+			out.DS = append(out.DS, k.DS[0])
+		}
+	}
+	return out, nil
+}
+
+// Provide implements domains.Zones. Where a name leads is left to the zone,
+// which knows the edges as they come and go.
+func (m managedZones) Provide(ctx context.Context, project, environment, apex, domain string, records []domains.DNSRecord, cause resource.Cause) error {
+	var wanted []zones.Provided
+	for _, r := range records {
+		if r.Purpose != "routing" {
+			wanted = append(wanted, zones.Provided{Name: r.FullName, Type: r.Type, Value: r.Value, TTL: r.TTL})
+		}
+	}
+	return m.room.Provide(ctx, project, environment, apex, domain, wanted, cause)
+}
+
+// RRsets implements domains.RRsets.
+func (m managedZones) RRsets(ctx context.Context, project, environment, name string, since time.Time, limit int) ([]domains.WantedRRset, error) {
+	list, err := m.room.RRsets(ctx, project, environment, name, since, limit)
+	out := make([]domains.WantedRRset, 0, len(list))
+	for _, s := range list {
+		out = append(out, domains.WantedRRset(s))
+	}
+	return out, err
+}
+
+var (
+	_ domains.Zones  = managedZones{}
+	_ domains.RRsets = managedZones{}
+)
