@@ -357,13 +357,8 @@ func (l *look) advance(ctx context.Context) error {
 		}
 		everywhere = applied >= edges
 	}
-	zoneTTL := max(time.Duration(maxTTL)*time.Second, 0)
-	if l.m.zone != nil {
-		zoneTTL = time.Duration(l.m.zone.MaxTTL()) * time.Second
-	} else if l.status.MaxTTL > 0 {
-		zoneTTL = time.Duration(l.status.MaxTTL) * time.Second
-	}
-	zoneTTL = max(zoneTTL, soaTTL*time.Second)
+	// What was never answered is in no cache.
+	zoneTTL := max(time.Duration(l.status.MaxTTL), soaTTL) * time.Second
 	a := &advancer{
 		keys: &l.status.Keys, want: l.z.Spec.DNSSEC, parent: l.status.Parent, now: l.now, everywhere: everywhere,
 		times: keyTimes{KeyTTL: keyTTL * time.Second, ZoneTTL: zoneTTL, Defaults: defaultDSTTL},
