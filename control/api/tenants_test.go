@@ -164,7 +164,7 @@ var tenantCases = map[string]tenantCase{
 	"records-update":         {status: 200, id: "record", body: fixed(RecordData{Values: []string{"other"}})},
 	"records-delete":         {status: 204, id: "record"},
 	"zones-export":           {status: 200},
-	"zones-create":           {status: 409, shared: "a name that nobody has proved goes to who makes its zone first; TestZonesAreExclusive covers it"},
+	"zones-create":           {status: 409, shared: "a name that nobody has proved goes to who makes its zone first; TestRecordsAndZones covers it"},
 	"zones-import":           {status: 200, body: fixed(ZoneFile{Zone: "b IN A 192.0.2.3\n"})},
 	"zones-delete":           {status: 409}, // it has records, and nobody has consented
 	"zones-get":              {status: 200},

@@ -151,12 +151,16 @@ func parseValue(typ, text, apex string) (value, error) {
 	}
 	wire, err := packRR(rr)
 	if err != nil {
-		return value{}, fmt.Errorf("the value is too long or malformed: %w", err)
+		return value{}, explain(typ, text, err)
 	}
 	if err := edgeconfig.CheckData(number, wire); err != nil {
 		return value{}, err
 	}
-	return value{text: valueText(rr), wire: wire}, checkValue(rr)
+	plain, err := textOf(number, wire)
+	if err != nil {
+		return value{}, err
+	}
+	return value{text: plain, wire: wire}, checkValue(rr)
 }
 
 // parseRR reads a value with miekg/dns. The text has one line.
