@@ -50,8 +50,8 @@ type grammar struct {
 
 	Domains domainsCommand `cmd:"" group:"content" help:"Domains: add, verify, show, change, remove."`
 	Certs   certsCommand   `cmd:"" group:"content" help:"Certificates: list, issue, upload, export, import, CAs."`
+	DNS     dnsCommand     `cmd:"" name:"dns" group:"content" help:"Managed zones: records, zone files, DNSSEC."`
 	CDN     cdnCommand     `cmd:"" group:"content" help:"Origins and cache rules."`
-	DNS     dnsCommand     `cmd:"" name:"dns" group:"content" help:"DNS: accounts at providers."`
 	Purge   purgeCommand   `cmd:"" group:"content" help:"Drop cached responses on every edge."`
 
 	Plan     planCommand     `cmd:"" group:"declare" help:"Show what a file would change, and keep the plan."`

@@ -89,6 +89,7 @@ type UpOptions struct {
 	ListenOptions
 	IssuerOptions
 	DomainOptions
+	ZoneOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	CacheSize      Size     `name:"cache-size" env:"EDGEWRIGHT_CACHE_SIZE" default:"256MiB" placeholder:"SIZE" help:"Memory for cached responses, all edges of this process together. Default ${default}."`
@@ -102,7 +103,7 @@ func (o *UpOptions) Validate() error {
 	return firstError(
 		checkAddr("listen-api", o.ListenAPI), checkAddr("listen-http", o.ListenHTTP),
 		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkAddr("listen-dot", o.ListenDoT),
-		checkRegions(o.Regions), o.IssuerOptions.check(), o.DomainOptions.check())
+		checkRegions(o.Regions), o.IssuerOptions.check(), o.DomainOptions.check(), o.ZoneOptions.check())
 }
 
 // ControlOptions are the flags of "control".
@@ -124,6 +125,7 @@ type ControlOptions struct {
 
 	IssuerOptions
 	DomainOptions
+	ZoneOptions
 	PlatformDomain string `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	LogOptions
 }
@@ -139,7 +141,7 @@ func (o *ControlOptions) Validate() error {
 		return fault.New(fault.Invalid, "--nats-root-ca is for an external cluster; give its address with --nats-url")
 	}
 	return firstError(checkAddr("listen-api", o.ListenAPI), checkAddr("listen-bus", o.ListenBus),
-		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.DomainOptions.check())
+		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.DomainOptions.check(), o.ZoneOptions.check())
 }
 
 // EdgeOptions are the flags of "edge".

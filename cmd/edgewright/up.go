@@ -101,7 +101,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		return err
 	}
 	p, err := openPlane(ctx, planeOptions{
-		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, domains: u.options.DomainOptions, platformDomain: u.options.PlatformDomain,
+		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, domains: u.options.DomainOptions, zones: u.options.ZoneOptions, platformDomain: u.options.PlatformDomain,
 		origins: origins, originRanges: ownNetworks, httpsPort: u.httpsPort, log: u.log,
 	})
 	if err != nil {

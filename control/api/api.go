@@ -36,6 +36,7 @@ import (
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/zones"
 )
 
 // infrastructure is the path of the product's own resources.
@@ -50,6 +51,7 @@ type Options struct {
 	Domains      *domains.Service
 	CDN          *cdn.Service
 	Certificates Certificates
+	Zones        *zones.Service
 	Fleet        Fleet
 	Traffic      TrafficSource
 	Watch        Watch // nil: what goes on around domains is only told from their status
@@ -134,6 +136,9 @@ func (s *Server) addOperations() {
 	s.addMembers()
 	s.addTokens()
 	s.addDomains()
+	s.addRecords()
+	s.addZones()
+	s.addDNSSEC()
 	s.addDomainState()
 	s.addTransfers()
 	s.addCertificates()
