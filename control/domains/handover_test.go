@@ -308,7 +308,7 @@ type ourDNS struct {
 	given    []string // "zone domain TYPE name value"
 }
 
-func (o *ourDNS) Ensure(_ context.Context, _, _, apex string) (domains.ManagedZone, error) {
+func (o *ourDNS) Ensure(_ context.Context, _, _, apex string, _ resource.Cause) (domains.ManagedZone, error) {
 	return domains.ManagedZone{Apex: apex, NameServers: []string{"ns1.platform.example", "ns2.platform.example"}, DS: []string{"1 13 2 AB"}}, o.refuse
 }
 
