@@ -308,7 +308,7 @@ type ourDNS struct {
 	given    []string // "zone domain TYPE name value"
 }
 
-func (o *ourDNS) Ensure(_ context.Context, _, _, apex string) (domains.ManagedZone, error) {
+func (o *ourDNS) Ensure(_ context.Context, _, _, apex string, _ resource.Cause) (domains.ManagedZone, error) {
 	return domains.ManagedZone{Apex: apex, NameServers: []string{"ns1.platform.example", "ns2.platform.example"}, DS: []string{"1 13 2 AB"}}, o.refuse
 }
 
@@ -410,5 +410,25 @@ func TestSetup(t *testing.T) {
 	theirs.given = nil
 	if addDNS(t, w, "f.example.com", `{"dns":"provider","auto_configure":false}`); theirs.given != nil {
 		t.Errorf("auto_configure is off, yet it set %v", theirs.given)
+	}
+}
+
+// Plans come past the use case that adds; the platform's own names are kept all
+// the same.
+func TestReservedNamesByPlan(t *testing.T) {
+	w := newWorld(t, "apps.example.com")
+	plan, err := resource.PlanApply(t.Context(), w.db, w.types(), resource.Desired{Project: "alpha", Environment: env, Resources: []resource.Declared{
+		{Kind: domains.Kind, Name: "login.apps.example.com"}, {Kind: domains.Kind, Name: "*.apps.example.com"}, {Kind: domains.Kind, Name: "mine.apps.example.com"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.db.Commit(t.Context(), plan.Commit(cause)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"login.apps.example.com": "false Reserved", "*.apps.example.com": "false Reserved", "mine.apps.example.com": "true NotRequired"} {
+		if d, _ := w.reconcile(w.get("alpha", name)); reason(d, domains.Ownership) != want {
+			t.Errorf("%s: %s", name, reason(d, domains.Ownership))
+		}
 	}
 }
