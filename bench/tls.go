@@ -141,6 +141,10 @@ func handshakes(ctx context.Context, x *server, sc shake, n int) (float64, error
 		InsecureSkipVerify: true, ServerName: benchHost, MinVersion: sc.version, MaxVersion: sc.version, CurvePreferences: []tls.CurveID{sc.group},
 		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, NextProtos: []string{"http/1.1"},
 	}
+	if sc.version == tls.VersionTLS12 {
+		// In TLS 1.2 the list names the curves of certificates too.
+		config.CurvePreferences = append(config.CurvePreferences, tls.CurveP256)
+	}
 	if sc.resumed {
 		config.ClientSessionCache = &oneTicket{}
 		if err := fetchTicket(ctx, address, config); err != nil {

@@ -207,7 +207,9 @@ func (c *domainsWatch) Run(a *app) error {
 				t.row(r.Name, r.Type, s.Resolver, strings.Join(s.Answers, ", ")+s.Error)
 			}
 		}
-		t.print(a.out)
+		if len(w.Resolution) > 0 {
+			t.print(a.out)
+		}
 		if d := w.Delegation; d != nil {
 			fmt.Fprintf(a.out, "\n%s is delegated by %s to %s.\n", clean(d.Zone), clean(d.Parent), clean(strings.Join(d.ParentNS, ", ")))
 			for _, s := range d.Servers {

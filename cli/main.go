@@ -50,6 +50,7 @@ type grammar struct {
 
 	Domains domainsCommand `cmd:"" group:"content" help:"Domains: add, verify, show, change, remove."`
 	Certs   certsCommand   `cmd:"" group:"content" help:"Certificates: list, issue, upload, export, import, CAs."`
+	DNS     dnsCommand     `cmd:"" name:"dns" group:"content" help:"Managed zones: records, zone files, DNSSEC."`
 	CDN     cdnCommand     `cmd:"" group:"content" help:"Origins and cache rules."`
 	Purge   purgeCommand   `cmd:"" group:"content" help:"Drop cached responses on every edge."`
 

@@ -182,15 +182,15 @@ type AddDomain struct {
 	HSTS          *HSTS  `json:"hsts,omitempty"`
 	TLS           *TLS   `json:"tls,omitempty"`
 	DNS           string `json:"dns,omitempty"`         // DNSManaged ...; "": not chosen yet
-	DNSAccount    string `json:"dns_account,omitempty"` // stored credentials, by name, with DNSProvider
+	DNSAccount    string `json:"dns_account,omitempty"` // stored credentials, by name, with DNSByProvider
 	Method        string `json:"method,omitempty"`      // preferred proof
 }
 
 // Who sets a domain's records.
 const (
-	DNSManaged  = "managed"  // a zone of the platform
-	DNSProvider = "provider" // the platform, at the DNS provider, with stored credentials
-	DNSManual   = "manual"   // the user
+	DNSManaged    = "managed"  // a zone of the platform
+	DNSByProvider = "provider" // the platform, at the DNS provider, with stored credentials
+	DNSManual     = "manual"   // the user
 )
 
 // AddedDomain is what became of it.

@@ -78,6 +78,10 @@ func TestTypesAreTheServers(t *testing.T) {
 		{api.EdgeEvent{}, client.EdgeEvent{}},
 		{api.PurgeEvent{}, client.PurgeEvent{}},
 		{api.OperationEvent{}, client.OperationEvent{}},
+		{api.DNSProvider{}, client.DNSProvider{}},
+		{api.NewDNSProvider{}, client.NewDNSProvider{}},
+		{api.DNSZone{}, client.DNSZone{}},
+		{api.DNSDriver{}, client.DNSDriver{}},
 	}
 	for _, p := range pairs {
 		s, c := reflect.TypeOf(p.server), reflect.TypeOf(p.client)

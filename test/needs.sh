@@ -16,6 +16,8 @@ need bind9-dnsutils command -v dig
 installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
 need knot installed knotd
 need nsd installed nsd
+need ldnsutils command -v ldns-verify-zone
+need bind9-utils command -v named-checkzone
 need curl command -v curl
 need openssl command -v openssl
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -24,6 +24,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/compile"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/localca"
@@ -32,6 +33,7 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
@@ -52,6 +54,7 @@ type planeOptions struct {
 
 	issuer         cli.IssuerOptions
 	domains        cli.DomainOptions
+	zones          cli.ZoneOptions
 	platformDomain string
 	origins        *netguard.Policy // where origins may be
 	originRanges   []string         // the same, for edges
@@ -80,12 +83,15 @@ type plane struct {
 	compiler *compile.Compiler
 	loop     *reconcile.Loop
 	traffic  *traffic.Service
+	zones    *zones.Reconciler
 	types    resource.Types
 	metrics  *prometheus.Registry
 	listener net.Listener
 	api      *api.Server
 	server   *http.Server
 	firstRun access.Started
+
+	dnsProviders *dnsproviders.Service
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -117,6 +123,8 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
 		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
+		dnsproviders.Type(dnsDrivers(nil)),
+		zones.Type(), zones.RRsetType(), zones.DelegationType(),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
 	if err := projectRoom.Bootstrap(ctx); err != nil {
@@ -128,15 +136,18 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
+	zoneRoom := p.zoneRoom(domainRoom)
 	certificateRoom, err := p.certificateRoom(domainRoom, mode)
 	if err != nil {
 		return p, err
 	}
 	domainRoom.follow(certificateRoom)
+	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
 	p.compiler = compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges})
+	p.compiler.SetZones(zoneRoom)
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: p.compiler,
@@ -149,12 +160,14 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
+	p.zones = p.zoneReconciler(zoneRoom)
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
 		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
 		domainRoom.watch,
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
+		p.zones,
 		certificates.NewReplacer(certificateRoom, o.log),
 	)
 
@@ -163,8 +176,9 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
+		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)
@@ -202,6 +216,7 @@ func (p *plane) serve(ctx context.Context) error {
 func (p *plane) lead(ctx context.Context, _ store.Lease) error {
 	for {
 		p.compiler.Reset() // another may have led since, and what it saw is not here
+		p.zones.Reset()
 		group, term := errgroup.WithContext(ctx)
 		group.Go(func() error { return p.fleet.Lead(term) })
 		group.Go(func() error { return p.loop.Run(term) })

@@ -32,9 +32,11 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/zones"
 )
 
 // infrastructure is the path of the product's own resources.
@@ -49,9 +51,12 @@ type Options struct {
 	Domains      *domains.Service
 	CDN          *cdn.Service
 	Certificates Certificates
+	Zones        *zones.Service
 	Fleet        Fleet
 	Traffic      TrafficSource
 	Watch        Watch // nil: what goes on around domains is only told from their status
+	DNSProviders DNSProviders
+	DNSDrivers   []dnsproviders.DriverType // that DNSProviders knows, to be listed
 
 	Version        string
 	PlatformDomain string
@@ -131,6 +136,9 @@ func (s *Server) addOperations() {
 	s.addMembers()
 	s.addTokens()
 	s.addDomains()
+	s.addRecords()
+	s.addZones()
+	s.addDNSSEC()
 	s.addDomainState()
 	s.addTransfers()
 	s.addCertificates()
@@ -142,6 +150,7 @@ func (s *Server) addOperations() {
 	s.addEvents()
 	s.addPlatform()
 	s.addAudit()
+	s.addDNSProviders()
 }
 
 // Run does what goes on between requests: it feeds the event streams and

@@ -18,6 +18,7 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/domains/watch"
 	"github.com/edgewright/edgewright/control/localca"
@@ -27,6 +28,7 @@ import (
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
 )
@@ -45,6 +47,7 @@ type testEnv struct {
 	fleet  *fakeFleet
 	dns    *fakeDNS
 	issuer *gatedIssuer
+	zones  *zones.Service
 	link   string // the owner's first login link
 	owner  access.User
 }
@@ -70,6 +73,8 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 
 	types := resource.Types{
 		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
+		dnsproviders.Type(testDrivers),
+		zones.Type(), zones.RRsetType(), zones.DelegationType(),
 	}
 	rooms := projects.New(db, types.Kinds(resource.ScopeEnvironment))
 	ok(t, rooms.Bootstrap(ctx))
@@ -77,14 +82,17 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
 	ok(t, err)
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
+	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})
 	names.Followers = []resource.Follower{certs}
 	watcher := watch.New(watch.Options{Domains: names, Resolvers: e.dns})
 	ca := localca.New(db, nil)
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Fleet: e.fleet, Watch: watcher,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
+		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
 	}
 	for _, option := range options {
@@ -97,7 +105,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
-	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer).Run(running) })
+	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions).Run(running) })
 	wg.Go(func() {
 		if err := e.server.Run(running); err != nil {
 			t.Errorf("Run: %v", err)

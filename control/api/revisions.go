@@ -10,6 +10,7 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -235,6 +236,9 @@ func (s *Server) undo(ctx context.Context, c *call, p resource.Plan) (*answer, e
 func withoutClaims(c *call, p resource.Plan) resource.Plan {
 	kept := p.Actions[:0:0]
 	for _, a := range p.Actions {
+		if a.Kind == zones.KindDelegation {
+			continue // the zones that are there take their apexes by themselves
+		}
 		if a.Kind == domains.KindClaim {
 			var claim domains.ClaimSpec
 			ours := json.Unmarshal(a.Before, &claim) == nil && claim.Project == c.project
@@ -275,12 +279,14 @@ func (s *Server) mayCarryOut(c *call, p resource.Plan) error {
 // kind without one is allowed to nobody.
 func kindResource(k resource.Kind) access.Resource {
 	switch k {
-	case domains.Kind:
+	case domains.Kind, zones.Kind, zones.KindRRset:
 		return access.Domains
 	case "cdn":
 		return access.CDN
 	case "certificate":
 		return access.Certificates
+	case "dnsprovider":
+		return access.DNSProviders
 	}
 	return access.Resource(k)
 }

@@ -62,6 +62,19 @@ func newTenant(e *testEnv, name string) *tenant {
 		{Kind: "cdn", Name: "planned", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:3002"}]}`)},
 	}}).want(http.StatusCreated, &plan)
 	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
+	var provider DNSProviderAnswer
+	w.post(infrastructure+"/dns/providers"+q, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": name}}).want(http.StatusCreated, &provider)
+	var zone ZoneAnswer
+	w.post(infrastructure+"/domains/"+f.domain+"/zone"+q, nil).want(http.StatusCreated, &zone)
+	var record RecordAnswerBody
+	w.post(infrastructure+"/domains/"+f.domain+"/records"+q, NewRecord{Name: "www", Type: "TXT", RecordData: RecordData{Values: []string{"text of " + name}}}).
+		want(http.StatusCreated, &record)
+	w.with("If-Match", "*").do(http.MethodPut, infrastructure+"/domains/"+f.domain+"/dnssec"+q, ZoneSecurityWish{Enabled: true}).want(http.StatusOK)
+	eventually(e.t, "the zone is signed and served", func() bool {
+		var s ZoneSecurityAnswer
+		w.get(infrastructure+"/domains/"+f.domain+"/dnssec"+q).want(http.StatusOK, &s)
+		return s.DNSSEC.Signed
+	})
 	operation := store.Operation{
 		ID: resource.NewID("op"), Kind: kindIssue, Project: id, Environment: "production", TargetKind: string(certificates.Kind),
 		TargetID: certificate.Certificate.ID, Detail: []byte(`{"revision":1}`), CreatedAt: time.Now().UTC(),
@@ -83,8 +96,11 @@ func newTenant(e *testEnv, name string) *tenant {
 	f.markers = []string{
 		id, domain.Domain.ID, deployment.CDN.ID, certificate.Certificate.ID, certificate.Certificate.Fingerprint, token.ID, token.Secret,
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
+		zone.Zone.ID, record.Record.ID, "text of " + name,
 		giver, offer.Transfer.ID, offer.Transfer.Domain,
+		provider.Provider.ID, name + ".zone.example",
 	}
+	f.path["id record"] = record.Record.ID
 	f.path["id transfer"] = offer.Transfer.ID
 	f.path["id token"], f.path["id purge"], f.path["id plan"], f.path["id operation"] = token.ID, purge.ID, plan.ID, operation.ID
 	f.join = func() string {
@@ -145,6 +161,21 @@ var tenantCases = map[string]tenantCase{
 	"domains-update":         {status: 200, body: fixed(map[string]any{"redirect_https": false})},
 	"domains-remove":         {status: 204},
 	"domains-verify":         {status: 200, body: fixed(Verify{Method: "dns"})},
+	"records-list":           {status: 200},
+	"records-create":         {status: 201, body: fixed(NewRecord{Name: "mail", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.1"}}})},
+	"records-edit":           {status: 200, body: fixed(RecordEdit{Records: []EditedRecord{{Name: "a", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.2"}}}}})},
+	"records-get":            {status: 200, id: "record"},
+	"records-update":         {status: 200, id: "record", body: fixed(RecordData{Values: []string{"other"}})},
+	"records-delete":         {status: 204, id: "record"},
+	"zones-export":           {status: 200},
+	"zones-create":           {status: 409, shared: "a name that nobody has proved goes to who makes its zone first; TestRecordsAndZones covers it"},
+	"zones-import":           {status: 200, body: fixed(ZoneFile{Zone: "b IN A 192.0.2.3\n"})},
+	"zones-delete":           {status: 409}, // it has records, and nobody has consented
+	"zones-get":              {status: 200},
+	"zones-update":           {status: 200, body: fixed(map[string]any{"ttl": 60})},
+	"dnssec-get":             {status: 200},
+	"dnssec-set":             {status: 200, body: fixed(ZoneSecurityWish{Enabled: true, Denial: "nsec3"})},
+	"dnssec-rollover":        {status: 409},
 	"domains-setup":          {status: 200},
 	"domains-registry":       {status: 200},
 	"domains-watch":          {status: 200},
@@ -211,6 +242,15 @@ var tenantCases = map[string]tenantCase{
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
 	"trust-root":       {status: 200, shared: "public"},
+
+	"dns-drivers-list":          {status: 200, shared: "the same for all"},
+	"dns-providers-list":        {status: 200},
+	"dns-providers-create":      {status: 201, body: fixed(NewDNSProvider{Name: "second", Driver: "test", Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-get":         {status: 200},
+	"dns-providers-credentials": {status: 200, body: fixed(NewCredentials{Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-test":        {status: 200},
+	"dns-providers-zones":       {status: 200},
+	"dns-providers-delete":      {status: 204},
 }
 
 // operations returns every operation of the document, by ID.

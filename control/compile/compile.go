@@ -10,6 +10,7 @@
 //
 //	domain + its claim + its CDN configuration   -> site/<domain id>
 //	certificate + bundle + the project's claimed names -> certificate/<certificate id>
+//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>
 //	settings of the platform                     -> platform/settings
 //
 // A site exists when the domain holds the claim on its name, so that no two
@@ -32,6 +33,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -42,6 +44,7 @@ type Output struct {
 	Scope   string // edgeconfig.ScopeAll or an edge's ID
 	Body    json.RawMessage
 	Deleted bool
+	Asked   bool // somebody wants it gone, or what it said is said elsewhere
 	// Cause is the revision that the document comes from, when it is not that
 	// of the event: a claim, which nobody makes by hand, only lets the domain's
 	// site appear.
@@ -55,7 +58,7 @@ type Bundles interface {
 
 // Kinds are the kinds whose events a Compiler wants.
 func Kinds() []resource.Kind {
-	return []resource.Kind{domains.Kind, domains.KindClaim, cdn.Kind, certificates.Kind}
+	return []resource.Kind{domains.Kind, domains.KindClaim, cdn.Kind, certificates.Kind, zones.Kind}
 }
 
 // Compiler tells which documents change with each event. It is used from one
@@ -72,6 +75,9 @@ type Compiler struct {
 	// waiting are certificates whose bundle could not be read; they are tried
 	// again with the next event.
 	waiting map[string]bool
+
+	zones Zones // nil: none
+	said  map[string]zoneSaid
 }
 
 // New returns a Compiler that has seen nothing.
@@ -85,6 +91,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 // beginning: a control plane that was not the leader has missed deletions.
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
+	c.said = map[string]zoneSaid{}
 	c.problems.reset()
 }
 
@@ -104,6 +111,9 @@ func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 // A document is returned whenever something it is made of may have changed; its
 // body may be as before.
 func (c *Compiler) Apply(event resource.Event) []Output {
+	if event.Resource.Kind == zones.Kind {
+		return c.zone(event)
+	}
 	affected, err := c.mirror.apply(event)
 	if err != nil {
 		c.problems.set(event.Resource.ID, fmt.Errorf("it cannot be read: %w", err))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -181,7 +182,8 @@ func (l *lead) catchUp(ctx context.Context) error {
 	}
 	for key, meta := range started {
 		_, said := last[key]
-		_, doubtful := problems[(&edgeconfig.Document{Key: key}).Name()]
+		id, _, _ := strings.Cut((&edgeconfig.Document{Key: key}).Name(), "/") // parts of a zone have its ID
+		_, doubtful := problems[id]
 		if !said && !doubtful {
 			batch = append(batch, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}})
 		}
@@ -225,7 +227,24 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
 		}
 	}
+	if _, _, published := l.ledger.get(edgeconfig.ZoneKey(removed)); published {
+		changes = append(changes, l.zoneGone(removed, cause, changes)...)
+	}
 	return changes, nil
+}
+
+// zoneGone removes what is published of a zone that was deleted, as far as the
+// compiler has not said so.
+func (l *lead) zoneGone(id string, cause int64, said []change) []change {
+	var changes []change
+	l.ledger.keys(func(key string, meta documentMeta) bool {
+		part, isPart := strings.CutPrefix(key, edgeconfig.KindZonePart+"/"+id+"/")
+		if (key == edgeconfig.ZoneKey(id) || isPart && part != "") && !meta.deleted && !slices.ContainsFunc(said, func(c change) bool { return c.Key == key }) {
+			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
+		}
+		return true
+	})
+	return changes
 }
 
 // fromOutputs makes changes of what a compiler says. removed is the ID of the
@@ -238,12 +257,12 @@ func fromOutputs(outputs []Output, cause int64, accepted time.Time, removed stri
 	changes := make([]change, len(outputs))
 	carried := map[string]bool{}
 	for i, o := range outputs {
-		changes[i] = change{Output: o, cause: cmp.Or(o.Cause, cause), accepted: accepted}
+		changes[i] = change{Output: o, cause: cmp.Or(o.Cause, cause), accepted: accepted, asked: o.Asked}
 		if removed == "" || !o.Deleted {
 			continue
 		}
 		kind, name := kindOf(o.Key), (&edgeconfig.Document{Key: o.Key}).Name()
-		changes[i].asked = name == removed || !carried[kind]
+		changes[i].asked = o.Asked || name == removed || !carried[kind]
 		carried[kind] = true
 	}
 	return changes

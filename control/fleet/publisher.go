@@ -410,6 +410,7 @@ func rank(o Output) int {
 	order := map[string]int{
 		edgeconfig.KindEdge: 0, edgeconfig.KindKeys: 1, edgeconfig.KindPlatform: 2, edgeconfig.KindHandshake: 2,
 		edgeconfig.KindCertificate: 3, edgeconfig.KindChallenge: 4, edgeconfig.KindSite: 5,
+		edgeconfig.KindZonePart: 7, edgeconfig.KindZone: 8, // an edge serves a version when its head names the parts it has
 	}
 	n, known := order[kindOf(o.Key)]
 	if !known {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -295,7 +296,10 @@ func (z *Zones) commit(id string, s *staged) {
 	}
 	s.zone.current.Store(x)
 	if !torn {
-		clear(s.parts)
+		// Parts that are not of this version have come before the head they belong to.
+		maps.DeleteFunc(s.parts, func(n int, p *part) bool {
+			return n < s.head.Parts && p.parts == s.head.Parts && bytes.Equal(p.digest[:], s.head.Digests[n*edgeconfig.PartDigestBytes:(n+1)*edgeconfig.PartDigestBytes])
+		})
 	}
 }
 

@@ -1,0 +1,230 @@
+package zones_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/build"
+)
+
+// cache is what a resolver may have of a zone at some time: the versions of the
+// zone and of the parent's DS that were there within their times to live.
+type cache struct {
+	at   time.Time
+	zone string
+	ds   []string
+}
+
+// follow walks through a rollover by the times that the status tells, with the
+// parent doing what it is asked for (CDS), restarts in between, and at each step
+// checks that whatever a resolver has cached still validates.
+func follow(t *testing.T, w *world, begin func(), done func(zones.Status) bool) (steps []string) {
+	t.Helper()
+	var seen []cache
+	look := func() zones.Status {
+		w.look()
+		zone, status := w.served("example.com"), w.zone("example.com").Status
+		if fresh := len(seen) == 0 || seen[len(seen)-1].zone != zone; fresh && len(status.Keys.Keys) > 0 {
+			validates(t, "example.com", zone, w.time())
+			validates(t, "example.com", zone, w.time().Add(build.Lifetime-build.Span-2*time.Second)) // left alone now
+		}
+		seen = append(seen, cache{w.time(), zone, slices.Clone(w.ds)})
+		chains(t, seen)
+		return status
+	}
+	look()
+	begin()
+	for i := range 400 {
+		status := look()
+		if r := status.Keys.Roll; r != nil && (len(steps) == 0 || steps[len(steps)-1] != r.Step) {
+			steps = append(steps, r.Step)
+		}
+		if done(status) {
+			return steps
+		}
+		// The parent takes over what CDS asks for, a while later.
+		if i%3 == 2 {
+			w.ds = asked(t, seen[len(seen)-1].zone, w.ds)
+		}
+		if i%5 == 4 {
+			w.restart()
+			w.settle()
+		}
+		w.pass(20 * time.Minute)
+	}
+	t.Fatalf("the rollover does not end; it is at %+v", w.zone("example.com").Status.Keys.Roll)
+	return nil
+}
+
+// asked is what a parent that follows CDS has then (RFC 7344, RFC 8078).
+func asked(t *testing.T, zone string, had []string) []string {
+	t.Helper()
+	cds := lines(zone, "example.com.", "CDS")
+	if len(cds) == 0 {
+		return had
+	}
+	var out []string
+	for _, c := range cds {
+		f := strings.Fields(c)
+		if f[1] == "0" {
+			return nil
+		}
+		out = append(out, strings.Join(f[:3], " ")+" "+strings.ToLower(strings.Join(f[3:], "")))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// chains checks every combination of a DS set, a DNSKEY set and records that one
+// resolver may hold at the same time.
+func chains(t *testing.T, seen []cache) {
+	t.Helper()
+	now := seen[len(seen)-1].at
+	within := func(ttl time.Duration) []cache {
+		var out []cache
+		for i, c := range seen {
+			// Still cached when it was replaced less than its TTL ago.
+			if i == len(seen)-1 || seen[i+1].at.Add(ttl).After(now) {
+				out = append(out, c)
+			}
+		}
+		return out
+	}
+	ds, keys, records := within(time.Hour), within(time.Hour), within(time.Hour)
+	for _, d := range ds {
+		if len(d.ds) == 0 {
+			continue // insecure
+		}
+		for _, k := range keys {
+			if !signedBy(t, k.zone, k.zone, dns.TypeDNSKEY, d.ds) {
+				t.Fatalf("at %s: DS %v of %s, keys of %s: bogus\n%s", now, d.ds, d.at, k.at, k.zone)
+			}
+			for _, r := range records {
+				if !signedBy(t, k.zone, r.zone, dns.TypeA, nil) {
+					t.Fatalf("at %s: keys of %s, records of %s: bogus\n%s\n%s", now, k.at, r.at, k.zone, r.zone)
+				}
+			}
+		}
+	}
+}
+
+// signedBy reports whether a set of one version has a signature by a key of
+// another; with ds, by a key that has one of these.
+func signedBy(t *testing.T, keysOf, setOf string, typ uint16, ds []string) bool {
+	t.Helper()
+	var keys []*dns.DNSKEY
+	for _, l := range strings.Split(keysOf, "\n") {
+		if f := strings.Fields(l); len(f) > 4 && f[3] == "DNSKEY" {
+			rr, err := dns.NewRR(l)
+			ok(t, err)
+			keys = append(keys, rr.(*dns.DNSKEY))
+		}
+	}
+	owner := "www.example.com."
+	if typ == dns.TypeDNSKEY {
+		owner = "example.com."
+	}
+	var set []dns.RR
+	var sigs []*dns.RRSIG
+	for _, l := range strings.Split(setOf, "\n") {
+		f := strings.Fields(l)
+		if len(f) < 5 || f[0] != owner {
+			continue
+		}
+		rr, err := dns.NewRR(l)
+		ok(t, err)
+		if sig, is := rr.(*dns.RRSIG); is && sig.TypeCovered == typ {
+			sigs = append(sigs, sig)
+		} else if rr.Header().Rrtype == typ {
+			set = append(set, rr)
+		}
+	}
+	for _, k := range keys {
+		if ds != nil && !slices.ContainsFunc([]uint8{dns.SHA256, dns.SHA384}, func(h uint8) bool {
+			d := k.ToDS(h)
+			return slices.Contains(ds, fmt.Sprintf("%d %d %d %s", d.KeyTag, d.Algorithm, d.DigestType, strings.ToLower(d.Digest)))
+		}) {
+			continue
+		}
+		for _, sig := range sigs {
+			if sig.KeyTag == k.KeyTag() && sig.Algorithm == k.Algorithm && sig.Verify(k, set) == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func idle(s zones.Status) bool { return s.Keys.Roll == nil }
+
+// TestRolloversNeverGoBogus walks through the life of a zone: signed, every kind
+// of rollover, and unsigned again.
+func TestRolloversNeverGoBogus(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("p", "example.com")
+	w.set("example.com", "www", "A", "192.0.2.1")
+	w.set("example.com", "sub", "NS", "ns.elsewhere.net")
+	w.settle()
+	secure := func(s zones.Status) bool { return idle(s) && len(w.ds) > 0 }
+	for _, stage := range []struct {
+		name  string
+		patch string
+		done  func(zones.Status) bool
+		steps string
+	}{
+		{"enable", `{"dnssec":{"enabled":true}}`, secure, "publish"},
+		{"roll the CSK", `{"dnssec":{"roll":1}}`, idle, "publish announce replace"},
+		{"denial", `{"dnssec":{"denial":"nsec3"}}`, idle, ""},
+		{"another algorithm", `{"dnssec":{"algorithm":"ed25519"}}`, idle, "presign publish announce replace withdraw"},
+		{"two keys", `{"dnssec":{"keys":"ksk-zsk"}}`, idle, "publish announce replace"},
+		{"roll the ZSK", `{"dnssec":{"roll_zsk":1}}`, idle, "publish activate"},
+		{"roll the KSK", `{"dnssec":{"roll":2}}`, idle, "publish announce replace"},
+		{"back", `{"dnssec":{"algorithm":"ecdsap256","keys":"csk"}}`, idle, "presign publish announce replace withdraw"},
+		{"disable", `{"dnssec":{"enabled":false}}`, func(s zones.Status) bool { return idle(s) && len(s.Keys.Keys) == 0 }, "unsign"},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			w.t = t
+			steps := follow(t, w, func() { w.configure("example.com", stage.patch) }, stage.done)
+			if got := strings.Join(steps, " "); got != stage.steps {
+				t.Errorf("the steps were %q, want %q", got, stage.steps)
+			}
+		})
+	}
+}
+
+// TestAParentThatDoesNothingHoldsTheRollover: without the parent's word no key
+// goes.
+func TestAParentThatDoesNothingHoldsTheRollover(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("p", "example.com")
+	w.set("example.com", "www", "A", "192.0.2.1")
+	w.configure("example.com", `{"dnssec":{"enabled":true}}`)
+	w.settle()
+	follow(t, w, func() {}, func(s zones.Status) bool { return idle(s) && len(w.ds) > 0 })
+	first := w.zone("example.com").Status.Keys.Keys[0].ID
+	w.configure("example.com", `{"dnssec":{"roll":1}}`)
+	for range 60 {
+		w.pass(12 * time.Hour)
+		w.look()
+		validates(t, "example.com", w.served("example.com"), w.time())
+	}
+	s := w.zone("example.com").Status.Keys
+	if s.Roll == nil || s.Roll.Step != "announce" || !strings.Contains(s.Roll.Waiting, "give it") || s.Keys[0].ID != first || !s.Keys[0].Active {
+		t.Errorf("%+v", s)
+	}
+	w.silent = fmt.Errorf("timeout")
+	w.configure("example.com", `{"dnssec":{"enabled":false}}`)
+	for range 20 {
+		w.pass(12 * time.Hour)
+		w.look()
+	}
+	if s := w.zone("example.com").Status.Keys; len(s.Keys) == 0 {
+		t.Error("unsigned without knowing that the parent has no DS")
+	}
+}

@@ -1,0 +1,95 @@
+package zones
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+
+	"github.com/edgewright/edgewright/edgeconfig"
+)
+
+// Version is what edges get of a zone. Its bodies are not to be changed.
+type Version struct {
+	Head  edgeconfig.Zone
+	Parts [][]byte // bodies of the parts' documents
+}
+
+// versions are those that the reconciler of this process has made.
+type versions struct {
+	mu  sync.Mutex
+	by  map[string]Version
+	now *Reconciler // runs
+	// asked are zones of which a version was wanted that is not there: what is
+	// made of them is told even if it is nothing new.
+	asked map[string]bool
+}
+
+func newVersions() *versions { return &versions{by: map[string]Version{}, asked: map[string]bool{}} }
+
+func (v *versions) put(id string, version Version) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.by[id] = version
+}
+
+func (v *versions) remove(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.by, id)
+	delete(v.asked, id)
+}
+
+// documents are those of the version of a zone, by key, with how their hashes
+// begin. Before it is made there is one that nothing has.
+func (v *versions) documents(id string) map[string]string {
+	v.mu.Lock()
+	version, ok := v.by[id]
+	v.mu.Unlock()
+	head, err := json.Marshal(version.Head)
+	if !ok || err != nil {
+		return map[string]string{edgeconfig.ZoneKey(id): "-"}
+	}
+	const size = edgeconfig.PartDigestBytes
+	out := map[string]string{edgeconfig.ZoneKey(id): edgeconfig.HashBody(head)}
+	for i := range version.Parts {
+		// A part's digest is the beginning of its document's hash.
+		out[edgeconfig.ZonePartKey(id, i)] = hex.EncodeToString(version.Head.Digests[i*size : (i+1)*size])
+	}
+	return out
+}
+
+// wanted reports, once, that a version was asked for in vain.
+func (v *versions) wanted(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	asked := v.asked[id]
+	delete(v.asked, id)
+	return asked
+}
+
+func (v *versions) leader() *Reconciler {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.now
+}
+
+// reset forgets what an earlier term of leading has made.
+func (v *versions) reset(r *Reconciler) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.now = r
+	clear(v.by)
+}
+
+// Version returns the version of a zone that has a serial. ok is false when it
+// is not made yet; the zone's status is then written again once it is.
+func (s *Service) Version(id string, serial uint32) (v Version, ok bool) {
+	s.made.mu.Lock()
+	defer s.made.mu.Unlock()
+	v, ok = s.made.by[id]
+	if !ok || v.Head.SOA.Serial != serial {
+		s.made.asked[id] = true
+		return Version{}, false
+	}
+	return v, true
+}
