@@ -281,6 +281,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/dns/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** DNS providers that can be used, and what credentials they need */
+        get: operations["dns-drivers-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** DNS providers of an environment */
+        get: operations["dns-providers-list"];
+        put?: never;
+        /** Keep the credentials of a DNS provider */
+        post: operations["dns-providers-create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/providers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One DNS provider */
+        get: operations["dns-providers-get"];
+        put?: never;
+        post?: never;
+        /** Forget a DNS provider and its credentials; records stay */
+        delete: operations["dns-providers-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/providers/{name}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Replace a DNS provider's credentials */
+        put: operations["dns-providers-credentials"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/providers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Use the credentials once, and keep what was found */
+        post: operations["dns-providers-test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/providers/{name}/zones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Zones that the credentials reach, asked now */
+        get: operations["dns-providers-zones"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/domains": {
         parameters: {
             query?: never;
@@ -316,6 +420,44 @@ export interface paths {
         head?: never;
         /** Change a domain */
         patch: operations["domains-update"];
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/dnssec": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a managed zone is signed, and the DS for its registrar */
+        get: operations["dnssec-get"];
+        /**
+         * Sign a managed zone, sign it otherwise, or no more
+         * @description Steps that resolvers have to forget something for, or the parent has to do something for, wait; the answer and later reads tell.
+         */
+        put: operations["dnssec-set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/dnssec/rollover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Roll a key of a managed zone */
+        post: operations["dnssec-rollover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/infrastructure/domains/{domain}/events": {
@@ -371,6 +513,69 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Records of a managed zone
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        get: operations["records-list"];
+        put?: never;
+        /**
+         * Make a set of records
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        post: operations["records-create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many sets of records as one
+         * @description The domain is that of a managed zone, or a name in one.
+         */
+        post: operations["records-edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/records/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One set of records */
+        get: operations["records-get"];
+        /** Change a set of records */
+        put: operations["records-update"];
+        post?: never;
+        /** Remove a set of records */
+        delete: operations["records-delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -471,6 +676,50 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A managed zone as a zone file */
+        get: operations["zones-export"];
+        /**
+         * Read a zone file into a managed zone
+         * @description A malformed record refuses the file, unless partial is set. With preview the report comes with the plan, and nothing changes.
+         */
+        put: operations["zones-import"];
+        /**
+         * Manage the DNS of a domain here
+         * @description The zone is answered as soon as it exists. 409 when it does already, or another project has it.
+         */
+        post: operations["zones-create"];
+        /** Manage the DNS of a domain here no more */
+        delete: operations["zones-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** State and settings of a managed zone */
+        get: operations["zones-get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change settings of a managed zone */
+        patch: operations["zones-update"];
         trace?: never;
     };
     "/api/v1/infrastructure/edges": {
@@ -1224,151 +1473,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/infrastructure/domains/{domain}/dnssec": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How a managed zone is signed, and the DS for its registrar */
-        get: operations["dnssec-get"];
-        /**
-         * Sign a managed zone, sign it otherwise, or no more
-         * @description Steps that resolvers have to forget something for, or the parent has to do something for, wait; the answer and later reads tell.
-         */
-        put: operations["dnssec-set"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/dnssec/rollover": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Roll a key of a managed zone */
-        post: operations["dnssec-rollover"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/records": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Records of a managed zone
-         * @description The domain is that of a managed zone, or a name in one.
-         */
-        get: operations["records-list"];
-        put?: never;
-        /**
-         * Make a set of records
-         * @description The domain is that of a managed zone, or a name in one.
-         */
-        post: operations["records-create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/records/edit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Change many sets of records as one
-         * @description The domain is that of a managed zone, or a name in one.
-         */
-        post: operations["records-edit"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/records/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One set of records */
-        get: operations["records-get"];
-        /** Change a set of records */
-        put: operations["records-update"];
-        post?: never;
-        /** Remove a set of records */
-        delete: operations["records-delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/zone": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A managed zone as a zone file */
-        get: operations["zones-export"];
-        /**
-         * Read a zone file into a managed zone
-         * @description A malformed record refuses the file, unless partial is set. With preview the report comes with the plan, and nothing changes.
-         */
-        put: operations["zones-import"];
-        /**
-         * Manage the DNS of a domain here
-         * @description The zone is answered as soon as it exists. 409 when it does already, or another project has it.
-         */
-        post: operations["zones-create"];
-        /** Manage the DNS of a domain here no more */
-        delete: operations["zones-delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/domains/{domain}/zone/settings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** State and settings of a managed zone */
-        get: operations["zones-get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Change settings of a managed zone */
-        patch: operations["zones-update"];
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1802,6 +1906,58 @@ export interface components {
             /** @description The secret: send it as 'Authorization: Bearer ew_...'. It is shown this once */
             token: string;
         };
+        DNSDriver: {
+            /** @description The credentials that it needs */
+            fields: components["schemas"]["DNSDriverField"][];
+            name: string;
+            title: string;
+        };
+        DNSDriverField: {
+            help: string;
+            name: string;
+            required: boolean;
+            secret: boolean;
+        };
+        DNSDriverList: {
+            drivers: components["schemas"]["DNSDriver"][];
+        };
+        DNSProvider: {
+            /**
+             * Format: date-time
+             * @description When the credentials were tested last; absent: not since they were set
+             */
+            checked_at?: string;
+            /** @description Ready: the provider accepts the credentials */
+            conditions: components["schemas"]["Condition"][];
+            /** Format: date-time */
+            created_at: string;
+            driver: string;
+            environment: string;
+            /**
+             * Format: int64
+             * @description Of the credentials: grows when they are replaced; 0: none were set
+             */
+            generation: number;
+            id: string;
+            name: string;
+            project_id: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description That the credentials reached when they were tested last
+             */
+            zones: number;
+        };
+        DNSProviderAnswer: {
+            provider: components["schemas"]["DNSProvider"];
+        };
+        DNSProviderList: {
+            next_cursor: string;
+            providers: components["schemas"]["DNSProvider"][];
+        };
         DNSRecord: {
             found: boolean;
             full_name: string;
@@ -1817,6 +1973,16 @@ export interface components {
             ttl: number;
             type: string;
             value: string;
+        };
+        DNSZone: {
+            /** @description The provider's */
+            id: string;
+            name: string;
+            /** @description That the provider gave it, where it says */
+            name_servers: string[];
+        };
+        DNSZoneList: {
+            zones: components["schemas"]["DNSZone"][];
         };
         DanglingRecord: {
             detail: string;
@@ -2068,6 +2234,27 @@ export interface components {
             grade: string;
             region: string;
         };
+        EditedRecord: {
+            comment?: string;
+            name: string;
+            /** @description The set shall go */
+            remove?: boolean;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
         Environment: {
             /** Format: date-time */
             created_at: string;
@@ -2312,6 +2499,25 @@ export interface components {
             key_type?: string;
             subject?: components["schemas"]["CSRSubject"];
         };
+        NewCredentials: {
+            /** @description By the names of the driver's fields. Kept encrypted, never shown again */
+            credentials: {
+                [key: string]: string;
+            };
+        };
+        NewDNSProvider: {
+            /** @description By the names of the driver's fields. Kept encrypted, never shown again */
+            credentials: {
+                [key: string]: string;
+            };
+            /** @description One of GET /dns/drivers */
+            driver: string;
+            /** @description Environment, by name, unless the query names one */
+            environment?: string;
+            name: string;
+            /** @description Project, by ID or name, unless the query names one */
+            project_id?: string;
+        };
         NewEnvironment: {
             description?: string;
             name: string;
@@ -2342,6 +2548,31 @@ export interface components {
             project_id?: string;
             purge_all?: boolean;
         };
+        NewRecord: {
+            comment?: string;
+            /** @description Environment, by name, unless the query names one */
+            environment?: string;
+            /** @description Relative to the zone, or whole; @ is the zone itself */
+            name: string;
+            /** @description Project, by ID or name, unless the query names one */
+            project_id?: string;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            /** @description A, AAAA, ALIAS, CNAME, MX, TXT, ...; TYPE and a number for others (RFC 3597) */
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
         NewReplacement: {
             /**
              * Format: int64
@@ -2349,6 +2580,10 @@ export interface components {
              */
             per_hour?: number;
             selector: components["schemas"]["ReplacementSelector"];
+        };
+        NewRollover: {
+            /** @description csk or ksk (default): the one that the parent knows; zsk */
+            key?: string;
         };
         NewToken: {
             /** Format: date-time */
@@ -2609,6 +2844,105 @@ export interface components {
             state: string;
             /** @description The host name */
             subject?: string;
+        };
+        Record: {
+            comment?: string;
+            full_name: string;
+            id: string;
+            /** @description Relative to the zone; @ is the zone itself */
+            name: string;
+            /** Format: int64 */
+            revision: number;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            type: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+            zone: string;
+        };
+        RecordAnswer: {
+            /** @description ID of what must live */
+            check?: string;
+            /** @description AF AN AS EU NA OC SA */
+            continents?: string[];
+            /** @description ISO 3166-1, two letters */
+            countries?: string[];
+            /**
+             * Format: int64
+             * @description The lowest whose check passes wins
+             */
+            order?: number;
+            /** @description Of edges */
+            regions?: string[];
+            target?: components["schemas"]["RecordTarget"];
+            values?: string[];
+            /**
+             * Format: int64
+             * @description Among equals; 0 counts as 1
+             */
+            weight?: number;
+        };
+        RecordAnswerBody: {
+            record: components["schemas"]["Record"];
+            warnings: string[];
+        };
+        RecordData: {
+            comment?: string;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
+        RecordEdit: {
+            /** @description To empty the zone, or to remove more than 30% of it */
+            consent?: boolean;
+            records: components["schemas"]["EditedRecord"][];
+            /** @description Sets that are not among these go */
+            replace?: boolean;
+        };
+        RecordList: {
+            next_cursor: string;
+            records: components["schemas"]["Record"][];
+        };
+        RecordSteering: {
+            answers?: components["schemas"]["RecordAnswer"][];
+            /** @description latency: the nearest region of the target; absent: the answers */
+            policy?: string;
+        };
+        RecordTarget: {
+            /** @description Of the edge, or the region's name */
+            id?: string;
+            /** @description edges, edge or region */
+            kind: string;
+        };
+        RecordsEdited: {
+            /** Format: int64 */
+            created: number;
+            /** Format: int64 */
+            deleted: number;
+            /** Format: int64 */
+            updated: number;
+            warnings: string[];
         };
         RegistryState: {
             /** Format: date-time */
@@ -2899,6 +3233,15 @@ export interface components {
             /** @description managed, provider or manual */
             mode: string;
         };
+        SkippedRecord: {
+            /** @description It is malformed */
+            fault?: boolean;
+            fix?: string;
+            /** Format: int64 */
+            line?: number;
+            reason: string;
+            record: string;
+        };
         TLS: {
             /** @description 1.2 or 1.3. Default: the policy's */
             min_version?: string;
@@ -3155,164 +3498,6 @@ export interface components {
             method: string;
             /** @description With email: send again though links are still good */
             resend?: boolean;
-        };
-        EditedRecord: {
-            comment?: string;
-            name: string;
-            /** @description The set shall go */
-            remove?: boolean;
-            /** @description Other answers for some clients */
-            steering?: components["schemas"]["RecordSteering"];
-            tags?: {
-                [key: string]: string;
-            };
-            /** @description What to point at, in place of values */
-            target?: components["schemas"]["RecordTarget"];
-            /**
-             * Format: int64
-             * @description Seconds; 0 or absent: the zone's
-             */
-            ttl?: number;
-            type: string;
-            /** @description As zone files have them, names whole; a text may be given as it is */
-            values?: string[];
-        };
-        NewRecord: {
-            comment?: string;
-            /** @description Environment, by name, unless the query names one */
-            environment?: string;
-            /** @description Relative to the zone, or whole; @ is the zone itself */
-            name: string;
-            /** @description Project, by ID or name, unless the query names one */
-            project_id?: string;
-            /** @description Other answers for some clients */
-            steering?: components["schemas"]["RecordSteering"];
-            tags?: {
-                [key: string]: string;
-            };
-            /** @description What to point at, in place of values */
-            target?: components["schemas"]["RecordTarget"];
-            /**
-             * Format: int64
-             * @description Seconds; 0 or absent: the zone's
-             */
-            ttl?: number;
-            /** @description A, AAAA, ALIAS, CNAME, MX, TXT, ...; TYPE and a number for others (RFC 3597) */
-            type: string;
-            /** @description As zone files have them, names whole; a text may be given as it is */
-            values?: string[];
-        };
-        NewRollover: {
-            /** @description csk or ksk (default): the one that the parent knows; zsk */
-            key?: string;
-        };
-        Record: {
-            comment?: string;
-            full_name: string;
-            id: string;
-            /** @description Relative to the zone; @ is the zone itself */
-            name: string;
-            /** Format: int64 */
-            revision: number;
-            /** @description Other answers for some clients */
-            steering?: components["schemas"]["RecordSteering"];
-            tags?: {
-                [key: string]: string;
-            };
-            /** @description What to point at, in place of values */
-            target?: components["schemas"]["RecordTarget"];
-            /**
-             * Format: int64
-             * @description Seconds; 0 or absent: the zone's
-             */
-            ttl?: number;
-            type: string;
-            /** @description As zone files have them, names whole; a text may be given as it is */
-            values?: string[];
-            zone: string;
-        };
-        RecordAnswer: {
-            /** @description ID of what must live */
-            check?: string;
-            /** @description AF AN AS EU NA OC SA */
-            continents?: string[];
-            /** @description ISO 3166-1, two letters */
-            countries?: string[];
-            /**
-             * Format: int64
-             * @description The lowest whose check passes wins
-             */
-            order?: number;
-            /** @description Of edges */
-            regions?: string[];
-            target?: components["schemas"]["RecordTarget"];
-            values?: string[];
-            /**
-             * Format: int64
-             * @description Among equals; 0 counts as 1
-             */
-            weight?: number;
-        };
-        RecordAnswerBody: {
-            record: components["schemas"]["Record"];
-            warnings: string[];
-        };
-        RecordData: {
-            comment?: string;
-            /** @description Other answers for some clients */
-            steering?: components["schemas"]["RecordSteering"];
-            tags?: {
-                [key: string]: string;
-            };
-            /** @description What to point at, in place of values */
-            target?: components["schemas"]["RecordTarget"];
-            /**
-             * Format: int64
-             * @description Seconds; 0 or absent: the zone's
-             */
-            ttl?: number;
-            /** @description As zone files have them, names whole; a text may be given as it is */
-            values?: string[];
-        };
-        RecordEdit: {
-            /** @description To empty the zone, or to remove more than 30% of it */
-            consent?: boolean;
-            records: components["schemas"]["EditedRecord"][];
-            /** @description Sets that are not among these go */
-            replace?: boolean;
-        };
-        RecordList: {
-            next_cursor: string;
-            records: components["schemas"]["Record"][];
-        };
-        RecordSteering: {
-            answers?: components["schemas"]["RecordAnswer"][];
-            /** @description latency: the nearest region of the target; absent: the answers */
-            policy?: string;
-        };
-        RecordTarget: {
-            /** @description Of the edge, or the region's name */
-            id?: string;
-            /** @description edges, edge or region */
-            kind: string;
-        };
-        RecordsEdited: {
-            /** Format: int64 */
-            created: number;
-            /** Format: int64 */
-            deleted: number;
-            /** Format: int64 */
-            updated: number;
-            warnings: string[];
-        };
-        SkippedRecord: {
-            /** @description It is malformed */
-            fault?: boolean;
-            fix?: string;
-            /** Format: int64 */
-            line?: number;
-            reason: string;
-            record: string;
         };
         Zone: {
             comment?: string;
@@ -4378,6 +4563,351 @@ export interface operations {
             };
         };
     };
+    "dns-drivers-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSDriverList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSProviderList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDNSProvider"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSProviderAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSProviderAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-credentials": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredentials"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSProviderAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-test": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSProviderAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-providers-zones": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSZoneList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "domains-list": {
         parameters: {
             query?: {
@@ -4616,6 +5146,154 @@ export interface operations {
             };
         };
     };
+    "dnssec-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dnssec-set": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZoneSecurityWish"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dnssec-rollover": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewRollover"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "domains-events": {
         parameters: {
             query?: {
@@ -4775,6 +5453,303 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DomainPropagation"];
                 };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRecord"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-edit": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordEdit"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsEdited"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-update": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordData"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswerBody"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "records-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An error */
             default: {
@@ -4983,6 +5958,292 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DomainWatch"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-export": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/dns": string;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-import": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZoneFile"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneImport"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+                /** @description The zone has records, and they go with it */
+                consent?: boolean;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zones-update": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ZonePatch"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneAnswer"] | components["schemas"]["Plan"];
                 };
             };
             /** @description An error */
@@ -7146,737 +8407,6 @@ export interface operations {
                 };
                 content: {
                     "application/x-pem-file": string;
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "dnssec-get": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "dnssec-set": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ZoneSecurityWish"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneSecurityAnswer"] | components["schemas"]["Plan"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "dnssec-rollover": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["NewRollover"];
-            };
-        };
-        responses: {
-            /** @description With dry_run: the plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            /** @description Accepted */
-            202: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneSecurityAnswer"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-list": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Items on a page */
-                limit?: number;
-                /** @description next_cursor of the page before */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordList"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-create": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewRecord"];
-            };
-        };
-        responses: {
-            /** @description With dry_run: the plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            /** @description Created */
-            201: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordAnswerBody"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-edit": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RecordEdit"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordsEdited"] | components["schemas"]["Plan"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-get": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordAnswerBody"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-update": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RecordData"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordAnswerBody"] | components["schemas"]["Plan"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "records-delete": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description With dry_run: the plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            /** @description No Content */
-            204: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-export": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/dns": string;
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-import": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ZoneFile"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneImport"] | components["schemas"]["Plan"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-create": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description With dry_run: the plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            /** @description Created */
-            201: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneAnswer"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-delete": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-                /** @description The zone has records, and they go with it */
-                consent?: boolean;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description With dry_run: the plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            /** @description No Content */
-            204: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-get": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneAnswer"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "zones-update": {
-        parameters: {
-            query?: {
-                /** @description Project, by ID or name. Default: default */
-                project_id?: string;
-                /** @description Environment, by name. Default: production */
-                environment?: string;
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
-                "If-Match"?: string;
-            };
-            path: {
-                /** @description The name, in A-labels or Unicode */
-                domain: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ZonePatch"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ZoneAnswer"] | components["schemas"]["Plan"];
                 };
             };
             /** @description An error */

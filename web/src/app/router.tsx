@@ -133,7 +133,7 @@ const activity = createRoute({
   component: lazyRouteComponent(() => import("@/features/activity/ActivityPage"), "ActivityPage"),
 });
 
-export const settingsTabs = ["account", "tokens", "members", "projects", "trust", "about"] as const;
+export const settingsTabs = ["account", "tokens", "members", "projects", "dns", "trust", "about"] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
 const settings = createRoute({

@@ -9,6 +9,7 @@ import { domains } from "./strings/domains";
 import { fleet } from "./strings/fleet";
 import { names } from "./strings/names";
 import { overview } from "./strings/overview";
+import { providers } from "./strings/providers";
 import { settings } from "./strings/settings";
 import { shell } from "./strings/shell";
 import { states } from "./strings/states";
@@ -25,6 +26,7 @@ export const t = {
   ...fleet,
   ...activity,
   ...settings,
+  ...providers,
 };
 
 export type Catalogue = typeof t;

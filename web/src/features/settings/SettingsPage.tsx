@@ -6,6 +6,7 @@ import { PageHeader } from "@/ui/Panel";
 import { UrlTabs } from "@/ui/UrlTabs";
 import { AboutTab } from "./components/AboutTab";
 import { AccountTab } from "./components/AccountTab";
+import { DNSProvidersTab } from "./components/DNSProvidersTab";
 import { MembersTab } from "./components/MembersTab";
 import { ProjectsTab } from "./components/ProjectsTab";
 import { TokensTab } from "./components/TokensTab";
@@ -22,6 +23,7 @@ export function SettingsPage() {
     tokens: <TokensTab scope={scope} />,
     members: <MembersTab scope={scope} />,
     projects: <ProjectsTab scope={scope} />,
+    dns: <DNSProvidersTab scope={scope} />,
     trust: <TrustTab />,
     about: <AboutTab />,
   };

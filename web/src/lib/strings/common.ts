@@ -74,6 +74,8 @@ export const common = {
     transfer: "transfer",
     zone: "zone",
     rrset: "record set",
+    delegation: "delegation",
+    dnsprovider: "DNS provider",
     edge: "edge",
     project: "project",
   } as Record<string, string | undefined>,

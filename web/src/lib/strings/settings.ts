@@ -6,6 +6,7 @@ export const settings = {
       tokens: "API tokens",
       members: "Members",
       projects: "Projects",
+      dns: "DNS providers",
       trust: "Local trust",
       about: "About",
     },

@@ -1,8 +1,10 @@
-import { Button, Radio, TextInput } from "@mantine/core";
+import { Button, Radio, Select } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
+import { providersQuery } from "@/features/dnsproviders/queries";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { CopyText } from "@/ui/CommandLine";
@@ -183,6 +185,11 @@ function Modes({
   error: Error | null;
   onReview: (patch: DomainPatch) => void;
 }) {
+  const providers = useQuery(providersQuery(scope));
+  // Those that fit who serves the zone; the one in use stays, whatever it is.
+  const accounts = (providers.data ?? [])
+    .filter((p) => !setup.provider || p.driver === setup.provider || p.name === setup.account)
+    .map((p) => p.name);
   const form = useForm({
     mode: "controlled",
     initialValues: {
@@ -224,14 +231,14 @@ function Modes({
         </div>
       </Radio.Group>
       {mode === "provider" && (
-        <TextInput
-          label={t.setup.account}
-          description={t.setup.accountHint}
-          maw={360}
-          autoCapitalize="off"
-          spellCheck={false}
-          {...form.getInputProps("account")}
-        />
+        <Select label={t.providers.choose} maw={360} data={accounts} {...form.getInputProps("account")} />
+      )}
+      {setup.offers.some((o) => o.mode === "provider") && (
+        <p className="small">
+          <Link to="/settings" search={{ tab: "dns" }}>
+            {t.providers.toSettings}
+          </Link>
+        </p>
       )}
       {domain.locked && <Notice tone="idle">{t.setup.locked}</Notice>}
       {error && (

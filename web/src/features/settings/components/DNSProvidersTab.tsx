@@ -274,9 +274,7 @@ function AddForm({
         error={tried && !driver ? t.providers.driverNeeded : of("/driver")}
         searchable
       />
-      {driver && (
-        <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={add.error} />
-      )}
+      {driver && <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={add.error} />}
       <p className="dim small">{t.providers.kept}</p>
       {add.error && (
         <Notice tone="bad" alert>
