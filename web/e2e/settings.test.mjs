@@ -17,6 +17,44 @@ test("shows every part", async () => {
   await ew.look("settings-about", "/settings?tab=about", (page) => page.getByText("API reference").waitFor());
 });
 
+test("keeps credentials of a DNS provider, never shows them, forgets them by name", async () => {
+  await ew.look("settings-dns-empty", "/settings?tab=dns", (page) =>
+    page.getByRole("heading", { name: "No DNS providers yet" }).waitFor(),
+  );
+  await ew.api("POST", "/api/v1/infrastructure/dns/providers", {
+    name: "main",
+    driver: "cloudflare",
+    credentials: { api_token: "wrong-token-0123456789" },
+  });
+  await ew.look("settings-dns", "/settings?tab=dns", (page) =>
+    page.getByRole("table", { name: "DNS providers" }).getByText("Not tested").waitFor(),
+  );
+  await ew.page(
+    "/settings?tab=dns",
+    async (page) => {
+      await page.getByRole("button", { name: "Add a provider" }).click();
+      const dialog = page.getByRole("dialog", { name: "Add a DNS provider" });
+      await dialog.getByRole("button", { name: "Keep and test" }).click();
+      await dialog.getByText("Enter a name.").waitFor();
+      await dialog.getByRole("combobox", { name: "Provider" }).click();
+      await page.getByRole("option", { name: "Cloudflare" }).click();
+      await dialog.getByRole("button", { name: "Keep and test" }).click();
+      await dialog.getByText("This is needed.").first().waitFor();
+      await picture(page, "settings-dns-add");
+      await accessible(page, "add a provider");
+      await dialog.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "Load more: main" }).click();
+      await page.getByRole("menuitem", { name: "Forget" }).click();
+      const forget = page.getByRole("dialog", { name: "Forget main" });
+      await forget.getByRole("textbox").fill("main");
+      await forget.getByRole("button", { name: "Forget" }).click();
+      await page.getByText("main forgotten").waitFor();
+      await page.getByRole("heading", { name: "No DNS providers yet" }).waitFor();
+    },
+    { allow: /status of 4\d\d/ },
+  );
+});
+
 test("changes the account, asking for the password where it matters", async () => {
   await ew.page(
     "/settings",

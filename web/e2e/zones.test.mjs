@@ -107,7 +107,9 @@ test("records: made, refused where it was typed, edited in place, removed, rever
 
 test("a zone file: refused by line, previewed with what is left out, applied, exported again", async () => {
   const file = '$TTL 300\n@ MX 10 mail\nmail A 192.0.2.3\nbad A 999.1.1.1\n@ SOA a b 1 2 3 4 5\n*.wild TXT "v=1"\n';
-  await ew.look("import", at("records", "&import=true"), (page) => page.getByLabel("Zone file").waitFor());
+  await ew.look("import", at("records", "&import=true"), (page) =>
+    page.getByRole("textbox", { name: "Zone file" }).waitFor(),
+  );
   await ew.page(
     at("records"),
     async (page) => {

@@ -4,6 +4,7 @@
  * another object of the type `Catalogue`.
  */
 import { activity } from "./strings/activity";
+import { certificateState } from "./strings/certificates";
 import { common } from "./strings/common";
 import { domains } from "./strings/domains";
 import { fleet } from "./strings/fleet";
@@ -23,6 +24,7 @@ export const t = {
   ...domains,
   ...names,
   ...zones,
+  ...certificateState,
   ...fleet,
   ...activity,
   ...settings,

@@ -19,6 +19,9 @@ const stateKey = (scope: Scope, what: string, domain: string) =>
 /** How often what is incomplete is asked for again, while somebody looks. */
 const againMs = 10_000;
 
+/** How often what this platform itself is about to do is asked for. */
+const soonMs = 1500;
+
 /** Who serves the zone now, the ways to set the records, what is in the way. Asks the DNS. */
 export const setupQuery = (scope: Scope, domain: string) =>
   queryOptions({
@@ -30,7 +33,11 @@ export const setupQuery = (scope: Scope, domain: string) =>
           signal,
         }),
       ),
-    refetchInterval: (query) => ((query.state.data?.blockers.length ?? 0) > 0 ? againMs : false),
+    refetchInterval: (query) => {
+      const setup = query.state.data;
+      if (setup?.mode === "managed" && !setup.managed && !setup.error) return soonMs; // the zone is being made
+      return (setup?.blockers.length ?? 0) > 0 ? againMs : false;
+    },
   });
 
 export const registryQuery = (scope: Scope, domain: string) =>

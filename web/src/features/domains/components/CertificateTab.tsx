@@ -4,7 +4,8 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { ApiError, type Schemas } from "@/api/client";
 import { may, type Scope } from "@/app/session";
-import { certificateQuery } from "@/features/certificates/queries";
+import { certificateQuery, useRenew } from "@/features/certificates/queries";
+import { edgesQuery } from "@/features/edges/queries";
 import { date } from "@/lib/format";
 import { certificateState } from "@/lib/status";
 import { t } from "@/lib/strings";
@@ -16,6 +17,11 @@ import { Fields, Panel } from "@/ui/Panel";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { Elapsed, TimeAgo, TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
+import { RevokeButton, UploadButton } from "../certificate/Actions";
+import { CertificateEventsPanel } from "../certificate/EventsPanel";
+import { PreflightPanel } from "../certificate/PreflightPanel";
+import { ScorePanel } from "../certificate/ScorePanel";
+import { ServedPanel } from "../certificate/ServedPanel";
 import { type Domain, useProvision } from "../queries";
 
 type Certificate = Schemas["Certificate"];
@@ -23,32 +29,45 @@ type Certificate = Schemas["Certificate"];
 export function CertificateTab({ scope, domain }: { scope: Scope; domain: Domain }) {
   const query = useQuery(certificateQuery(scope, domain.domain));
   const provision = useProvision(scope, domain.domain);
+  const renew = useRenew(scope, domain.domain);
+  const edges = useQuery(edgesQuery());
+  const names = new Map((edges.data?.edges ?? []).map((e) => [e.id, e.name || e.region]));
   const none = query.error instanceof ApiError && query.error.code === "not_found";
-  const ask = (label: string) => (
+  // A valid certificate is only replaced by asking for that; the rest is an attempt at the one that is missing.
+  const ask = (label: string, by: typeof provision | typeof renew) => (
     <Button
       variant="default"
-      loading={provision.isPending}
+      loading={by.isPending}
       disabled={!may(scope, "developer")}
-      onClick={() => provision.mutate(undefined, { onSuccess: () => toast(t.certificate.requested) })}
+      onClick={() => by.mutate(undefined, { onSuccess: () => toast(t.certificate.requested) })}
     >
       {label}
     </Button>
   );
-  const failure = provision.error && (
+  const wrong = provision.error ?? renew.error;
+  const failure = wrong && (
     <div style={{ padding: none ? 16 : 0 }}>
       <Notice tone="bad" alert>
-        {provision.error.message}
+        {wrong.message}
       </Notice>
     </div>
   );
   if (none) {
     return (
-      <Panel flush>
-        <EmptyState icon="certificate" level={2} title={t.certificate.none} action={ask(t.certificate.issue)}>
-          {t.certificate.noneText}
-        </EmptyState>
-        {failure}
-      </Panel>
+      <div className="stack">
+        <Panel flush>
+          <EmptyState
+            icon="certificate"
+            level={2}
+            title={t.certificate.none}
+            action={ask(t.certificate.issue, provision)}
+          >
+            {t.certificate.noneText}
+          </EmptyState>
+          {failure}
+        </Panel>
+        <PreflightPanel scope={scope} domain={domain.domain} />
+      </div>
     );
   }
   return (
@@ -59,8 +78,14 @@ export function CertificateTab({ scope, domain }: { scope: Scope; domain: Domain
           <Panel
             title={t.certificate.title}
             actions={
-              certificate.state !== "issuing" &&
-              ask(certificate.state === "failed" ? t.certificate.retry : t.certificate.renew)
+              <>
+                {certificate.state === "failed" && ask(t.certificate.retry, provision)}
+                {["valid", "expiring"].includes(certificate.state) && ask(t.certificate.renew, renew)}
+                <UploadButton scope={scope} domain={domain.domain} />
+                {certificate.fingerprint && !certificate.revoked_at && certificate.type !== "custom" && (
+                  <RevokeButton scope={scope} domain={domain.domain} />
+                )}
+              </>
             }
           >
             <div className="stack">
@@ -80,6 +105,14 @@ export function CertificateTab({ scope, domain }: { scope: Scope; domain: Domain
               <Fields rows={rowsOf(certificate)} />
             </div>
           </Panel>
+          {certificate.fingerprint && (
+            <>
+              <ScorePanel scope={scope} domain={domain.domain} />
+              <ServedPanel served={certificate.served ?? []} names={names} />
+            </>
+          )}
+          <PreflightPanel scope={scope} domain={domain.domain} />
+          <CertificateEventsPanel events={certificate.events} />
         </div>
       )}
     </PageState>
@@ -104,6 +137,8 @@ function rowsOf(c: Certificate): [string, ReactNode][] {
     [t.certificate.type, t.certificate.types[c.type] ?? c.type],
   ];
   if (c.issuer) rows.push([t.certificate.issuer, c.issuer]);
+  if (c.authority) rows.push([t.certificateActions.authority, c.authority]);
+  if (c.type !== "custom") rows.push([t.certificateActions.challenge, c.challenge || t.certificateActions.byItself]);
   rows.push([
     c.names.length > 0 ? t.certificate.names : t.certificate.domains,
     <span key="names" className="mono">
@@ -118,11 +153,19 @@ function rowsOf(c: Certificate): [string, ReactNode][] {
       {c.auto_renew ? t.certificate.auto : t.certificate.manual}
       {c.renew_at && (
         <span className="dim">
-          <TimeUntil at={c.renew_at} />
+          <TimeUntil at={c.renew_at} /> {c.renew_by && t.certificateActions.renewBy[c.renew_by]}
         </span>
       )}
     </span>,
   ]);
+  if (c.revoked_at) {
+    rows.push([
+      t.certificateActions.revokedAt,
+      <span key="revoked">
+        <TimeAgo at={c.revoked_at} /> {c.revocation && <span className="dim">{c.revocation}</span>}
+      </span>,
+    ]);
+  }
   if (c.next_attempt) rows.push([t.certificate.nextAttempt, <TimeUntil key="next" at={c.next_attempt} />]);
   if (c.failures) rows.push([t.certificate.failures, String(c.failures)]);
   if (c.key_type) rows.push([t.certificate.key, c.key_type]);

@@ -227,7 +227,7 @@ function RecordForm({
       )}
       <TextInput label={t.recordForm.comment} maxLength={500} {...form.getInputProps("comment")} />
       {record?.steering && <Notice tone="idle">{t.recordForm.steeringKept}</Notice>}
-      {error && (
+      {error && findings(error).size === 0 && (
         <Notice tone="bad" alert>
           {error.message}
         </Notice>
