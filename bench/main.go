@@ -56,6 +56,8 @@ type settings struct {
 	peers    string // comma-separated; "" all
 	sites    int
 	agents   string
+
+	countries string // database of countries
 }
 
 func run(ctx context.Context, args []string) error {
@@ -69,6 +71,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.peers, "peers", "", "comma-separated `names` of servers to run; empty: all")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
+	flags.StringVar(&s.countries, "geo-db", "", "database of countries for the DNS suite: see make geo-db")
 	suites := map[string]func(context.Context, settings) (string, error){
 		"http": benchHTTP, "dns": benchDNS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}

@@ -27,7 +27,7 @@ func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
 // openDNS binds the name server, or takes its sockets over. A predecessor that
 // had none leaves the address free to bind.
 func (n *Node) openDNS() (err error) {
-	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, Logger: n.log, Now: n.o.Now}
+	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, Checks: n.checks, Logger: n.log, Now: n.o.Now}
 	o.TLS = certs.Config(func() *certs.Table { return n.current.Load().certs }, n.o.Now)
 	if n.o.GeoDB != "" {
 		if n.geo, err = geo.Open(n.o.GeoDB); err != nil {
