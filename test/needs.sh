@@ -16,6 +16,7 @@ need bind9-dnsutils command -v dig
 installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
 need knot installed knotd
 need nsd installed nsd
+need bind9 installed named
 need curl command -v curl
 need openssl command -v openssl
 [ ${#missing[@]} -eq 0 ] && exit 0
