@@ -54,6 +54,12 @@ gen-check: gen
 bench: build ## side by side with nginx, HAProxy, Caddy and Varnish; writes bench/results/
 	go run ./bench $(ARGS)
 
+# ip-location-db: countries by WHOIS and ASN, in the public domain (CC0 1.0).
+GEO_PACKAGE := @ip-location-db/geo-whois-asn-country-mmdb
+geo-db: ## fetch a country database for DNS steering: up --geo-db bin/geo.mmdb
+	@mkdir -p bin/geo && cd bin/geo && tar xzf "$$(npm pack --silent $(GEO_PACKAGE))"
+	cp bin/geo/package/*country.mmdb bin/geo.mmdb && rm -r bin/geo
+
 fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	@for p in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -rhoE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -d' ' -f2); do \
@@ -72,4 +78,4 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-.PHONY: up build test e2e check check-go lint gen gen-check bench fuzz fmt needs clean help
+.PHONY: geo-db up build test e2e check check-go lint gen gen-check bench fuzz fmt needs clean help

@@ -25,7 +25,7 @@ var floors = []struct {
 	{"doors", []string{"control/api", "cli", "terraform", "demo", "web", "bench"}},
 	{"client", []string{"client"}},
 	{"joining rooms", []string{"control/compile", "control/fleet"}},
-	{"adapters", []string{"control/store", "control/acme", "control/localca"}},
+	{"adapters", []string{"control/store", "control/acme", "control/localca", "control/dnsproviders", "control/mail"}},
 	{"rooms", []string{"control/access", "control/cdn", "control/certificates", "control/domains", "control/projects", "control/traffic", "control/zones"}},
 	{"what rooms work with", []string{"control/dnssec"}},
 	{"the loop", []string{"control/reconcile"}},

@@ -3,6 +3,7 @@
 //
 //	go run ./bench                 everything
 //	go run ./bench http            proxying and cache hits against nginx, HAProxy, Caddy, Varnish and net/http
+//	go run ./bench tls             handshakes against nginx, HAProxy and net/http; 100,000 certificates
 //	go run ./bench memory          memory at rest and with many sites, look-up, restart
 //	go run ./bench dns             UDP answers against Knot, NSD, gdnsd, PowerDNS and BIND; a million records
 //	go run ./bench store           durable writes per second on SQLite and PostgreSQL
@@ -72,9 +73,9 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	suites := map[string]func(context.Context, settings) (string, error){
-		"http": benchHTTP, "dns": benchDNS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
+		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}
-	order := []string{"http", "dns", "memory", "store", "fleet"}
+	order := []string{"http", "tls", "dns", "memory", "store", "fleet"}
 	var chosen []string
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if suites[args[0]] == nil {

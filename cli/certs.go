@@ -15,6 +15,7 @@ type certsCommand struct {
 	Show   certsShow   `cmd:"" help:"Show all about a domain's certificate."`
 	Issue  certsIssue  `cmd:"" help:"Get a certificate for a domain, or a new one."`
 	Upload certsUpload `cmd:"" help:"Use a certificate of your own."`
+	Score  certsScore  `cmd:"" help:"Grade how a certificate is served, with what to do about each deduction."`
 	Remove certsRemove `cmd:"" name:"rm" help:"Remove a domain's certificate."`
 	certsActions
 }
@@ -96,7 +97,10 @@ func (c *certsShow) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.show(cert, func() { a.printCertificate(cert) })
+	return a.show(cert, func() {
+		a.printCertificate(cert)
+		a.printServed(cert.Served)
+	})
 }
 
 func (a *app) printCertificate(c *client.Certificate) {

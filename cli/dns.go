@@ -21,6 +21,8 @@ type dnsCommand struct {
 	Diff   dnsDiff   `cmd:"" help:"Compare a zone file with the managed zone."`
 	DNSSEC dnsSecure `cmd:"" name:"dnssec" help:"Show how a zone is signed; sign it, roll its keys."`
 	Trace  dnsTrace  `cmd:"" help:"Ask name servers themselves, and show what each answers."`
+
+	Providers dnsProvidersCommand `cmd:"" help:"Accounts at DNS providers: list, add, test, remove."`
 }
 
 func (dnsCommand) Help() string {

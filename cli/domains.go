@@ -17,6 +17,14 @@ type domainsCommand struct {
 	Verify domainsVerify `cmd:"" help:"Check the proof that a domain is yours, now."`
 	Set    domainsSet    `cmd:"" help:"Change how a domain is served."`
 	Remove domainsRemove `cmd:"" name:"rm" help:"Remove a domain."`
+
+	Setup       domainsSetup       `cmd:"" help:"Show how its records come to be, and what stands in the way."`
+	Registry    domainsRegistry    `cmd:"" help:"Show what the registry holds of it: expiry, registrar, protection."`
+	Propagation domainsPropagation `cmd:"" help:"Ask name servers and resolvers for its records, now."`
+	Watch       domainsWatch       `cmd:"" help:"Show what monitoring has found, and what happened lately."`
+	Lock        domainsLock        `cmd:"" help:"Protect a domain against deletion, hand-over and loss of records."`
+	Unlock      domainsUnlock      `cmd:"" help:"Take the protection away."`
+	Transfer    domainsTransfer    `cmd:"" help:"Hand domains over between projects."`
 }
 
 func (domainsCommand) Help() string {
@@ -37,6 +45,8 @@ type domainsAdd struct {
 	Origin        string  `placeholder:"URL" help:"Where its content comes from; makes a CDN configuration of its own for it."`
 	CDN           string  `name:"cdn" placeholder:"NAME" help:"CDN configuration to use in place of the default one."`
 	RedirectHTTPS *toggle `name:"redirect-https" placeholder:"on|off" help:"Redirect http to https. Default on."`
+	DNS           string  `name:"dns" placeholder:"managed|provider|manual" help:"Who sets its records: a zone of ours, we at your DNS provider, or you. Default: you, until chosen."`
+	DNSAccount    string  `name:"dns-account" placeholder:"NAME" help:"Stored credentials to use with --dns provider."`
 	Auto          bool    `name:"auto-configure" negatable:"" default:"true" help:"Issue and renew certificates without being asked. Default on."`
 	dryFlag
 	waitFlags
@@ -46,6 +56,7 @@ func (domainsAdd) Help() string {
 	return "Names below localhost need no proof of ownership. For others it prints what to publish; with --wait it looks until that is found, the certificate is there and every edge serves.\n\n" + examples(
 		"edgewright domains add shop.localhost --origin http://127.0.0.1:3000",
 		"edgewright domains add shop.example.com --origin https://app.internal:8443 --wait --timeout 30m",
+		"edgewright domains add example.com --origin https://app.internal:8443 --dns managed",
 		"edgewright domains add www.example.com --cdn default --dry-run")
 }
 
@@ -57,7 +68,7 @@ func (c *domainsAdd) Run(a *app) error {
 	if c.Origin != "" && c.CDN != "" {
 		return fault.New(fault.Invalid, "--origin makes a CDN configuration and --cdn names one; give one of them")
 	}
-	add := client.AddDomain{Domain: c.Domain, AutoConfigure: c.Auto, Origin: c.Origin, CDN: c.CDN, RedirectHTTPS: c.RedirectHTTPS.ptr()}
+	add := client.AddDomain{Domain: c.Domain, AutoConfigure: c.Auto, Origin: c.Origin, CDN: c.CDN, RedirectHTTPS: c.RedirectHTTPS.ptr(), DNS: c.DNS, DNSAccount: c.DNSAccount}
 	if c.DryRun {
 		plan, err := cl.PlanAddDomain(a.ctx, add)
 		if err != nil {
@@ -263,6 +274,14 @@ func (a *app) printDomain(d *client.Domain) {
 	p.add("cdn", d.CDN)
 	p.add("redirect", onOff(d.RedirectHTTPS, "http to https", "none"))
 	p.styled("ownership", a.ink.state(clean(d.Verification.Status))+suffix(d.Verification.Method))
+	p.add("locked", onOff(d.Locked, "yes", ""))
+	p.add("records set by", d.DNS.Mode)
+	if d.ExpiresAt != nil {
+		p.add("registered until", date(d.ExpiresAt)+suffix(d.Registrar))
+	}
+	if d.Verification.ReleaseAt != nil {
+		p.add("proof lost", "put it back before "+date(d.Verification.ReleaseAt))
+	}
 	p.add("edges", rolloutText(d.Rollout))
 	if cert := d.Certificate; cert.ID != "" || cert.Reason != "" {
 		text := a.ink.state(clean(cert.State))
@@ -305,7 +324,9 @@ func suffix(s string) string {
 
 type domainsVerify struct {
 	domainArg
-	Method string `enum:"dns, file, email" default:"dns" help:"How it is proven: ${enum}. Default ${default}."`
+	Method  string `enum:"dns, file, email" default:"dns" help:"How it is proven: ${enum}. Default ${default}."`
+	Address string `placeholder:"EMAIL" help:"With --method email: the one address to write to, like hostmaster@example.com. Default: all five."`
+	Resend  bool   `help:"With --method email: write again though the last links are still good."`
 	waitFlags
 }
 
@@ -313,6 +334,7 @@ func (domainsVerify) Help() string {
 	return "Exit status 1 while the proof is not found.\n\n" + examples(
 		"edgewright domains verify shop.example.com",
 		"edgewright domains verify shop.example.com --method file",
+		"edgewright domains verify shop.example.com --method email --address hostmaster@example.com",
 		"edgewright domains verify shop.example.com --wait --timeout 1h")
 }
 
@@ -321,7 +343,14 @@ func (c *domainsVerify) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	result, err := cl.VerifyDomain(a.ctx, c.Domain, c.Method)
+	var result *client.VerifyResult
+	if c.Method == client.VerifyEmail {
+		result, err = cl.SendVerificationMail(a.ctx, c.Domain, c.Address, c.Resend)
+	} else if c.Address != "" || c.Resend {
+		return fault.New(fault.Invalid, "--address and --resend are for --method email")
+	} else {
+		result, err = cl.VerifyDomain(a.ctx, c.Domain, c.Method)
+	}
 	if err != nil {
 		return err
 	}
@@ -365,6 +394,13 @@ func (a *app) awaitProof(cl *client.Client, c *domainsVerify, result *client.Ver
 func (a *app) printVerify(domain string, r *client.VerifyResult) {
 	if r.Verified {
 		fmt.Fprintf(a.out, "%s is %s.\n", a.ink.bold(clean(domain)), a.ink.green("verified"))
+		return
+	}
+	if m := r.Domain.Verification.Mail; m != nil && m.ExpiresAt != nil {
+		for _, l := range m.Links {
+			fmt.Fprintf(a.out, "  %s  %s\n", a.ink.state(clean(l.State)), clean(l.Address)+suffix(l.Error))
+		}
+		fmt.Fprintf(a.out, "Open the link in one of these mails and confirm, until %s.\n", date(m.ExpiresAt))
 		return
 	}
 	fmt.Fprintf(a.out, "The proof for %s is %s yet.\n\n", a.ink.bold(clean(domain)), a.ink.yellow("not found"))

@@ -13,6 +13,8 @@ type domainsSet struct {
 	CDN           string  `name:"cdn" placeholder:"NAME" help:"CDN configuration to use."`
 	RedirectHTTPS *toggle `name:"redirect-https" placeholder:"on|off" help:"Redirect http to https."`
 	Auto          *toggle `name:"auto-configure" placeholder:"on|off" help:"Issue and renew certificates without being asked."`
+	DNS           string  `name:"dns" placeholder:"managed|provider|manual" help:"Who sets its records."`
+	DNSAccount    string  `name:"dns-account" placeholder:"NAME" help:"Stored credentials to use with --dns provider."`
 	HSTS          *int    `name:"hsts" placeholder:"SECONDS" help:"Max-age of Strict-Transport-Security; 0 takes the header away."`
 	HSTSSubs      bool    `name:"hsts-subdomains" help:"Extend Strict-Transport-Security to subdomains."`
 	TLSPolicy     string  `name:"tls-policy" placeholder:"POLICY" enum:",modern,intermediate" default:"" help:"TLS of clients: modern (1.3) or intermediate (and 1.2)."`
@@ -24,6 +26,7 @@ func (domainsSet) Help() string {
 	return examples(
 		"edgewright domains set shop.example.com --cdn static --wait",
 		"edgewright domains set shop.example.com --redirect-https off",
+		"edgewright domains set shop.example.com --dns manual",
 		"edgewright domains set shop.example.com --hsts 31536000 --dry-run",
 		"edgewright domains set shop.example.com --tls-policy modern")
 }
@@ -32,6 +35,12 @@ func (c *domainsSet) Run(a *app) error {
 	patch := client.DomainPatch{AutoConfigure: c.Auto.ptr(), RedirectHTTPS: c.RedirectHTTPS.ptr()}
 	if c.CDN != "" {
 		patch.CDN = &c.CDN
+	}
+	if c.DNS != "" {
+		patch.DNS = &c.DNS
+	}
+	if c.DNSAccount != "" {
+		patch.DNSAccount = &c.DNSAccount
 	}
 	if c.HSTS != nil {
 		patch.HSTS = &client.HSTS{MaxAge: *c.HSTS, IncludeSubdomains: c.HSTSSubs}

@@ -56,6 +56,8 @@ type ListenOptions struct {
 	ListenHTTP  string `name:"listen-http" env:"EDGEWRIGHT_LISTEN_HTTP" placeholder:"ADDR" help:"Address for HTTP. Default :80 where that is permitted, else :8080."`
 	ListenHTTPS string `name:"listen-https" env:"EDGEWRIGHT_LISTEN_HTTPS" placeholder:"ADDR" help:"Address for HTTPS, HTTP/2 and, over UDP, HTTP/3. Default :443 where that is permitted, else :8443."`
 	ListenDNS   string `name:"listen-dns" env:"EDGEWRIGHT_LISTEN_DNS" placeholder:"ADDR" help:"Address for DNS over UDP and TCP. Default :53 where that is permitted, else :8053."`
+	ListenDoT   string `name:"listen-dot" env:"EDGEWRIGHT_LISTEN_DOT" placeholder:"ADDR" help:"Address for DNS over TLS. Default: none."`
+	GeoDB       string `name:"geo-db" env:"EDGEWRIGHT_GEO_DB" placeholder:"FILE" help:"Country database (MaxMind DB format) that DNS answers are steered by. Default: none."`
 }
 
 // IssuerOptions say where certificates come from.
@@ -86,6 +88,7 @@ type UpOptions struct {
 	ListenAPI string `name:"listen-api" env:"EDGEWRIGHT_LISTEN_API" default:"127.0.0.1:7070" placeholder:"ADDR" help:"Address of the API and dashboard. Default ${default}."`
 	ListenOptions
 	IssuerOptions
+	DomainOptions
 	ZoneOptions
 	Regions        []string `env:"EDGEWRIGHT_REGIONS" default:"local" placeholder:"REGION" help:"One edge for each of these regions runs in this process. Default ${default}."`
 	PlatformDomain string   `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
@@ -99,8 +102,8 @@ type UpOptions struct {
 func (o *UpOptions) Validate() error {
 	return firstError(
 		checkAddr("listen-api", o.ListenAPI), checkAddr("listen-http", o.ListenHTTP),
-		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS),
-		checkRegions(o.Regions), o.IssuerOptions.check(), o.ZoneOptions.check())
+		checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkAddr("listen-dot", o.ListenDoT),
+		checkRegions(o.Regions), o.IssuerOptions.check(), o.DomainOptions.check(), o.ZoneOptions.check())
 }
 
 // ControlOptions are the flags of "control".
@@ -121,6 +124,7 @@ type ControlOptions struct {
 	OriginRanges []string `name:"allow-origin-ranges" env:"EDGEWRIGHT_ALLOW_ORIGIN_RANGES" placeholder:"CIDR" help:"Private or loopback ranges in which origins may be. Default: none."`
 
 	IssuerOptions
+	DomainOptions
 	ZoneOptions
 	PlatformDomain string `name:"platform-domain" env:"EDGEWRIGHT_PLATFORM_DOMAIN" placeholder:"DOMAIN" help:"Names below this domain need no verification."`
 	LogOptions
@@ -137,7 +141,7 @@ func (o *ControlOptions) Validate() error {
 		return fault.New(fault.Invalid, "--nats-root-ca is for an external cluster; give its address with --nats-url")
 	}
 	return firstError(checkAddr("listen-api", o.ListenAPI), checkAddr("listen-bus", o.ListenBus),
-		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.ZoneOptions.check())
+		checkAddr("bus-advertise", o.BusAdvertise), o.IssuerOptions.check(), o.DomainOptions.check(), o.ZoneOptions.check())
 }
 
 // EdgeOptions are the flags of "edge".
@@ -161,7 +165,7 @@ func (o *EdgeOptions) Validate() error {
 	if o.Region != "" {
 		regions = []string{o.Region}
 	}
-	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkRegions(regions))
+	return firstError(checkAddr("listen-http", o.ListenHTTP), checkAddr("listen-https", o.ListenHTTPS), checkAddr("listen-dns", o.ListenDNS), checkAddr("listen-dot", o.ListenDoT), checkRegions(regions))
 }
 
 // StoreOptions name a database on this machine.

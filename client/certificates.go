@@ -72,6 +72,7 @@ type Certificate struct {
 	Revocation string             `json:"revocation,omitempty"`
 	StapledTil *time.Time         `json:"stapled_until,omitempty"`
 	Events     []CertificateEvent `json:"events,omitempty"` // newest first
+	Served     []ServedBy         `json:"served,omitempty"` // by each edge; from Certificate only
 }
 
 // CertificateEvent is something that happened to a certificate.

@@ -45,6 +45,12 @@ type Domain struct {
 	Certificate   DomainCert   `json:"certificate"`
 	Conditions    []Condition  `json:"conditions"`
 	Rollout       Rollout      `json:"rollout"`
+
+	Locked    bool         `json:"locked"`               // it cannot be deleted, handed over, or lose its records
+	DNS       DomainSetup  `json:"dns"`                  // how its records come to be; as of the last look
+	ExpiresAt *time.Time   `json:"expires_at,omitempty"` // end of the registration
+	Registrar string       `json:"registrar,omitempty"`
+	LastEvent *DomainEvent `json:"last_event,omitempty"`
 }
 
 // HSTS is the Strict-Transport-Security header (RFC 6797).
@@ -70,6 +76,24 @@ type Verification struct {
 	NextCheckAt *time.Time        `json:"next_check_at,omitempty"`
 	Records     []DNSRecord       `json:"records"`
 	File        *VerificationFile `json:"file,omitempty"`
+	Mail        *VerificationMail `json:"mail,omitempty"`       // where links were sent
+	Addresses   []string          `json:"mail_addresses"`       // where they can be sent
+	LostAt      *time.Time        `json:"lost_at,omitempty"`    // since when the proof of a verified domain is gone
+	ReleaseAt   *time.Time        `json:"release_at,omitempty"` // when it is released unless the proof comes back
+}
+
+// VerificationMail is the state of the proof by mail.
+type VerificationMail struct {
+	SentAt    time.Time  `json:"sent_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"` // absent: no link can be confirmed any more
+	Links     []MailLink `json:"links"`
+}
+
+// MailLink is one link that was sent.
+type MailLink struct {
+	Address string `json:"address"`
+	State   string `json:"state"` // sent, spent, expired or failed
+	Error   string `json:"error,omitempty"`
 }
 
 // DNSRecord is a record to publish, and what resolvers answer at present.
@@ -86,9 +110,10 @@ type DNSRecord struct {
 
 // ResolverAnswer is what one resolver said.
 type ResolverAnswer struct {
-	Resolver string   `json:"resolver"`
-	Answers  []string `json:"answers"`
-	Error    string   `json:"error,omitempty"`
+	Resolver      string   `json:"resolver"`
+	Authoritative bool     `json:"authoritative,omitempty"` // a name server of the zone itself
+	Answers       []string `json:"answers"`
+	Error         string   `json:"error,omitempty"`
 }
 
 // VerificationFile is the file to publish for VerifyFile.
@@ -156,7 +181,17 @@ type AddDomain struct {
 	RedirectHTTPS *bool  `json:"redirect_https,omitempty"` // nil: true
 	HSTS          *HSTS  `json:"hsts,omitempty"`
 	TLS           *TLS   `json:"tls,omitempty"`
+	DNS           string `json:"dns,omitempty"`         // DNSManaged ...; "": not chosen yet
+	DNSAccount    string `json:"dns_account,omitempty"` // stored credentials, by name, with DNSByProvider
+	Method        string `json:"method,omitempty"`      // preferred proof
 }
+
+// Who sets a domain's records.
+const (
+	DNSManaged    = "managed"  // a zone of the platform
+	DNSByProvider = "provider" // the platform, at the DNS provider, with stored credentials
+	DNSManual     = "manual"   // the user
+)
 
 // AddedDomain is what became of it.
 type AddedDomain struct {
@@ -171,6 +206,9 @@ type DomainPatch struct {
 	RedirectHTTPS *bool   `json:"redirect_https,omitempty"`
 	HSTS          *HSTS   `json:"hsts,omitempty"` // MaxAge 0 takes the header away
 	TLS           *TLS    `json:"tls,omitempty"`  // replaces what is there; empty is the default
+	DNS           *string `json:"dns,omitempty"`
+	DNSAccount    *string `json:"dns_account,omitempty"`
+	Method        *string `json:"method,omitempty"`
 }
 
 // VerifyResult is the outcome of a check of ownership.
@@ -247,6 +285,25 @@ func (c *Client) VerifyDomain(ctx context.Context, domain, method string) (*Veri
 	_, err := c.do(ctx, call{
 		method: http.MethodPost, path: domainPath(domain) + "/verify", query: c.scoped(),
 		body: map[string]string{"method": method},
+	}, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// SendVerificationMail sends the links that prove a domain by mail, to one of its
+// Addresses or ("") to all. Links that are still good are sent again only with
+// resend.
+func (c *Client) SendVerificationMail(ctx context.Context, domain, address string, resend bool) (*VerifyResult, error) {
+	out := new(VerifyResult)
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: domainPath(domain) + "/verify", query: c.scoped(),
+		body: struct {
+			Method  string `json:"method"`
+			Address string `json:"address,omitempty"`
+			Resend  bool   `json:"resend,omitempty"`
+		}{VerifyEmail, address, resend},
 	}, out)
 	if err != nil {
 		return nil, err

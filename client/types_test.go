@@ -22,7 +22,17 @@ func TestTypesAreTheServers(t *testing.T) {
 		{api.AddDomain{}, client.AddDomain{}},
 		{api.DomainPatch{}, client.DomainPatch{}},
 		{api.Verified{}, client.VerifyResult{}},
+		{api.DomainSetup{}, client.DomainSetup{}},
+		{api.RegistryState{}, client.RegistryState{}},
+		{api.DomainWatch{}, client.DomainWatch{}},
+		{api.DomainEvent{}, client.DomainEvent{}},
+		{api.DomainPropagation{}, client.DomainPropagation{}},
+		{api.DomainLock{}, client.DomainLock{}},
+		{api.TransferOffer{}, client.TransferOffer{}},
+		{api.OfferTransfer{}, client.OfferTransfer{}},
+		{api.AcceptTransfer{}, client.AcceptTransfer{}},
 		{api.Certificate{}, client.Certificate{}},
+		{api.ScoreAnswer{}, client.ScoreAnswer{}},
 		{api.Provision{}, client.Provision{}},
 		{api.CertificateDetail{}, client.CertificateDetail{}},
 		{api.CertificatePatch{}, client.CertificatePatch{}},
@@ -68,6 +78,10 @@ func TestTypesAreTheServers(t *testing.T) {
 		{api.EdgeEvent{}, client.EdgeEvent{}},
 		{api.PurgeEvent{}, client.PurgeEvent{}},
 		{api.OperationEvent{}, client.OperationEvent{}},
+		{api.DNSProvider{}, client.DNSProvider{}},
+		{api.NewDNSProvider{}, client.NewDNSProvider{}},
+		{api.DNSZone{}, client.DNSZone{}},
+		{api.DNSDriver{}, client.DNSDriver{}},
 	}
 	for _, p := range pairs {
 		s, c := reflect.TypeOf(p.server), reflect.TypeOf(p.client)

@@ -22,6 +22,7 @@ type Served struct {
 	NotAfter    int64   `json:"not_after,omitempty"`   // Unix seconds
 	Chain       string  `json:"chain,omitempty"`       // ChainTrusted, ChainPrivate or ChainBroken
 	Problem     string  `json:"problem,omitempty"`     // "": all is well
+	WrongName   bool    `json:"wrong_name,omitempty"`  // the leaf is not valid for Name
 	Key         string  `json:"key,omitempty"`         // of the leaf: "ECDSA 256", "RSA 2048", "Ed25519"
 	Signature   string  `json:"signature,omitempty"`   // algorithm of the leaf's: "ECDSA-SHA256"
 	Stapled     bool    `json:"stapled,omitempty"`     // with an OCSP response

@@ -162,7 +162,16 @@ type Platform struct {
 	// OriginRanges lists CIDR ranges that origins may live in although they are
 	// loopback, private or link-local. "0.0.0.0/0" and "::/0" allow all.
 	OriginRanges []string `json:"origin_ranges,omitempty"`
-	HTTPSPort    int      `json:"https_port"` // where redirects point; 443 is left out of URLs
+	HTTPSPort    int      `json:"https_port"`             // where redirects point; 443 is left out of URLs
+	NameServers  []string `json:"name_servers,omitempty"` // hosts at which DNS over HTTPS is answered too
+	Regions      []Region `json:"regions,omitempty"`      // where edges are: DNS answers are steered by it
+}
+
+// Region is where the edges of a region are, in degrees.
+type Region struct {
+	Name      string  `json:"name"`
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
 }
 
 // EdgeSettings is what the control plane wants of one edge as a whole.

@@ -241,6 +241,16 @@ func ValidatePlatform(p *Platform) error {
 	if p.HTTPSPort < 0 || p.HTTPSPort > 65535 {
 		c.add("/https_port", "%d is no port", p.HTTPSPort)
 	}
+	for i, h := range p.NameServers {
+		if !validHost(h, false) {
+			c.add(fmt.Sprintf("/name_servers/%d", i), "%q is no host name", h)
+		}
+	}
+	for i, r := range p.Regions {
+		if r.Name == "" || !(r.Latitude >= -90 && r.Latitude <= 90 && r.Longitude >= -180 && r.Longitude <= 180) {
+			c.add(fmt.Sprintf("/regions/%d", i), "%q at %v, %v is no region: a name, and degrees of latitude (-90 to 90) and longitude (-180 to 180)", r.Name, r.Latitude, r.Longitude)
+		}
+	}
 	return c.err()
 }
 

@@ -109,10 +109,12 @@ type RRset struct {
 
 // Variant is an answer of its own for some clients (geo), for a share of them
 // (weight), or while something lives (failover). Among the variants that match
-// a client, those that match most closely remain (region, country, continent,
-// anywhere); of those whose check passes, those of the lowest order; and one of
-// them is drawn by weight. When none passes, checks are left aside, so that an
-// answer is never empty. A client that no variant matches gets RRset.Data.
+// a client and whose check passes, those that match most closely remain (its
+// nearest region, country, continent, anywhere, another region: the nearer the
+// better, which is order by latency); of those, those of the lowest order; and
+// one of them is drawn by weight. When no check passes, they are left aside, so
+// that an answer is never empty. A client that no variant matches gets
+// RRset.Data.
 type Variant struct {
 	Countries  []string `json:"countries,omitempty"`  // ISO 3166-1 alpha-2, upper case
 	Continents []string `json:"continents,omitempty"` // AF AN AS EU NA OC SA

@@ -35,7 +35,7 @@ func runControl(ctx context.Context, o cli.ControlOptions) error {
 	}
 	p, err := openPlane(ctx, planeOptions{
 		data: o.Data, database: o.Database, listenAPI: o.ListenAPI, publicURL: o.PublicURL, https: true, tlsCert: o.TLSCert, tlsKey: o.TLSKey,
-		issuer: o.IssuerOptions, zones: o.ZoneOptions, platformDomain: o.PlatformDomain, origins: origins, originRanges: o.OriginRanges, bus: bus, log: log,
+		issuer: o.IssuerOptions, domains: o.DomainOptions, zones: o.ZoneOptions, platformDomain: o.PlatformDomain, origins: origins, originRanges: o.OriginRanges, bus: bus, log: log,
 	})
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func runEdge(ctx context.Context, o cli.EdgeOptions) error {
 	if err != nil {
 		return err
 	}
-	n := node.Options{CacheBytes: int64(o.CacheSize), Logger: log, Inherited: inherited}
+	n := node.Options{CacheBytes: int64(o.CacheSize), GeoDB: o.GeoDB, DoTAddr: o.ListenDoT, Logger: log, Inherited: inherited}
 	n.HTTPAddr, n.HTTPSAddr, n.DNSAddr = o.ListenHTTP, o.ListenHTTPS, dnsAddress(o.ListenOptions, inherited, log)
 	if inherited == nil {
 		n.HTTPAddr, n.HTTPSAddr = edgeAddresses(o.ListenOptions, log)

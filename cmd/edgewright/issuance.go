@@ -44,6 +44,7 @@ func responderClient() *http.Client {
 	if err != nil {
 		panic("edgewright: " + err.Error()) // no ranges, none wrong
 	}
+	guard.Ports = []uint16{80, 443}
 	return &http.Client{
 		Timeout: 15 * time.Second,
 		Transport: &http.Transport{

@@ -24,6 +24,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/compile"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/localca"
@@ -52,6 +53,7 @@ type planeOptions struct {
 	https          bool
 
 	issuer         cli.IssuerOptions
+	domains        cli.DomainOptions
 	zones          cli.ZoneOptions
 	platformDomain string
 	origins        *netguard.Policy // where origins may be
@@ -89,6 +91,8 @@ type plane struct {
 	server   *http.Server
 	firstRun access.Started
 
+	dnsProviders *dnsproviders.Service
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -118,7 +122,8 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
-		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), certificates.Type(mode),
+		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
+		dnsproviders.Type(dnsDrivers(nil)),
 		zones.Type(), zones.RRsetType(), zones.DelegationType(),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
@@ -127,14 +132,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 
 	cdnRoom := cdn.New(p.db, o.origins, domains.Users{Store: p.db})
-	resolvers, err := domains.NewResolvers(o.issuer.Resolvers)
-	if err != nil {
-		return p, err
-	}
-	domainRoom, err := domains.New(domains.Options{
-		Store: p.db, Vault: p.db, Resolvers: resolvers, Fetcher: domains.NewFetcher(o.origins),
-		CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain,
-	})
+	domainRoom, err := p.openDomains(domains.Options{Store: p.db, Vault: p.db, CDNs: cdnRoom, Targets: targets{p}, Platform: o.platformDomain})
 	if err != nil {
 		return p, err
 	}
@@ -143,6 +141,8 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
+	domainRoom.follow(certificateRoom)
+	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
@@ -151,7 +151,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: p.compiler,
-		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, Logger: o.log,
+		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, ECHName: o.platformDomain, Logger: o.log,
 	})
 	if err != nil {
 		return p, err
@@ -162,7 +162,8 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.zones = p.zoneReconciler(zoneRoom)
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
-		domains.NewReconciler(domainRoom, certificateRoom, siteRollout{p.fleet}, o.log),
+		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
+		domainRoom.watch,
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
@@ -175,8 +176,9 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
+		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)

@@ -101,7 +101,7 @@ func (u *everything) start(ctx context.Context, inherited *handover.Inheritance)
 		return err
 	}
 	p, err := openPlane(ctx, planeOptions{
-		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, zones: u.options.ZoneOptions, platformDomain: u.options.PlatformDomain,
+		data: u.options.Data, listenAPI: u.options.ListenAPI, issuer: u.options.IssuerOptions, domains: u.options.DomainOptions, zones: u.options.ZoneOptions, platformDomain: u.options.PlatformDomain,
 		origins: origins, originRanges: ownNetworks, httpsPort: u.httpsPort, log: u.log,
 	})
 	if err != nil {
@@ -161,10 +161,11 @@ func (u *everything) edgeDir(i int) string {
 func (u *everything) openEdge(ctx context.Context, i int, identity *agent.Identity, inherited *handover.Inheritance) error {
 	o := node.Options{
 		CacheBytes: int64(u.options.CacheSize) / int64(len(u.options.Regions)), OriginRanges: ownNetworks,
-		Logger: u.log, HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", DNSAddr: "127.0.0.1:0",
+		Logger: u.log, GeoDB: u.options.GeoDB, HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", DNSAddr: "127.0.0.1:0",
 	}
 	if i == 0 {
 		o.Inherited, o.HTTPAddr, o.HTTPSAddr = inherited, u.options.ListenHTTP, u.options.ListenHTTPS
+		o.DoTAddr = u.options.ListenDoT
 		o.DNSAddr = dnsAddress(u.options.ListenOptions, inherited, u.log)
 		if inherited == nil {
 			o.HTTPAddr, o.HTTPSAddr = edgeAddresses(u.options.ListenOptions, u.log)

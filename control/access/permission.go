@@ -72,6 +72,7 @@ const (
 	AuditLog     Resource = "audit"
 	Backups      Resource = "backups"
 	Metrics      Resource = "metrics"
+	DNSProviders Resource = "dns_providers"
 )
 
 // Verb is what is done to a resource; it is the second half of a scope.
@@ -123,6 +124,9 @@ var permissions = [...]Permission{
 	{CDN, Read, Viewer, false},
 	{CDN, Write, Developer, false},
 	{CDN, Delete, Developer, false},
+	{DNSProviders, Read, Viewer, false},
+	{DNSProviders, Write, Developer, false}, // credentials are written, and never read
+	{DNSProviders, Delete, Developer, false},
 	{Purges, Read, Viewer, false},
 	{Purges, Write, Developer, false},
 	{Revisions, Read, Viewer, false},

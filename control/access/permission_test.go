@@ -22,6 +22,9 @@ cdn:write           -xxx -xxx
 certificates:delete -xxx -xxx
 certificates:read   xxxx xxxx
 certificates:write  -xxx -xxx
+dns_providers:delete -xxx -xxx
+dns_providers:read  xxxx xxxx
+dns_providers:write -xxx -xxx
 domains:delete      -xxx -xxx
 domains:read        xxxx xxxx
 domains:write       -xxx -xxx

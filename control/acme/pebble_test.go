@@ -207,6 +207,8 @@ type recorder struct {
 	next http.Handler
 	mu   sync.Mutex
 	seen []string // method and path
+	// account is the ID of the last account that was made.
+	account string
 	// answer, when set, may take a request over.
 	answer func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -220,6 +222,11 @@ func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec.next.ServeHTTP(w, r)
+	if at := w.Header().Get("Location"); strings.Contains(at, "/my-account/") {
+		rec.mu.Lock()
+		rec.account = at[strings.LastIndex(at, "/")+1:]
+		rec.mu.Unlock()
+	}
 }
 
 func (rec *recorder) count(prefix string) int {

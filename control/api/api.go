@@ -32,6 +32,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
@@ -54,6 +55,8 @@ type Options struct {
 	Fleet        Fleet
 	Traffic      TrafficSource
 	Watch        Watch // nil: what goes on around domains is only told from their status
+	DNSProviders DNSProviders
+	DNSDrivers   []dnsproviders.DriverType // that DNSProviders knows, to be listed
 
 	Version        string
 	PlatformDomain string
@@ -147,6 +150,7 @@ func (s *Server) addOperations() {
 	s.addEvents()
 	s.addPlatform()
 	s.addAudit()
+	s.addDNSProviders()
 }
 
 // Run does what goes on between requests: it feeds the event streams and

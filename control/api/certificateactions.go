@@ -208,6 +208,7 @@ func (s *Server) certificateDetail(ctx context.Context, c certificates.Certifica
 		return nil, err
 	}
 	out := CertificateDetail{Certificate: s.certificateOf(c), Chain: []ChainLink{}}
+	out.Certificate.Served = s.servedBy(c)
 	if s.fleet != nil {
 		out.Rollout = rolloutOf(s.fleet.DocumentState(edgeconfig.KindCertificate + "/" + c.ID))
 	}

@@ -62,6 +62,7 @@ type Certificate struct {
 	Revocation string             `json:"revocation,omitempty" doc:"Why it was revoked"`
 	StapledTil *time.Time         `json:"stapled_until,omitempty" doc:"Its CA's OCSP answer, which edges staple, holds until then"`
 	Events     []CertificateEvent `json:"events" doc:"The last, newest first"`
+	Served     []ServedBy         `json:"served,omitempty" doc:"How each edge serves it, as seen by itself and by another; one certificate's details only"`
 }
 
 // CertificateEvent is something that happened to a certificate.
@@ -139,6 +140,7 @@ func (s *Server) addCertificates() {
 	s.addCertificateActions()
 	s.addAuthorities()
 	s.addReplacements()
+	s.addServed()
 }
 
 // issueWait is how long a request waits for a certificate.

@@ -18,6 +18,7 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/domains/watch"
 	"github.com/edgewright/edgewright/control/localca"
@@ -72,6 +73,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 
 	types := resource.Types{
 		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
+		dnsproviders.Type(testDrivers),
 		zones.Type(), zones.RRsetType(), zones.DelegationType(),
 	}
 	rooms := projects.New(db, types.Kinds(resource.ScopeEnvironment))
@@ -90,6 +92,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	o := Options{
 		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
+		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
 	}
 	for _, option := range options {

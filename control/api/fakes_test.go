@@ -80,6 +80,27 @@ type fakeFleet struct {
 	slow   bool // purges stay pending
 	subs   map[chan fleet.Event]bool
 	tokens map[string]bool
+	served map[string][]fleet.View
+}
+
+func (f *fakeFleet) Served(certificate string) []fleet.View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.served[certificate]
+}
+
+// serve has the edge say how it serves a certificate.
+func (f *fakeFleet) serve(certificate string, served ...edgeconfig.Served) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.served == nil {
+		f.served = map[string][]fleet.View{}
+	}
+	f.served[certificate] = nil
+	for _, one := range served {
+		one.Certificate = certificate
+		f.served[certificate] = append(f.served[certificate], fleet.View{Edge: "edge_test", Region: "local", By: "edge_test", At: time.Now(), Served: one})
+	}
 }
 
 func newFakeFleet(t testing.TB, db *store.DB) *fakeFleet {

@@ -83,6 +83,7 @@ type Fleet interface {
 	Edges
 	Holder
 	Rollouts
+	Watcher
 }
 
 // TrafficSource answers what edges counted. traffic.Service is one.

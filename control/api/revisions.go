@@ -285,6 +285,8 @@ func kindResource(k resource.Kind) access.Resource {
 		return access.CDN
 	case "certificate":
 		return access.Certificates
+	case "dnsprovider":
+		return access.DNSProviders
 	}
 	return access.Resource(k)
 }

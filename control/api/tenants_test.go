@@ -61,6 +61,9 @@ func newTenant(e *testEnv, name string) *tenant {
 	w.post(infrastructure+"/plans"+q, Desired{Resources: []Declared{
 		{Kind: "cdn", Name: "planned", Spec: json.RawMessage(`{"origins":[{"url":"http://127.0.0.1:3002"}]}`)},
 	}}).want(http.StatusCreated, &plan)
+	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
+	var provider DNSProviderAnswer
+	w.post(infrastructure+"/dns/providers"+q, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": name}}).want(http.StatusCreated, &provider)
 	var zone ZoneAnswer
 	w.post(infrastructure+"/domains/"+f.domain+"/zone"+q, nil).want(http.StatusCreated, &zone)
 	var record RecordAnswerBody
@@ -95,6 +98,7 @@ func newTenant(e *testEnv, name string) *tenant {
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
 		zone.Zone.ID, record.Record.ID, "text of " + name,
 		giver, offer.Transfer.ID, offer.Transfer.Domain,
+		provider.Provider.ID, name + ".zone.example",
 	}
 	f.path["id record"] = record.Record.ID
 	f.path["id transfer"] = offer.Transfer.ID
@@ -184,6 +188,7 @@ var tenantCases = map[string]tenantCase{
 	"transfers-accept":       {status: 200, id: "transfer", body: fixed(AcceptTransfer{})},
 	"transfers-withdraw":     {status: 204, id: "transfer"},
 	"certificates-list":      {status: 200},
+	"certificates-score":     {status: 200},
 	"certificates-get":       {status: 200},
 	"certificates-provision": {status: 200, body: fixed(Provision{Renew: true})},
 	"certificates-remove":    {status: 204},
@@ -237,6 +242,15 @@ var tenantCases = map[string]tenantCase{
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
 	"trust-root":       {status: 200, shared: "public"},
+
+	"dns-drivers-list":          {status: 200, shared: "the same for all"},
+	"dns-providers-list":        {status: 200},
+	"dns-providers-create":      {status: 201, body: fixed(NewDNSProvider{Name: "second", Driver: "test", Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-get":         {status: 200},
+	"dns-providers-credentials": {status: 200, body: fixed(NewCredentials{Credentials: map[string]string{"token": "t"}})},
+	"dns-providers-test":        {status: 200},
+	"dns-providers-zones":       {status: 200},
+	"dns-providers-delete":      {status: 204},
 }
 
 // operations returns every operation of the document, by ID.

@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -161,6 +163,9 @@ func (s *Server) offerTransfer(ctx context.Context, c *call, in *offerTransferIn
 	to, err := s.projectNamed(ctx, c.principal, in.Body.ToProject, false)
 	if fault.Is(err, fault.NotFound) {
 		to, err = in.Body.ToProject, nil
+		if !strings.HasPrefix(to, projects.Type().Prefix+"_") && to != projects.Default {
+			return nil, fault.InvalidField("/to_project_id", "no project of yours has this name", "write the other project's ID, which its members see with `edgewright projects list`")
+		}
 	}
 	if err != nil {
 		return nil, err

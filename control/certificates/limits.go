@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -201,7 +202,11 @@ type memoryLedger struct {
 	mu     sync.Mutex
 	spent  map[string][]memorySpent // by authority, kind and subject; in order of time
 	pauses map[string]map[string]Pause
+	last   map[string][]string // the keys of the last spendings, by ID
 }
+
+// maxLast is how many spendings can be given back quickly.
+const maxLast = 1000
 
 type memorySpent struct {
 	id string
@@ -210,7 +215,7 @@ type memorySpent struct {
 
 // NewMemoryLedger returns a Ledger that forgets everything with the process.
 func NewMemoryLedger() Ledger {
-	return &memoryLedger{spent: map[string][]memorySpent{}, pauses: map[string]map[string]Pause{}}
+	return &memoryLedger{spent: map[string][]memorySpent{}, pauses: map[string]map[string]Pause{}, last: map[string][]string{}}
 }
 
 func memoryKey(authority string, w Want) string {
@@ -236,9 +241,13 @@ func (l *memoryLedger) Spend(_ context.Context, s Spending) (free time.Time, err
 	if !free.IsZero() || s.Dry {
 		return free, nil
 	}
+	if len(l.last) > maxLast {
+		clear(l.last)
+	}
 	for _, w := range s.Wants {
 		if _, note := w.Split(); note {
 			key := memoryKey(s.Authority, w)
+			l.last[s.ID] = append(l.last[s.ID], key)
 			l.spent[key] = append(l.spent[key], memorySpent{s.ID, s.At})
 		}
 	}
@@ -248,8 +257,12 @@ func (l *memoryLedger) Spend(_ context.Context, s Spending) (free time.Time, err
 func (l *memoryLedger) Refund(_ context.Context, id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for key, list := range l.spent {
-		l.spent[key] = slices.DeleteFunc(list, func(m memorySpent) bool { return m.id == id })
+	keys, known := l.last[id]
+	if !known {
+		keys = slices.Collect(maps.Keys(l.spent))
+	}
+	for _, key := range keys {
+		l.spent[key] = slices.DeleteFunc(l.spent[key], func(m memorySpent) bool { return m.id == id })
 	}
 	return nil
 }

@@ -22,14 +22,7 @@ import (
 // startDNS runs a name server on one port of UDP and TCP.
 func startDNS(t *testing.T, handler dns.HandlerFunc) string {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, listener := samePort(t)
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: handler}, {Listener: listener, Handler: handler}} {
 		done := make(chan error, 1)
 		ready := make(chan struct{})
@@ -39,6 +32,24 @@ func startDNS(t *testing.T, handler dns.HandlerFunc) string {
 		t.Cleanup(func() { _ = server.Shutdown(); <-done })
 	}
 	return packets.LocalAddr().String()
+}
+
+// samePort binds UDP and TCP on one port. A port that is free for one may be
+// taken for the other, so it tries several.
+func samePort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 50 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if listener, err := net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, listener
+		}
+		_ = packets.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
 }
 
 func record(t *testing.T, text string) dns.RR {

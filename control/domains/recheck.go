@@ -98,9 +98,7 @@ func (s *Service) recordProof(d *Domain, f finding, now time.Time) {
 		set(resource.False, f.reason, fmt.Sprintf("%s. The domain is released at %s if this stays", f.message, st.ReleaseAt.Format("2006-01-02 15:04 MST")))
 	case proofUnclear:
 		next(recheckLost)
-		if st.LostAt == nil {
-			set(resource.Unknown, f.reason, "it could not be looked whether the proof is still there: "+f.message)
-		}
+		set(resource.Unknown, f.reason, "it could not be looked whether the proof is there: "+f.message)
 	}
 }
 

@@ -194,7 +194,7 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 		return 0, err
 	}
 	if release := d.Status.ReleaseAt; mode == checkAgain && d.Status.Verified && release != nil && !now.Before(*release) {
-		// This look has missed it too, or the release would be off.
+		// Only a look that says so itself releases; one that could not tell does not.
 		if proof, _ := resource.ConditionOf(d.Status.Conditions, Proof); proof.Status == resource.False && d.Status.CheckedAt != nil && !d.Status.CheckedAt.Before(now.Truncate(time.Second)) {
 			if d, err = r.service.releaseLost(ctx, d); err != nil {
 				return 0, err

@@ -58,6 +58,9 @@ func NewResolvers(addresses []string) (*ResolverSet, error) {
 	return set, nil
 }
 
+// Addresses returns the resolvers as "host:port", in the order they were named.
+func (s *ResolverSet) Addresses() []string { return slices.Clone(s.addresses) }
+
 func withPort(address string) (string, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
 		return net.JoinHostPort(addr.String(), "53"), nil

@@ -16,7 +16,7 @@ import (
 type Zones interface {
 	// Ensure makes the zone of an apex, when there is none, and returns what its
 	// delegation needs.
-	Ensure(ctx context.Context, project, environment, apex string) (ManagedZone, error)
+	Ensure(ctx context.Context, project, environment, apex string, cause resource.Cause) (ManagedZone, error)
 	// Provide makes the zone hold the records of a domain, and no others that
 	// Provide was given for it before. Records of the user stay.
 	Provide(ctx context.Context, project, environment, apex, domain string, records []DNSRecord, cause resource.Cause) error
@@ -257,7 +257,7 @@ func (s *Service) provide(ctx context.Context, d Domain, name Name, st *SetupSta
 		if s.Zones == nil {
 			return fault.New(fault.Unavailable, "this platform serves no zones: choose \"manual\"")
 		}
-		zone, err := s.Zones.Ensure(ctx, d.Project, d.Environment, name.Registrable)
+		zone, err := s.Zones.Ensure(ctx, d.Project, d.Environment, name.Registrable, cause)
 		if err != nil {
 			return err
 		}

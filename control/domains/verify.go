@@ -320,7 +320,11 @@ func (s *Service) record(d *Domain, f finding) {
 	if f.verified {
 		at := f.verifiedAt.UTC()
 		if !st.Verified {
-			st.Note(now, EventVerified, Info, d.Name+" is verified by "+f.method, map[string]string{"method": f.method})
+			text := d.Name + " is verified by " + f.method
+			if f.method == MethodNotRequired {
+				text = d.Name + " needs no proof"
+			}
+			st.Note(now, EventVerified, Info, text, map[string]string{"method": f.method})
 		}
 		st.Verified, st.Method, st.VerifiedAt = true, f.method, &at
 		st.Attempts, st.NextCheckAt = 0, nil

@@ -103,6 +103,21 @@ func TestCommitCreatesUpdatesAndDeletes(t *testing.T) {
 	})
 }
 
+// What moves between projects keeps what is known of it.
+func TestCommitCreatesWithStatus(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		change := creation("p", "shop.example.com", `{}`)
+		change.Status = json.RawMessage(`{ "verified": true }`)
+		r := commit(t, db, change).Resources[0]
+		if got := get(t, db, r); string(got.Status) != `{"verified":true}` || string(r.Status) != string(got.Status) {
+			t.Errorf("returned %s, stored %s", r.Status, got.Status)
+		}
+		broken := creation("p", "other.example.com", `{}`)
+		broken.Status = json.RawMessage(`[`)
+		wantCode(t, tryCommit(db, broken), fault.Invalid)
+	})
+}
+
 func TestCommitIsAllOrNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := create(t, db, "p", "a", `{}`)

@@ -42,6 +42,7 @@ type Options struct {
 type Settings struct {
 	TCP  *tls.Config // h2 and http/1.1
 	QUIC *tls.Config // h3; TLS 1.3
+	DoT  *tls.Config // DNS over TLS, whose door names its protocol
 }
 
 // The groups of the key exchange. P-521 is left out: nobody needs it, and it
@@ -67,7 +68,7 @@ func NewSettings(o Options) Settings {
 	}
 	c.modern = base.Clone()
 	c.modern.MinVersion = tls.VersionTLS13
-	s := Settings{TCP: base.Clone(), QUIC: c.modern.Clone()}
+	s := Settings{TCP: base.Clone(), QUIC: c.modern.Clone(), DoT: base.Clone()}
 	s.TCP.GetConfigForClient = c.config
 	s.QUIC.NextProtos = []string{"h3"}
 	// Over QUIC there is nothing to decide, and what would be returned would be

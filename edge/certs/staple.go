@@ -10,7 +10,8 @@ import (
 
 // setStaple takes over a response that is for this leaf, says good and is signed
 // by its issuer. Another is left out: a certificate is better served without a
-// staple than not at all, and Lacking reports it where a staple is a must.
+// staple than not at all, and who looks at it (edge/node) reports it where a
+// staple is a must.
 func (e *Entry) setStaple(leaf *x509.Certificate, der []byte) {
 	if len(e.issuers) == 0 {
 		return
@@ -28,10 +29,6 @@ func (e *Entry) setStaple(leaf *x509.Certificate, der []byte) {
 
 // Stapled reports whether the certificate is served with an OCSP response.
 func (e *Entry) Stapled(now time.Time) bool { return e.staple != nil && now.Before(e.stapleUntil) }
-
-// Lacking reports whether the certificate has to be served with an OCSP response
-// and is not: clients that look will refuse it.
-func (e *Entry) Lacking(now time.Time) bool { return e.MustStaple && !e.Stapled(now) }
 
 var (
 	oidTLSFeature  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 24}

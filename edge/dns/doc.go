@@ -22,6 +22,12 @@
 // answers, or behind a CNAME), its pointers are moved while it is copied.
 //
 // Two kinds of doors: UDP in batches from locked threads, one SO_REUSEPORT
-// socket each (udp_linux.go), or net.UDPConn anywhere (udp.go); TCP (tcp.go).
+// socket each (udp_linux.go), or net.UDPConn anywhere (udp.go); TCP, in clear or
+// below TLS (tcp.go). DNS over HTTPS comes in at the edge's HTTPS door and is
+// answered by Exchange (secure.go).
+//
+// Secondaries get zones by AXFR and IXFR (transfer.go, history.go), signed with
+// TSIG (tsig.go), and are told of new versions (notify.go).
+//
 // Nothing is allocated for a datagram.
 package dns

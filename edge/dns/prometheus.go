@@ -35,8 +35,11 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	// Counters of one moment are not read at one moment: TCP's may be ahead.
-	count(descQueries, t.Queries-min(t.Queries, t.TCPQueries), "udp")
+	streams := t.TCPQueries + t.TLSQueries + t.HTTPSQueries
+	count(descQueries, t.Queries-min(t.Queries, streams), "udp")
 	count(descQueries, t.TCPQueries, "tcp")
+	count(descQueries, t.TLSQueries, "tls")
+	count(descQueries, t.HTTPSQueries, "https")
 	for _, a := range []struct {
 		name string
 		n    uint64

@@ -41,6 +41,7 @@ type compose struct {
 	gave  int
 
 	variant bool // the answer depends on where the client is
+	asked   bool // located is set
 	located Place
 	checks  Checks
 	locator Locator
@@ -206,8 +207,8 @@ func (c *compose) referral(x *index, r record, h *hop, skip int) {
 // choose picks the variant of a record for the client.
 func (c *compose) choose(x *index, r record) record {
 	c.variant = true
-	if c.locator != nil && c.located == (Place{}) {
-		c.located = c.locator.Locate(c.client)
+	if c.locator != nil && !c.asked {
+		c.located, c.asked = c.locator.Locate(c.client), true
 	}
 	s := x.shards[hash(x.seed, r.key())&uint64(len(x.shards)-1)]
 	if v := choose(s.variants[r.variants()], &c.located, c.checks); v != nil {

@@ -73,8 +73,10 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		if q.edns.cookie > 0 {
 			k.cookies.Add(1)
 		}
-		if opt.subnet {
-			c.client = q.edns.address()
+		// A subnet that tells nothing (RFC 7871 section 7.1.2), or that is no one's on
+		// the Internet, leaves the resolver's own address.
+		if a := q.edns.address(); opt.subnet && q.edns.bits > 0 && a.IsGlobalUnicast() && !a.IsPrivate() {
+			c.client = a
 		}
 	}
 	c.limit -= c.reserve
@@ -94,7 +96,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	case q.tsig != 0:
 		return s.signedQuery(c, k, b, n, &q, from, tcp)
 	default:
-		z, kind = s.ask(c, k, &q, &opt, from, tcp)
+		z, kind = s.ask(c, k, &q, &opt, from)
 	}
 	if c.full {
 		if tcp {
@@ -142,6 +144,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 func (c *compose) begin(s *responder, b []byte, from netip.Addr) {
 	c.b, c.n, c.full, c.rcode, c.aa, c.do = b, 0, false, 0, false, false
 	c.counts, c.count, c.gave, c.variant = [3]int{}, 0, 0, false
+	c.asked = false
 	c.located, c.checks, c.locator, c.client = Place{}, s.checks, s.locator, from
 }
 
@@ -173,7 +176,7 @@ func (s *responder) options(e *edns, opt *reply, from netip.Addr, now uint32, tc
 }
 
 // ask answers a question for our zones.
-func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from netip.Addr, tcp bool) (*zone, uint64) {
+func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from netip.Addr) (*zone, uint64) {
 	n := &c.hops[0].name
 	switch {
 	case q.qtype == 0 || q.qtype == dns.TypeOPT:
@@ -183,7 +186,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 		// CHAOS and its questions about the software are not answered.
 		return nil, s.refuse(c, opt, errorNotSupported)
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
-		return s.transfer(c, k, q, opt, from, tcp)
+		return s.transfer(c, k, q, opt, from)
 	case q.qtype >= 128 && q.qtype < 255:
 		// TKEY, TSIG, MAILA, MAILB: questions we do not do
 		c.rcode = dns.RcodeNotImplemented

@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,6 +29,9 @@ type Options struct {
 	Portable bool // use net.UDPConn where batches would be possible
 	UDPSize  int  // largest UDP answer; 0: 1232, which no path fragments; 512 to 1400
 
+	TLSAddr string      // "host:port" of DNS over TLS (RFC 7858); "": none
+	TLS     *tls.Config // needed with TLSAddr, or when such a listener is inherited
+
 	MaxConns       int           // TCP connections at once; 0: 4096
 	MaxConnsClient int           // of one network (/24, /56); 0: 64
 	Idle           time.Duration // a TCP connection without a query is closed after this; 0: 10 s
@@ -51,7 +55,10 @@ type Server struct {
 	responder *responder
 	udp       []datagrams
 	tcp       *net.TCPListener
+	tls       *net.TCPListener // of DNS over TLS; nil: none
 	stream    *streams
+	secure    *streams
+	https     *counters // of Exchange
 	notifier  *notifier
 	counters  []*counters // of the UDP doors, in order, then of TCP
 
@@ -72,16 +79,21 @@ type datagrams interface {
 type Inherited struct {
 	UDP []*os.File // stay the caller's
 	TCP *net.TCPListener
+	TLS *net.TCPListener // nil: none
 }
 
 // Sockets are what a successor needs to answer at the same address. Both
 // processes may answer at once: no query depends on another, so a datagram is
 // answered by whoever takes it, and none is lost when one of them stops.
-func (s *Server) Sockets() (udp []syscall.Conn, tcp syscall.Conn) {
+// tls is nil when there is no DNS over TLS.
+func (s *Server) Sockets() (udp []syscall.Conn, tcp, tls syscall.Conn) {
 	for _, u := range s.udp {
 		udp = append(udp, u.socket())
 	}
-	return udp, s.tcp
+	if s.tls != nil {
+		tls = s.tls
+	}
+	return udp, s.tcp, tls
 }
 
 // New binds the sockets of a server, so that its address is known, and answers
@@ -116,13 +128,47 @@ func New(o Options) (*Server, error) {
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
+	if err := s.bindTLS(); err != nil {
+		for _, u := range s.udp {
+			u.stop()
+		}
+		_ = s.tcp.Close()
+		return nil, err
+	}
 	s.notifier = newNotifier(s)
 	s.Zones.changed = s.notifier.tell
 	for range s.udp {
 		s.counter()
 	}
 	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
+	s.secure = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
+	s.https = s.counter()
 	return s, nil
+}
+
+// bindTLS opens the listener of DNS over TLS, where there shall be one.
+func (s *Server) bindTLS() error {
+	if i := s.o.Inherited; i != nil {
+		s.tls = i.TLS
+	} else if s.o.TLSAddr != "" {
+		l, err := net.Listen("tcp", s.o.TLSAddr)
+		if err != nil {
+			return fault.New(fault.Unavailable, "DNS over TLS cannot listen on %s: %w", s.o.TLSAddr, err)
+		}
+		s.tls = l.(*net.TCPListener)
+	}
+	if s.tls != nil && s.o.TLS == nil {
+		return fault.New(fault.Invalid, "DNS over TLS needs certificates")
+	}
+	return nil
+}
+
+// TLSAddr is the bound address of DNS over TLS, "" when there is none.
+func (s *Server) TLSAddr() string {
+	if s.tls == nil {
+		return ""
+	}
+	return s.tls.Addr().String()
 }
 
 func orDefault(n, otherwise int) int {
@@ -195,6 +241,11 @@ func (s *Server) Start() error {
 		s.work.Go(func() { u.serve(s.responder, s.counters[i]) })
 	}
 	s.work.Go(func() { s.stream.accept(s.tcp) })
+	if s.tls != nil {
+		config := s.o.TLS.Clone()
+		config.NextProtos = []string{"dot"}
+		s.work.Go(func() { s.secure.accept(tls.NewListener(s.tls, config)) })
+	}
 	s.notifier.start()
 	s.log.Info("the name server answers", "address", s.Addr(), "workers", len(s.udp))
 	return nil
@@ -211,6 +262,9 @@ func (s *Server) StopTaking() {
 		u.stop()
 	}
 	_ = s.tcp.Close()
+	if s.tls != nil {
+		_ = s.tls.Close()
+	}
 }
 
 // Shutdown stops answering: datagrams at once, TCP connections when the queries
@@ -219,10 +273,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.StopTaking()
 	s.notifier.stop()
 	s.stream.drain()
+	s.secure.drain()
 	done := make(chan struct{})
 	go func() {
 		s.work.Wait()
 		s.stream.work.Wait()
+		s.secure.work.Wait()
 		close(done)
 	}()
 	select {
@@ -230,6 +286,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.stream.closeAll()
+		s.secure.closeAll()
 		<-done
 		return ctx.Err()
 	}
@@ -300,6 +357,7 @@ type Stats struct {
 	Refused, FormErr, NotImp, BadVers, ServFail      uint64
 	Dropped, Truncated, Limited, Slipped, Cookies    uint64
 	TCPQueries, TCPConnections, TCPRefused, Failures uint64
+	TLSQueries, HTTPSQueries                         uint64 // not among TCPQueries
 	Transfers, Notices, NoticesUnheard               uint64
 	Zones                                            int
 }
@@ -328,6 +386,8 @@ func (s *Server) Stats() (t Stats) {
 		t.Failures += k.failures.Load()
 		t.Transfers += k.transfers.Load()
 	}
+	t.TLSQueries, t.HTTPSQueries = s.secure.counters.tcpQueries.Load(), s.https.tcpQueries.Load()
+	t.TCPQueries -= t.TLSQueries + t.HTTPSQueries
 	t.Notices, t.NoticesUnheard = s.notifier.sent.Load(), s.notifier.unheard.Load()
 	t.Zones = s.Len()
 	return t

@@ -45,20 +45,20 @@ func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *que
 // transfer is the answer to AXFR and IXFR. Over TCP it is left to the door, which
 // sends it message by message; what this returns is then the first message's
 // header and question.
-func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from netip.Addr, tcp bool) (*zone, uint64) {
+func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from netip.Addr) (*zone, uint64) {
 	n := &c.hops[0].name
 	z := s.zones.table.Load().find(n, 0)
 	switch {
 	case z == nil || z.labels != n.count:
 		return nil, s.refuse(c, opt, errorNotAuthoritative)
-	case c.signed == nil || !tcp && q.qtype == dns.TypeAXFR:
+	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
 		return nil, s.refuse(c, opt, errorProhibited)
 	}
 	t := s.zones.openTransfer(z, c.signed.key.id, from, q)
 	switch {
 	case t == nil:
 		return nil, s.refuse(c, opt, errorProhibited)
-	case !tcp || c.stream == nil:
+	case c.stream == nil:
 		// RFC 1995 section 2: the SOA alone says that it takes TCP, or that there is
 		// nothing new.
 		c.do = false

@@ -364,9 +364,16 @@ func TestVariants(t *testing.T) {
 			t.Errorf("the scope of what is the same for everybody: %v", e)
 		}
 	}
-	nowhere := &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 8, Address: []byte{10, 0, 0, 0}}
+	nowhere := &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 8, Address: []byte{8, 0, 0, 0}}
 	if got, _ := get("geo", nowhere); got != "192.0.2.1" {
 		t.Errorf("nobody's place: %s", got)
+	}
+	for _, private := range []*dns.EDNS0_SUBNET{
+		{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 8, Address: []byte{10, 0, 0, 0}}, {Code: dns.EDNS0SUBNET, Family: 1, Address: []byte{0, 0, 0, 0}},
+	} {
+		if got, _ := get("geo", private); got != "192.0.2.3" {
+			t.Errorf("a subnet of %d bits that tells nothing: %s, not what the resolver gets", private.SourceNetmask, got)
+		}
 	}
 	if got, _ := get("fail", nil); got != "192.0.2.5" {
 		t.Errorf("the first lives: %s", got)

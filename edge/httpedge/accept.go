@@ -173,10 +173,12 @@ func (s *Server) acceptSecure(l net.Listener) {
 func (s *Server) handshake(tcp *counted) {
 	c := &gathering{counted: tcp}
 	attempt := &certs.Attempt{}
-	ctx, cancel := context.WithTimeout(certs.WithAttempt(context.Background(), attempt), s.limits.HandshakeTimeout)
-	defer cancel()
+	// A deadline instead of a context that ends: that would cost a timer and
+	// another goroutine.
+	_ = c.SetDeadline(time.Now().Add(s.limits.HandshakeTimeout))
 	secure := tls.Server(c, s.o.TLS)
-	err := secure.HandshakeContext(ctx)
+	err := secure.HandshakeContext(certs.WithAttempt(context.Background(), attempt))
+	_ = c.SetDeadline(time.Time{})
 	if s.o.Own == nil || !s.o.Own(tcp.RemoteAddr()) {
 		s.countHandshake(s.o.Telemetry.Shard(), attempt, err)
 	}

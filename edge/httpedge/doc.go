@@ -21,6 +21,7 @@
 //	normalise   target and authority, once for all that follows            normalise.go
 //	verify      the node asks itself which revision is in force            challenge.go
 //	challenge   ACME HTTP-01 answers                                       challenge.go
+//	resolve     DNS over HTTPS, at hosts of name servers                   doh.go
 //	findSite    unknown host: 421; host outside the connection's certificate: 421
 //	admit       body bound, loops, methods no proxy passes on              site.go
 //	redirect    http -> https 308, HSTS                                    site.go

@@ -62,6 +62,7 @@ var phases = [...]func(*exchange) bool{
 	(*exchange).normalise,
 	(*exchange).verify,
 	(*exchange).challenge,
+	(*exchange).resolve,
 	(*exchange).findSite,
 	(*exchange).admit,
 	(*exchange).redirect,

@@ -81,7 +81,10 @@ func (s *Server) quicContext(ctx context.Context, _ *quic.ClientInfo) (context.C
 	a := &quicAttempt{}
 	var once sync.Once
 	a.end = func(err error) {
-		once.Do(func() { s.countHandshake(s.o.Telemetry.Shard(), &a.Attempt, err) })
+		once.Do(func() {
+			s.countHandshake(s.o.Telemetry.Shard(), &a.Attempt, err)
+			a.Hello = nil // the connection's context keeps the rest as long as it lives
+		})
 	}
 	context.AfterFunc(ctx, func() { a.end(context.Cause(ctx)) })
 	return certs.WithAttempt(context.WithValue(ctx, quicAttemptKey{}, a), &a.Attempt), nil

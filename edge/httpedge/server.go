@@ -80,6 +80,7 @@ type Options struct {
 	Own       func(client net.Addr) bool // whether a handshake is the node's own, which is not counted; nil: none is
 	EdgeID    string                     // for loop detection
 	Verify    string                     // secret that lets a request ask for revisions; "" forbids it
+	DNS       DNS                        // answers DNS over HTTPS; nil: nobody does
 	Limits    Limits
 	Logger    *slog.Logger
 }

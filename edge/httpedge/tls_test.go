@@ -122,7 +122,8 @@ func TestTLSALPN(t *testing.T) {
 // TestRefusals: each way a handshake can fail is counted under its reason and
 // where it belongs.
 func TestRefusals(t *testing.T) {
-	e := nodetest.Start(t, func(o *node.Options) { o.Limits = httpedge.Limits{HandshakeTimeout: 300 * time.Millisecond} })
+	e := nodetest.Start(t)
+	impatient := nodetest.Start(t, func(o *node.Options) { o.Limits = httpedge.Limits{HandshakeTimeout: 100 * time.Millisecond} })
 	origin := originServer(t, named("origin"))
 	e.Serve(nodetest.Site("dom_shop", "shop.test", origin))
 	strict := nodetest.Site("dom_strict", "strict.test", origin)
@@ -138,9 +139,9 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	plain := func(input string, wait bool) func() {
+	plain := func(to *nodetest.Edge, input string, wait bool) func() {
 		return func() {
-			conn, err := net.Dial("tcp", e.HTTPSAddr())
+			conn, err := net.Dial("tcp", to.HTTPSAddr())
 			if err != nil {
 				t.Error(err)
 				return
@@ -168,6 +169,7 @@ func TestRefusals(t *testing.T) {
 		site, reason string
 		try          func()
 	}{
+		{"", "timeout", plain(impatient, "", true)},
 		{"", "no_certificate", dial(func(c *tls.Config) { c.ServerName = "unknown.test" })},
 		{"dom_shop", "version", dial(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 })},
 		{"dom_strict", "version", dial(func(c *tls.Config) { c.ServerName, c.MaxVersion = "strict.test", tls.VersionTLS12 })},
@@ -178,18 +180,21 @@ func TestRefusals(t *testing.T) {
 		{"dom_shop", "alpn", dial(func(c *tls.Config) { c.NextProtos = []string{"spdy/3"} })},
 		{"dom_shop", "no_challenge", dial(func(c *tls.Config) { c.NextProtos = []string{"acme-tls/1"} })},
 		{"dom_shop", "client_refused", dial(func(c *tls.Config) { c.InsecureSkipVerify, c.RootCAs = false, x509.NewCertPool() })},
-		{"", "client_left", plain("", false)},
-		{"", "not_tls", plain("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n", true)},
-		{"", "timeout", plain("", true)},
+		{"", "client_left", plain(e, "", false)},
+		{"", "not_tls", plain(e, "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n", true)},
 		{"", "no_certificate", overQUIC(func(c *tls.Config) { c.ServerName = "unknown.test" })},
 		{"dom_shop", "alpn", overQUIC(func(c *tls.Config) { c.NextProtos = []string{"hq-interop"} })},
 		{"dom_shop", "client_refused", overQUIC(func(c *tls.Config) { c.InsecureSkipVerify, c.RootCAs = false, x509.NewCertPool() })},
 	} {
-		e.Take(time.Minute)
+		at := e
+		if c.reason == "timeout" {
+			at = impatient
+		}
+		at.Take(time.Minute)
 		c.try()
 		var got map[string]edgeconfig.Counters
 		poll(t, "counting "+c.reason, func() bool {
-			got = e.Take(time.Minute).Sites
+			got = at.Take(time.Minute).Sites
 			return len(got) > 0
 		})
 		if len(got) != 1 || got[c.site].HandshakeErr != 1 || got[c.site].Refusals[c.reason] != 1 {

@@ -201,6 +201,10 @@ func (e *edition) put(p *prepared) error {
 	case p.platform != nil:
 		e.n.policy.Store(p.platform.policy)
 		e.next.httpsPort = p.platform.httpsPort
+		e.n.servers.Store(&p.platform.nameServers)
+		if e.n.geo != nil {
+			e.n.geo.SetRegions(p.platform.regions)
+		}
 	}
 	e.n.held[d.Key] = next
 	e.revisions.Set(d.Key, d.Revision)

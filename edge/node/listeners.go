@@ -243,11 +243,14 @@ func (n *Node) handOver(ctx context.Context, o handover.Options) error {
 		}
 	}
 	if n.dns != nil {
-		udp, tcp := n.dns.Sockets()
+		udp, tcp, tls := n.dns.Sockets()
 		for i, s := range udp {
 			o.Sockets = append(o.Sockets, handover.Socket{Name: socketDNSUDP(i), Conn: s})
 		}
 		o.Sockets = append(o.Sockets, handover.Socket{Name: SocketDNS, Conn: tcp})
+		if tls != nil {
+			o.Sockets = append(o.Sockets, handover.Socket{Name: socketDoT, Conn: tls})
+		}
 	}
 	successor, err := handover.Start(ctx, o)
 	if err != nil {

@@ -36,6 +36,7 @@ import (
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/certs"
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/geo"
 	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edge/httpedge/handover"
 	"github.com/edgewright/edgewright/edge/httpedge/upstream"
@@ -57,6 +58,8 @@ type Options struct {
 	HTTPAddr  string // "host:port"; port 0 picks one; "" for no plain HTTP listener
 	HTTPSAddr string // "host:port", TCP for HTTP/1.1 and 2 and UDP for HTTP/3; "" for none
 	DNSAddr   string // "host:port", UDP and TCP of the name server; "" for none: zones are held all the same
+	DoTAddr   string // "host:port" of DNS over TLS, with the certificates of the edge; "" for none
+	GeoDB     string // file of countries that DNS answers are steered by; "": steering by place gives what has no place
 	NoHTTP3   bool   // leave UDP alone
 
 	Identity Opener // unseals the group keys of Keys documents; nil: no certificates can be used
@@ -91,7 +94,9 @@ type Node struct {
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
 	zones     *dns.Zones
-	dns       *dns.Server // nil: none
+	dns       *dns.Server                     // nil: none
+	geo       *geo.DB                         // nil: none
+	servers   atomic.Pointer[map[string]bool] // host names of the platform's name servers
 
 	current atomic.Pointer[runtime]
 
@@ -146,19 +151,19 @@ func New(o Options) (*Node, error) {
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
 	settings := n.settings()
+	if err := n.openDNS(settings.DoT); err != nil {
+		n.cancel()
+		n.cache.Close()
+		return nil, errors.Join(err, l.close())
+	}
 	n.server = httpedge.New(httpedge.Options{
 		Plain: l.plain(), Secure: l.secure(), QUIC: l.quic(settings.QUIC),
 		TLS:     settings.TCP,
 		Current: func() httpedge.Runtime { return n.current.Load() },
 		Own:     n.probes.own,
-		Cache:   n.cache, Telemetry: n.telemetry, EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
+		Cache:   n.cache, Telemetry: n.telemetry, DNS: n.dnsOverHTTPS(), EdgeID: o.EdgeID, Verify: n.secret, Limits: o.Limits, Logger: o.Logger,
 	})
 	n.verifier = newVerifier(n)
-	if err := n.openDNS(); err != nil {
-		n.cancel()
-		n.cache.Close()
-		return nil, errors.Join(err, l.close())
-	}
 	return n, nil
 }
 

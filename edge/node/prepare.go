@@ -52,6 +52,9 @@ type prepared struct {
 type platform struct {
 	policy    *netguard.Policy
 	httpsPort string
+	regions   []edgeconfig.Region
+
+	nameServers map[string]bool
 }
 
 // prepare decodes and validates one document, in whatever goroutine. It changes
@@ -145,7 +148,11 @@ func (n *Node) preparePlatform(d *edgeconfig.Document) (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{policy: policy, httpsPort: n.listeners.httpsPort()}
+	p := &platform{policy: policy, httpsPort: n.listeners.httpsPort(), regions: c.Regions}
+	p.nameServers = map[string]bool{}
+	for _, host := range c.NameServers {
+		p.nameServers[host] = true
+	}
 	switch c.HTTPSPort {
 	case 0:
 	case 443:

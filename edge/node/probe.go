@@ -36,8 +36,26 @@ type probes struct {
 	total   int      // of the sweep
 	peer    []string // keys that the peer is looked at for
 	roots   *x509.CertPool
-	clients sync.Map // local addresses of connections to ourselves
-	used    []string // those of the present round; Probe's goroutine's
+	clients sync.Map // local addresses of the last connections to ourselves
+	used    []string // the same, oldest first
+}
+
+// maxOwn is how many connections to ourselves are remembered: the server may
+// count one when it is closed already.
+const maxOwn = 1024
+
+// mine notes a connection to ourselves, before it has said anything.
+func (p *probes) mine(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	local := c.LocalAddr().String()
+	p.clients.Store(local, true)
+	if p.used = append(p.used, local); len(p.used) > maxOwn {
+		for _, old := range p.used[:maxOwn/2] {
+			p.clients.Delete(old)
+		}
+		p.used = append([]string(nil), p.used[maxOwn/2:]...)
+	}
 }
 
 func (p *probes) own(client net.Addr) bool {
@@ -57,10 +75,6 @@ func (n *Node) Probe(ctx context.Context, peer *edgeconfig.Peer) edgeconfig.Prob
 	if n.HTTPSAddr() == "" && peer == nil {
 		return report
 	}
-	for _, local := range n.probes.used {
-		n.probes.clients.Delete(local)
-	}
-	n.probes.used = nil
 	for _, key := range n.nextProbes(peer != nil) {
 		if ctx.Err() != nil {
 			break
@@ -154,11 +168,7 @@ func (n *Node) shake(ctx context.Context, address string, self bool, c *tls.Conf
 	}
 	defer tcp.Close()
 	if self {
-		local := tcp.LocalAddr().String()
-		n.probes.clients.Store(local, true)
-		// The server counts when it is done, which may be after us: the addresses
-		// of a round go with the next.
-		n.probes.used = append(n.probes.used, local)
+		n.probes.mine(tcp)
 	}
 	c.InsecureSkipVerify, c.NextProtos = true, []string{"http/1.1"}
 	conn := tls.Client(tcp, c)
@@ -186,13 +196,14 @@ func (n *Node) judge(state *tls.ConnectionState, s *edgeconfig.Served) {
 	if s.Chain, err = n.chain(state.PeerCertificates); err != nil {
 		s.Problem = err.Error()
 	}
+	s.WrongName = leaf.VerifyHostname(s.Name) != nil
 	now := n.o.Now()
 	switch {
 	case now.After(leaf.NotAfter):
 		s.Problem = "the certificate has expired"
 	case now.Before(leaf.NotBefore):
 		s.Problem = "the certificate is not valid yet"
-	case leaf.VerifyHostname(s.Name) != nil:
+	case s.WrongName:
 		s.Problem = "the certificate is not valid for the name"
 	case s.MustStaple && !s.Stapled:
 		s.Problem = "the certificate has to be served with an OCSP response and is not"

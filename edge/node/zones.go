@@ -2,11 +2,15 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net/netip"
 	"os"
 	"strconv"
 
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/geo"
+	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/secrets"
@@ -16,12 +20,21 @@ import (
 // successor inherits.
 const SocketDNS = "dns-tcp"
 
+const socketDoT = "dns-tls"
+
 func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
 
 // openDNS binds the name server, or takes its sockets over. A predecessor that
 // had none leaves the address free to bind.
-func (n *Node) openDNS() (err error) {
-	o := dns.Options{Addr: n.o.DNSAddr, NSID: n.o.EdgeID, Logger: n.log, Now: n.o.Now}
+func (n *Node) openDNS(overTLS *tls.Config) (err error) {
+	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, TLS: overTLS, Logger: n.log, Now: n.o.Now}
+	if n.o.GeoDB != "" {
+		if n.geo, err = geo.Open(n.o.GeoDB); err != nil {
+			return err
+		}
+		o.Locator = n.geo
+		n.log.Info("DNS answers are steered by country", "file", n.o.GeoDB, "networks", n.geo.Len())
+	}
 	i := n.o.Inherited
 	switch {
 	case i.Has(SocketDNS):
@@ -41,6 +54,11 @@ func (n *Node) openDNS() (err error) {
 		if o.Inherited.TCP, err = i.Listener(SocketDNS); err != nil {
 			return err
 		}
+		if i.Has(socketDoT) {
+			if o.Inherited.TLS, err = i.Listener(socketDoT); err != nil {
+				return errors.Join(err, o.Inherited.TCP.Close())
+			}
+		}
 	case o.Addr == "":
 		n.zones = dns.NewZones()
 		return nil
@@ -48,6 +66,9 @@ func (n *Node) openDNS() (err error) {
 	if n.dns, err = dns.New(o); err != nil {
 		if o.Inherited != nil {
 			err = errors.Join(err, o.Inherited.TCP.Close())
+			if o.Inherited.TLS != nil {
+				err = errors.Join(err, o.Inherited.TLS.Close())
+			}
 		}
 		return err
 	}
@@ -62,6 +83,33 @@ func (n *Node) DNSAddr() string {
 		return ""
 	}
 	return n.dns.Addr()
+}
+
+// DoTAddr is the bound address of DNS over TLS, "" when there is none.
+func (n *Node) DoTAddr() string {
+	if n.dns == nil {
+		return ""
+	}
+	return n.dns.TLSAddr()
+}
+
+// dnsOverHTTPS is what the HTTPS door asks, nil when there is no name server.
+func (n *Node) dnsOverHTTPS() httpedge.DNS {
+	if n.dns == nil {
+		return nil
+	}
+	return overHTTPS{n}
+}
+
+type overHTTPS struct{ n *Node }
+
+func (o overHTTPS) NameServer(host string) bool {
+	hosts := o.n.servers.Load()
+	return hosts != nil && (*hosts)[host]
+}
+
+func (o overHTTPS) Exchange(message []byte, client netip.Addr) ([]byte, uint32) {
+	return o.n.dns.Exchange(message, client)
 }
 
 // forDNS tells whether a document is the name server's. It keeps those itself:

@@ -1,11 +1,14 @@
 package node_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,5 +257,89 @@ func TestTransferKeys(t *testing.T) {
 	e.MustApply(e.Document("tsig/key_1", nil))
 	if _, err := transfer(); err == nil {
 		t.Error("a transfer with a key that is gone")
+	}
+}
+
+// DNS over TLS and over HTTPS, the latter at name servers' hosts only.
+func TestEncryptedDNS(t *testing.T) {
+	e := nodetest.Start(t, withDNS, func(o *node.Options) { o.DoTAddr = "127.0.0.1:0" })
+	e.MustApply(nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")...)
+	site := nodetest.Site("dom_shop", "shop.test", origin(t, "the site"))
+	e.Serve(site)
+	e.MustApply(e.Document("certificate/crt_ns", e.Certificate("crt_ns", "ns1.test")),
+		e.Document("platform/settings", &edgeconfig.Platform{OriginRanges: []string{"0.0.0.0/0"}, NameServers: []string{"ns1.test"}}))
+
+	config := e.TLS("dot")
+	config.ServerName = "ns1.test"
+	q := new(dns.Msg).SetQuestion("www.shop.test.", dns.TypeA)
+	answer, _, err := (&dns.Client{Net: "tcp-tls", TLSConfig: config, Timeout: 10 * time.Second}).Exchange(q, e.DoTAddr())
+	if err != nil || len(answer.Answer) != 1 {
+		t.Fatalf("over TLS: %v, %v", err, answer)
+	}
+	other := e.TLS()
+	other.ServerName = "unknown.test"
+	if _, _, err := (&dns.Client{Net: "tcp-tls", TLSConfig: other, Timeout: 10 * time.Second}).Exchange(q, e.DoTAddr()); err == nil {
+		t.Error("a handshake for a name without certificate")
+	}
+
+	q.Id = 0
+	wire, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inURL := "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(wire)
+	for version := 1; version <= 3; version++ {
+		c := e.Client(version)
+		do := func(method, url, contentType string, body []byte) (*http.Response, []byte) {
+			t.Helper()
+			r, err := http.NewRequest(method, url, bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if contentType != "" {
+				r.Header.Set("Content-Type", contentType)
+			}
+			resp, err := c.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp, b
+		}
+		for _, ask := range []struct {
+			method, url, contentType string
+			body                     []byte
+		}{{"GET", inURL, "", nil}, {"POST", "/dns-query", "application/dns-message", wire}} {
+			resp, b := do(ask.method, "https://ns1.test"+ask.url, ask.contentType, ask.body)
+			var m dns.Msg
+			if err := m.Unpack(b); resp.StatusCode != 200 || err != nil || len(m.Answer) != 1 || m.Id != 0 || resp.Header.Get("Content-Type") != "application/dns-message" || resp.Header.Get("Cache-Control") != "max-age=60" {
+				t.Errorf("HTTP/%d %s: %d %v, %v: %v", version, ask.method, resp.StatusCode, resp.Header, err, m)
+			}
+		}
+		for _, bad := range []struct {
+			method, url, contentType string
+			body                     []byte
+			status                   int
+		}{
+			{"GET", "https://ns1.test/dns-query", "", nil, 400},
+			{"GET", "https://ns1.test/dns-query?dns=%2B%2B", "", nil, 400},
+			{"GET", "https://ns1.test/dns-query?dns=AAAA", "", nil, 400},
+			{"POST", "https://ns1.test/dns-query", "text/plain", wire, 415},
+			{"POST", "https://ns1.test/dns-query", "application/dns-message", make([]byte, 5000), 413},
+			{"DELETE", "https://ns1.test/dns-query", "", nil, 400},
+			{"GET", "https://ns1.test/elsewhere", "", nil, 421},
+		} {
+			if resp, b := do(bad.method, bad.url, bad.contentType, bad.body); resp.StatusCode != bad.status {
+				t.Errorf("HTTP/%d %s %s: %d, want %d: %s", version, bad.method, bad.url, resp.StatusCode, bad.status, b)
+			}
+		}
+		// At a tenant's host the path is the tenant's.
+		if resp, b := do("GET", "https://shop.test"+inURL, "", nil); resp.StatusCode != 200 || string(b) != "the site" {
+			t.Errorf("HTTP/%d at a site: %d %s", version, resp.StatusCode, b)
+		}
 	}
 }

@@ -37,8 +37,8 @@ func parseWHOIS(name string, body []byte) (s State, registered bool, err error) 
 	for lines.Scan() {
 		line := strings.TrimSpace(strings.ToValidUTF8(lines.Text(), ""))
 		if line == "" || line[0] == '%' || line[0] == '#' || line[0] == '>' {
-			// Comments may say "not found" too, as in the terms of use.
-			if !strings.HasPrefix(line, "%") || !isFree(line) {
+			// "%ERROR:101: no entries found" is an answer, terms of use are not.
+			if words := strings.ToLower(strings.TrimLeft(line, "% ")); !strings.HasPrefix(words, "error") && !strings.HasPrefix(words, "no ") || !isFree(line) {
 				continue
 			}
 		}
@@ -112,7 +112,6 @@ func (s *State) take(key, value string) bool {
 		case strings.HasPrefix(v, "unsigned"), v == "no", v == "inactive":
 			s.Signed = new(false)
 		}
-	case key == "domain", key == "domain name":
 	default:
 		return false
 	}
