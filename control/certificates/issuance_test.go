@@ -416,6 +416,7 @@ func TestPKCS12(t *testing.T) {
 		{"PEM", []byte(leaf.pem), "", "/pkcs12", "this is PEM"},
 		{"garbage", []byte("garbage"), "", "/pkcs12", "cannot be read"},
 		{"cut off", pfx(pkcs12.Modern, "correct horse")[:200], "correct horse", "/pkcs12", "cannot be read"},
+		{"a costly one", pfx(pkcs12.Modern.WithIterations(1_100_000), "correct horse"), "correct horse", "/pkcs12", "too much work"},
 		{"no key in it", trust, "correct horse", "/pkcs12", "no private key"},
 		{"too large", make([]byte, 300<<10), "", "/pkcs12", "too large"},
 	} {

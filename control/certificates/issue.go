@@ -289,7 +289,7 @@ func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ 
 		return 0, err
 	}
 	leaf := chain[0]
-	// A certificate that must be stapled is not served before it can be.
+	// The staple comes with the certificate, where the CA has one at once.
 	staple, checkAt := r.firstStaple(ctx, leaf, chain, now)
 	spec := c.Spec
 	c, err = r.answer(ctx, c, func(c *Certificate) {
