@@ -140,7 +140,7 @@ func TestBudget(t *testing.T) {
 	w.restart()
 	w.with(authority("one", one, certificates.Limit{Kind: certificates.SpentOrders, Max: 2, Window: time.Hour}))
 	c, next := w.reconcile("s3.example.com")
-	if one.asked != 1 || c.Status.LastError.Reason != certificates.ReasonBudget || c.Status.Failures != 0 || next < 59*time.Minute || next > 62*time.Minute {
+	if one.asked != 1 || c.Status.LastError.Reason != certificates.ReasonBudget || c.Status.Failures != 0 || next < 59*time.Minute || next > 71*time.Minute {
 		t.Errorf("after a restart: %d orders, next in %v, %+v", one.asked, next, c.Status)
 	}
 	if again, _ := w.reconcile("s3.example.com"); again.Seq != c.Seq {
