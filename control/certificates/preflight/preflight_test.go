@@ -111,7 +111,9 @@ func closedPort(t *testing.T) uint16 {
 
 func TestCheck(t *testing.T) {
 	w, resolver := start(t, zone)
+	w.mu.Lock()
 	w.bogus["bogus.example"], w.fails["fails.example"], w.caaFail["caafails.example"] = true, true, true
+	w.mu.Unlock()
 	open, closed := listen(t), closedPort(t)
 	all := []certificates.Challenge{certificates.ChallengeHTTP01, certificates.ChallengeTLSALPN, certificates.ChallengeDNS01}
 	reach := all[:2]
