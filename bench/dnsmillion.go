@@ -61,7 +61,7 @@ func dnsMillion(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	s, err := ownServer("127.0.0.1:0")
+	s, err := ownServer("127.0.0.1:0", "")
 	if err != nil {
 		return err
 	}

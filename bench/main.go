@@ -58,6 +58,8 @@ type settings struct {
 	only     string // part of the names of http scenarios
 	sites    int
 	agents   string
+
+	countries string // database of countries
 }
 
 func run(ctx context.Context, args []string) error {
@@ -72,6 +74,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios whose name holds this `text`, like hit")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
+	flags.StringVar(&s.countries, "geo-db", "", "database of countries for the DNS suite: see make geo-db")
 	suites := map[string]func(context.Context, settings) (string, error){
 		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/geo"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -21,6 +22,7 @@ func serveDNS(args []string) error {
 	flags := flag.NewFlagSet("serve-dns", flag.ContinueOnError)
 	addr := flags.String("addr", "", "address")
 	file := flags.String("zone", "", "zone.json")
+	countries := flags.String("geo-db", "", "database of countries")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func serveDNS(args []string) error {
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return err
 	}
-	s, err := ownServer(*addr)
+	s, err := ownServer(*addr, *countries)
 	if err != nil {
 		return err
 	}
@@ -52,10 +54,19 @@ func serveDNS(args []string) error {
 	return s.Shutdown(context.WithoutCancel(ctx))
 }
 
-// ownServer has everything on: a limit that counts every answer (and that one
+// ownServer has everything on: steering by country where there is a database, a
+// limit that counts every answer (and that one
 // client on loopback does not reach), cookies, counters that are collected.
-func ownServer(addr string) (*dns.Server, error) {
-	s, err := dns.New(dns.Options{Addr: addr, Workers: 1, RRL: dns.RRL{Rate: 1 << 19}, NSID: "bench"})
+func ownServer(addr, countries string) (*dns.Server, error) {
+	o := dns.Options{Addr: addr, Workers: 1, RRL: dns.RRL{Rate: 1 << 19}, NSID: "bench"}
+	if countries != "" {
+		db, err := geo.Open(countries)
+		if err != nil {
+			return nil, err
+		}
+		o.Locator = db
+	}
+	s, err := dns.New(o)
 	if err != nil {
 		return nil, err
 	}

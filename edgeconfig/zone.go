@@ -121,7 +121,7 @@ type Variant struct {
 	Regions    []string `json:"regions,omitempty"`    // of edges: "fra"
 	Order      int      `json:"order,omitempty"`
 	Weight     int      `json:"weight,omitempty"` // 0 counts as 1
-	Check      string   `json:"check,omitempty"`  // ID of what must live; "" always does
+	Check      string   `json:"check,omitempty"`  // ID of the Check of what must live; "" always does
 	Data       [][]byte `json:"d"`
 	Sigs       [][]byte `json:"g,omitempty"`
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // zoneRoom is the room of zones.
-func (p *plane) zoneRoom(ownership *domains.Service) *zones.Service {
+func (p *plane) zoneRoom(ownership *domainRooms) *zones.Service {
 	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, NameServers: p.options.zones.NameServers})
 	ownership.Zones = managedZones{room} // each room needs the other
 	return room
@@ -104,8 +104,8 @@ func (z zoneRollout) fleet() *fleet.Fleet { return z.plane.fleet }
 type managedZones struct{ room *zones.Service }
 
 // Ensure implements domains.Zones.
-func (m managedZones) Ensure(ctx context.Context, project, environment, apex string) (domains.ManagedZone, error) {
-	z, err := m.room.Ensure(ctx, project, environment, apex, resource.Cause{Actor: "system reconciler", Via: "system", Reason: "a domain is to be managed here"})
+func (m managedZones) Ensure(ctx context.Context, project, environment, apex string, cause resource.Cause) (domains.ManagedZone, error) {
+	z, err := m.room.Ensure(ctx, project, environment, apex, cause)
 	if err != nil {
 		return domains.ManagedZone{}, err
 	}

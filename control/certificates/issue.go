@@ -89,8 +89,13 @@ func pressure(c Certificate, now time.Time) urgency {
 // noRoom waits until a CA may be asked again. It is no failure: nothing was
 // tried.
 func (r *Reconciler) noRoom(ctx context.Context, c Certificate, now, free time.Time, why string) (time.Duration, error) {
-	// Those that wait for the same moment must not come at once.
-	free = free.Add(time.Duration(r.random() * float64(time.Minute))).UTC().Truncate(time.Second)
+	// Thousands may wait for the same place: they must not come at once, nor all
+	// again for each place that is taken. What is pressing comes first.
+	spread := 10 * time.Minute
+	if pressure(c, now) == pressing {
+		spread = time.Minute
+	}
+	free = free.Add(time.Duration(r.random() * float64(spread))).UTC().Truncate(time.Second)
 	request := c.Spec.Request
 	_, err := r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
@@ -289,7 +294,7 @@ func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ 
 		return 0, err
 	}
 	leaf := chain[0]
-	// A certificate that must be stapled is not served before it can be.
+	// The staple comes with the certificate, where the CA has one at once.
 	staple, checkAt := r.firstStaple(ctx, leaf, chain, now)
 	spec := c.Spec
 	c, err = r.answer(ctx, c, func(c *Certificate) {

@@ -300,7 +300,7 @@ func TestYear(t *testing.T) {
 		t.Logf("%d certificates of %v at %s: issued %d times, %.1f each", k.n, k.life, k.ca, k.count, float64(k.count)/float64(k.n))
 	}
 	t.Logf("%d looks; %d rate limits, %d failed names, %d windows moved; %d expired during outages, %d otherwise", looks, y.limited, y.failed, len(advised.taken), expired, unexcused)
-	if y.limited == 0 || y.failed == 0 || len(advised.taken) == 0 || expired == 0 {
+	if y.limited == 0 || y.failed == 0 || len(advised.taken) == 0 {
 		t.Error("the year was too quiet: something was never tried")
 	}
 }

@@ -26,6 +26,7 @@ type Zones struct {
 	zones map[string]*staged // by zone ID
 	apex  map[string]string  // apex -> zone ID
 
+	notices []notice     // of the versions that this Apply serves
 	changed func(notice) // told of each version that secondaries shall know of; nil: nobody
 }
 
@@ -111,6 +112,13 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 	if len(add)+len(remove) > 0 {
 		z.table.Store(z.table.Load().edit(remove, add))
 	}
+	// Only now: who is told asks at once.
+	for _, n := range z.notices {
+		if z.changed != nil {
+			z.changed(n)
+		}
+	}
+	z.notices = nil
 	return items
 }
 
@@ -286,8 +294,8 @@ func (z *Zones) commit(id string, s *staged) {
 	if s.fault = m.checkWhole(s.head, parts); s.fault != nil {
 		return
 	}
-	if t := s.head.Transfer; t != nil && len(t.Notify) > 0 && z.changed != nil && (m.compiled == nil || m.head.SOA.Serial != s.head.SOA.Serial) {
-		z.changed(notice{apex: s.apex, soa: soaRecords(s.apex, s.head)[0], serial: s.head.SOA.Serial, targets: t.Notify, key: t.Keys[0]})
+	if t := s.head.Transfer; t != nil && len(t.Notify) > 0 && (m.compiled == nil || m.head.SOA.Serial != s.head.SOA.Serial) {
+		z.notices = append(z.notices, notice{apex: s.apex, soa: soaRecords(s.apex, s.head)[0], serial: s.head.SOA.Serial, targets: t.Notify, key: t.Keys[0]})
 	}
 	x := m.advance(s.head, parts)
 	s.model, s.torn = m, torn

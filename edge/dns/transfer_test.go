@@ -375,6 +375,58 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+// isFollowedBy changes the zone and waits until a secondary has each version.
+func (p *primary) isFollowedBy(addr, log string) {
+	p.t.Helper()
+	for i := range 3 {
+		p.set("changing", fmt.Sprintf("192.0.2.%d", 100+i))
+		p.serve()
+		want := p.content.head.SOA.Serial
+		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion(transferApex, dns.TypeSOA), addr)
+			if err == nil && len(answer.Answer) == 1 && answer.Answer[0].(*dns.SOA).Serial == want {
+				break
+			}
+			if time.Now().After(deadline) {
+				text, _ := os.ReadFile(log)
+				p.t.Fatalf("the secondary does not have version %d: %v, %v\n%s", want, err, answer, text)
+			}
+		}
+	}
+}
+
+// TestBINDAsSecondary: as Knot.
+func TestBINDAsSecondary(t *testing.T) {
+	dir := t.TempDir()
+	port := freeUDP(t)
+	p := startPrimary(t, edgeconfig.DenialNSEC3, &edgeconfig.Transfer{Keys: []string{"key_1"}, Notify: []string{fmt.Sprintf("127.0.0.1:%d", port)}})
+	_, own, _ := strings.Cut(p.Addr(), ":")
+	conf := fmt.Sprintf(`options {
+	directory %q; pid-file %q; session-keyfile %q; managed-keys-directory %q;
+	listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };
+	recursion no; dnssec-validation no; notify no;
+};
+controls { };
+key %q { algorithm hmac-sha256; secret %q; };
+zone %q {
+	type secondary; file "bind.zone";
+	primaries port %s { 127.0.0.1 key %q; };
+	allow-notify { key %q; };
+};
+`, dir, filepath.Join(dir, "pid"), filepath.Join(dir, "session"), dir, port, transferKey, base64.StdEncoding.EncodeToString(transferSecret), transferApex, own, transferKey, transferKey)
+	bind := startPeer(t, "named", dir, "named.conf", conf, port, map[string][]dns.RR{transferApex: nil}, "-g", "-c")
+	p.isFollowedBy(bind.addr, filepath.Join(dir, "named.conf.log"))
+	log, err := os.ReadFile(filepath.Join(dir, "named.conf.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range []string{"received notify", "Transfer completed", "TSIG '" + strings.TrimSuffix(transferKey, ".") + "'"} {
+		if !strings.Contains(string(log), said) {
+			t.Errorf("BIND never said %q:\n%s", said, log)
+		}
+	}
+}
+
 // TestKnotAsSecondary: a real secondary gets the zone, is told of changes, and
 // has them; kdig transfers it too.
 func TestKnotAsSecondary(t *testing.T) {
@@ -382,6 +434,9 @@ func TestKnotAsSecondary(t *testing.T) {
 	port := freeUDP(t)
 	target := fmt.Sprintf("127.0.0.1:%d", port)
 	p := startPrimary(t, edgeconfig.DenialNSEC, &edgeconfig.Transfer{Keys: []string{"key_1"}, Notify: []string{target}})
+	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	own := strings.Replace(p.Addr(), ":", "@", 1)
 	secret := base64.StdEncoding.EncodeToString(transferSecret)
 	conf := fmt.Sprintf(`server:
@@ -411,21 +466,7 @@ zone:
     acl: notices
 `, dir, port, filepath.Join(dir, "db"), transferKey, secret, own, transferKey, transferKey, transferApex, dir)
 	knot := startPeer(t, "knotd", dir, "knot.conf", conf, port, map[string][]dns.RR{transferApex: nil}, "-c")
-	for i := range 3 {
-		p.set("changing", fmt.Sprintf("192.0.2.%d", 100+i))
-		p.serve()
-		want := p.content.head.SOA.Serial
-		for deadline := time.Now().Add(30 * time.Second); ; {
-			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion(transferApex, dns.TypeSOA), knot.addr)
-			if err == nil && len(answer.Answer) == 1 && answer.Answer[0].(*dns.SOA).Serial == want {
-				break
-			}
-			if time.Now().After(deadline) {
-				log, _ := os.ReadFile(filepath.Join(dir, "knot.conf.log"))
-				t.Fatalf("Knot does not have version %d: %v, %v\n%s", want, err, answer, log)
-			}
-		}
-	}
+	p.isFollowedBy(knot.addr, filepath.Join(dir, "knot.conf.log"))
 	log, err := os.ReadFile(filepath.Join(dir, "knot.conf.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -434,6 +475,9 @@ zone:
 		if !strings.Contains(string(log), said) {
 			t.Errorf("Knot never said %q:\n%s", said, log)
 		}
+	}
+	if strings.Contains(string(log), "fallback to AXFR") {
+		t.Errorf("Knot could not follow a difference:\n%s", log)
 	}
 	out, err := exec.Command("dig", "@127.0.0.1", "-p", strings.TrimPrefix(own, "127.0.0.1@"), "-y", "hmac-sha256:"+transferKey+":"+secret, "+noall", "+answer", "AXFR", transferApex).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "192.0.2.102") || strings.Count(string(out), "\tSOA\t") != 2 {

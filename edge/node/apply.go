@@ -191,6 +191,8 @@ func (e *edition) put(p *prepared) error {
 		}
 	case p.challenge != nil:
 		next.challenge = e.putChallenge(p.challenge, old)
+	case p.check != nil:
+		e.n.checks.Put(*p.check)
 	case p.tsig != nil:
 		e.n.zones.PutKey(p.tsig)
 	case p.groups != nil:
@@ -301,6 +303,8 @@ func (e *edition) remove(d *edgeconfig.Document, old *held) error {
 		return fault.New(fault.Invalid, "documents of kind %s are replaced, not deleted", d.Kind())
 	}
 	switch {
+	case d.Kind() == edgeconfig.KindCheck:
+		e.n.checks.Remove(d.Name())
 	case d.Kind() == edgeconfig.KindTSIG:
 		e.n.zones.RemoveKey(d.Name())
 	case old == nil:

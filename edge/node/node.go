@@ -36,6 +36,7 @@ import (
 	"github.com/edgewright/edgewright/edge/cache"
 	"github.com/edgewright/edgewright/edge/certs"
 	"github.com/edgewright/edgewright/edge/dns"
+	"github.com/edgewright/edgewright/edge/dns/checks"
 	"github.com/edgewright/edgewright/edge/dns/geo"
 	"github.com/edgewright/edgewright/edge/httpedge"
 	"github.com/edgewright/edgewright/edge/httpedge/handover"
@@ -94,8 +95,9 @@ type Node struct {
 	policy    atomic.Pointer[netguard.Policy]
 	verifier  *verifier
 	zones     *dns.Zones
-	dns       *dns.Server                     // nil: none
-	geo       *geo.DB                         // nil: none
+	dns       *dns.Server // nil: none
+	geo       *geo.DB     // nil: none
+	checks    *checks.Set
 	servers   atomic.Pointer[map[string]bool] // host names of the platform's name servers
 
 	current atomic.Pointer[runtime]
@@ -151,8 +153,10 @@ func New(o Options) (*Node, error) {
 	n.origins = balance.NewRegistry(func(s balance.Spec) balance.Transport { return upstream.New(s, n.dial) }, o.Now)
 	n.current.Store(&runtime{httpsPort: l.httpsPort(), now: o.Now})
 	settings := n.settings()
+	n.checks = checks.New(n.dial, o.Logger)
 	if err := n.openDNS(settings.DoT); err != nil {
 		n.cancel()
+		n.checks.Close()
 		n.cache.Close()
 		return nil, errors.Join(err, l.close())
 	}
@@ -269,6 +273,8 @@ func (n *Node) Collectors() []prometheus.Collector {
 		gauge("origins", "Origins in use.", func() float64 { return float64(n.origins.Len()) }),
 		gauge("cache_bytes", "Memory of stored responses.", func() float64 { return float64(n.cache.Stats().Bytes) }),
 		gauge("cache_objects", "Stored responses.", func() float64 { return float64(n.cache.Stats().Objects) }),
+		gauge("dns_checks", "Health checks that DNS answers depend on.", func() float64 { n, _ := n.checks.Len(); return float64(n) }),
+		gauge("dns_checks_dead", "Of those, the ones whose target is dead.", func() float64 { _, dead := n.checks.Len(); return float64(dead) }),
 		gauge("dns_zones", "DNS zones answered for.", func() float64 { return float64(n.zones.Len()) }),
 	}
 	if n.dns != nil {
@@ -288,6 +294,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.cancel()
 	n.work.Wait()
 	n.verifier.close()
+	n.checks.Close()
 	n.cache.Close()
 	n.origins.CloseIdleConnections()
 	if err = errors.Join(err, n.listeners.close()); err != nil {

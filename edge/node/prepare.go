@@ -46,6 +46,7 @@ type prepared struct {
 	platform  *platform
 	shared    *shared
 	tsig      *dns.Key
+	check     *edgeconfig.Check
 }
 
 // platform is a compiled Platform document.
@@ -86,6 +87,11 @@ func (n *Node) prepare(d *edgeconfig.Document, groups map[string]*groupKey) (p p
 	case edgeconfig.KindChallenge:
 		p.challenge = &edgeconfig.Challenge{}
 		p.err = decode(d, p.challenge, edgeconfig.ValidateChallenge)
+	case edgeconfig.KindCheck:
+		p.check = &edgeconfig.Check{}
+		if p.err = decode(d, p.check, edgeconfig.ValidateCheck); p.err == nil && p.check.ID != d.Name() {
+			p.err = fault.New(fault.Invalid, "the document's key names check %s, its body %s", d.Name(), p.check.ID)
+		}
 	case edgeconfig.KindTSIG:
 		p.tsig, p.err = openTSIG(d, groups)
 	case edgeconfig.KindKeys:

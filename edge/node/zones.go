@@ -27,7 +27,7 @@ func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
 // openDNS binds the name server, or takes its sockets over. A predecessor that
 // had none leaves the address free to bind.
 func (n *Node) openDNS(overTLS *tls.Config) (err error) {
-	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, TLS: overTLS, Logger: n.log, Now: n.o.Now}
+	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, TLS: overTLS, Checks: n.checks, Logger: n.log, Now: n.o.Now}
 	if n.o.GeoDB != "" {
 		if n.geo, err = geo.Open(n.o.GeoDB); err != nil {
 			return err

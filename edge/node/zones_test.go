@@ -343,3 +343,59 @@ func TestEncryptedDNS(t *testing.T) {
 		}
 	}
 }
+
+// A record fails over when the check of its target finds it dead, and back.
+func TestFailover(t *testing.T) {
+	target, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := target.Addr().String()
+	e := nodetest.Start(t, withDNS)
+	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.9", "www")
+	var head edgeconfig.Zone
+	var part edgeconfig.ZonePart
+	if err := errors.Join(json.Unmarshal(docs[0].Body, &head), json.Unmarshal(docs[1].Body, &part)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range part.Names {
+		if part.Names[i].Name == "www" {
+			part.Names[i].Sets[0].Variants = []edgeconfig.Variant{
+				{Check: "hc_1", Data: [][]byte{{192, 0, 2, 1}}}, {Order: 1, Data: [][]byte{{192, 0, 2, 2}}},
+			}
+		}
+	}
+	bodies, err := edgeconfig.SplitZone(&head, part.Names, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.MustApply(nodetest.Document(t, docs[0].Key, 11, head), nodetest.Document(t, docs[1].Key, 11, json.RawMessage(bodies[0])))
+	check := e.Document("check/hc_1", edgeconfig.Check{ID: "hc_1", Type: edgeconfig.CheckTCP, Target: address, IntervalMS: 1000, TimeoutMS: 500, Fall: 1, Rise: 1})
+	e.MustApply(check)
+	if err := e.Verify(t.Context(), check.Key, check.Revision); err != nil {
+		t.Error(err)
+	}
+	answers := func(want, when string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			m, err := ask("udp", e.DNSAddr(), "www.shop.test")
+			if err == nil && len(m.Answer) == 1 && strings.HasSuffix(m.Answer[0].String(), "\t"+want) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %v, %v", when, err, m)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	answers("192.0.2.1", "the target lives")
+	_ = target.Close()
+	answers("192.0.2.2", "the target is dead")
+	if target, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	answers("192.0.2.1", "the target lives again")
+	items(t, e.Apply([]edgeconfig.Document{e.Document("check/hc_2", edgeconfig.Check{ID: "hc_2", Type: "ping", Target: address})}), edgeconfig.Rejected)
+	e.MustApply(e.Document(check.Key, nil))
+}

@@ -9,11 +9,16 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // caa looks whether the CA may issue for the name (RFC 8659).
 func (l *look) caa(ctx context.Context, base string) {
 	records, at, err := l.relevant(ctx, base)
+	if fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
+		l.add(certificates.CheckCAA, certificates.CheckUnknown, "", "the resolvers gave no answer: "+err.Error(), "")
+		return
+	}
 	if err != nil {
 		// A CA must not issue then (RFC 8659 section 3).
 		l.challenges = nil
