@@ -150,6 +150,36 @@ test("a zone file: refused by line, previewed with what is left out, applied, ex
   );
 });
 
+test("the zone's own settings go through the difference too", async () => {
+  await ew.page(
+    at("records"),
+    async (page) => {
+      await records(page);
+      await page.getByRole("main").getByRole("button", { name: "Settings" }).click();
+      const dialog = page.getByRole("dialog", { name: "Settings of example.com" });
+      await dialog.getByLabel("TTL in seconds").fill("soon");
+      await dialog.getByRole("button", { name: "Review the change" }).click();
+      await dialog.getByText("Write a number of seconds.").waitFor();
+      await dialog.getByLabel("TTL in seconds").fill("9999999");
+      await dialog.getByRole("button", { name: "Review the change" }).click();
+      await dialog
+        .getByText(/are out of range/)
+        .first()
+        .waitFor();
+      await picture(page, "zone-settings-refused");
+      await accessible(page, "zone settings");
+      await dialog.getByLabel("TTL in seconds").fill("600");
+      await dialog.getByRole("button", { name: "Review the change" }).click();
+      await dialog.getByText("/ttl").waitFor();
+      await apply(dialog);
+      await dialog.getByText("Applied. The edges are taking it up.").waitFor();
+    },
+    { allow: /status of 422/ },
+  );
+  const { zone } = await ew.api("GET", `${D}/zone/settings`);
+  assert.equal(zone.ttl, 600);
+});
+
 test("filters records in the address, and shows one unfolded", async () => {
   const { records: list } = await ew.api("GET", `${D}/records`);
   const mail = list.find((r) => r.name === "mail");

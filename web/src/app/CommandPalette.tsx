@@ -54,6 +54,12 @@ export function CommandPalette({ session, scope }: { session: Session; scope: Sc
           onClick: () => void navigate({ to: "/settings", search: { tab: "tokens" } }),
         },
         {
+          id: "dns-providers",
+          label: t.providers.title,
+          leftSection: <Icon name="globe" />,
+          onClick: () => void navigate({ to: "/settings", search: { tab: "dns" } }),
+        },
+        {
           id: "theme",
           label: t.palette.theme,
           leftSection: <Icon name="moon" />,

@@ -104,6 +104,28 @@ export function useMakeZone(scope: Scope, domain: string) {
   };
 }
 
+export type ZonePatch = Schemas["ZonePatch"];
+
+/** What a zone says of itself. */
+export function useConfigureZone(scope: Scope, domain: string, zone: Zone) {
+  const changed = useZonesChanged();
+  const call = (patch: ZonePatch, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.PATCH("/api/v1/infrastructure/domains/{domain}/zone/settings", {
+        params: { path: { domain }, query: { ...scope.query, ...query }, header: ifMatch(zone.revision) },
+        body: patch,
+      }),
+    );
+  return {
+    plan: (patch: ZonePatch) => call(patch, { dry_run: true }).then((answer) => answer as unknown as Plan),
+    apply: useMutation({
+      mutationFn: ({ patch, reason }: { patch: ZonePatch; reason: string }) =>
+        call(patch, reason ? { reason } : {}).then((answer) => (answer as Schemas["ZoneAnswer"]).zone.revision),
+      onSuccess: changed,
+    }),
+  };
+}
+
 /** A set as the form has it: of a new one name and type, of one that is there its ID and revision. */
 export type RecordDraft =
   | { kind: "create"; name: string; type: string; data: RecordData }

@@ -22,6 +22,7 @@ export const certificateState = {
       private: "Private authority",
       broken: "Broken chain",
     } as Record<string, string | undefined>,
+    version: (version: string) => (/^[0-9]/.test(version) ? `TLS ${version}` : version),
     stapled: "Stapled",
     notStapled: "Not stapled",
   },

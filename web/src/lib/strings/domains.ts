@@ -17,7 +17,7 @@ export const domains = {
       rollout: "Rollout",
       changed: "Changed",
       dns: "Records",
-      expires: "Registered until",
+      expires: "Registered to",
     },
     modes: { managed: "Edgewright", provider: "Provider’s API", manual: "By hand" } as Record<
       string,

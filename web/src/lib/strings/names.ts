@@ -138,7 +138,7 @@ export const names = {
     eventsNone: "Nothing has happened yet",
     eventsNoneText: "Proofs, locks, transfers, the registration’s end and changes of resolution are noted here.",
     changes: "What was changed",
-    zoneChanges: "What was changed in the zone",
+    zoneChanges: (zone: string) => `Records of ${zone}`,
     columns: { event: "Event", severity: "Kind", when: "When" },
     severities: { info: "Note", warning: "Warning", critical: "Critical" } as Record<string, string | undefined>,
   },

@@ -15,7 +15,16 @@ type Score = Schemas["Score"];
 type Deduction = Schemas["Deduction"];
 
 const columns: Column<Deduction>[] = [
-  { id: "what", header: t.score.columns.what, cell: (d) => sentence(d.what) },
+  {
+    id: "what",
+    header: t.score.columns.what,
+    cell: (d) => (
+      <>
+        {sentence(d.what)}
+        <div className="onlySm soft small">{sentence(d.fix)}</div>
+      </>
+    ),
+  },
   { id: "cost", header: t.score.columns.cost, cell: (d) => <span className="nowrap">{d.cost}</span> },
   {
     id: "fix",

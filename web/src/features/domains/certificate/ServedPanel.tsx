@@ -56,7 +56,7 @@ const columns = (names: Map<string, string>): Column<Served>[] => [
     hideBelow: "lg",
     cell: (s) => (
       <span className="soft" title={s.offers.map((o) => `${o.version} ${o.cipher} ${o.group ?? ""}`).join("\n")}>
-        {[...new Set(s.offers.map((o) => o.version))].join(", ") || "–"}
+        {[...new Set(s.offers.map((o) => t.served.version(o.version)))].join(", ") || "–"}
       </span>
     ),
   },

@@ -90,7 +90,15 @@ const columns: Column<Domain>[] = [
     header: t.domains.columns.issuer,
     hideBelow: "lg",
     sort: (d) => d.certificate.issuer ?? "",
-    cell: (d) => <span className={d.certificate.issuer ? "nowrap" : "dim"}>{d.certificate.issuer || "–"}</span>,
+    cell: (d) => (
+      <span
+        className={d.certificate.issuer ? "truncate" : "dim"}
+        style={{ display: "block", maxWidth: 150 }}
+        title={d.certificate.issuer}
+      >
+        {d.certificate.issuer || "–"}
+      </span>
+    ),
   },
   {
     id: "dns",
@@ -127,10 +135,14 @@ const columns: Column<Domain>[] = [
     sort: (d) => d.origin,
     cell: (d) => (
       <span className="row">
-        <span className="mono truncate" style={{ maxWidth: 260 }} title={d.origin}>
+        <span className="mono truncate" style={{ maxWidth: 180 }} title={d.origin}>
           {d.origin || "–"}
         </span>
-        {d.cdn !== d.domain && <span className="dim nowrap">{d.cdn}</span>}
+        {d.cdn !== d.domain && (
+          <span className="dim truncate" style={{ maxWidth: 90 }} title={d.cdn}>
+            {d.cdn}
+          </span>
+        )}
       </span>
     ),
   },

@@ -13,21 +13,24 @@ import { TimeAgo } from "@/ui/Time";
 
 type Revision = Schemas["Revision"];
 
-/** The last changes of one resource, with their rollout; each leads to its difference and its revert. */
+/** The last changes of one resource, or of those of a kind that `only` picks, with their rollout; each leads to its difference and its revert. */
 export function Changes({
   scope,
   title,
   kind,
   id,
   limit,
+  only,
 }: {
   scope: Scope;
   title: string;
   kind: string;
-  id: string;
+  id?: string;
   limit: number;
+  only?: (revision: Revision) => boolean;
 }) {
-  const revisions = useInfiniteQuery(revisionsQuery(scope, { kind, id }, limit));
+  const filter = { kind, ...(id ? { id } : {}) };
+  const revisions = useInfiniteQuery(revisionsQuery(scope, filter, limit));
   const actorName = useActorNames(scope);
   const columns: Column<Revision>[] = [
     {
@@ -53,7 +56,7 @@ export function Changes({
       title={title}
       flush
       actions={
-        <Link to="/activity" search={{ kind, id }}>
+        <Link to="/activity" search={filter}>
           {t.domain.allChanges}
         </Link>
       }
@@ -63,7 +66,7 @@ export function Changes({
           <DataTable
             label={title}
             columns={columns}
-            rows={pages[0]?.revisions ?? []}
+            rows={(pages[0]?.revisions ?? []).filter((r) => !only || only(r))}
             rowKey={(r) => String(r.revision)}
           />
         )}

@@ -10,6 +10,7 @@ import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
 import type { Domain } from "../queries";
 import { type DomainEvent, eventsQuery } from "../stateQueries";
+import { zoneQuery } from "../zoneQueries";
 import { Changes } from "./Changes";
 
 const tones: Record<string, Tone> = { info: "ok", warning: "warn", critical: "bad" };
@@ -38,6 +39,7 @@ const columns: Column<DomainEvent>[] = [
 /** What happened to a domain, and what people and programs changed about it. */
 export function HistoryTab({ scope, domain }: { scope: Scope; domain: Domain }) {
   const events = useQuery(eventsQuery(scope, domain.domain));
+  const zone = useQuery({ ...zoneQuery(scope, domain.domain), enabled: domain.dns.mode === "managed" });
   return (
     <div className="stack">
       <Panel title={t.history.events} window={t.history.eventsWindow} flush>
@@ -54,6 +56,15 @@ export function HistoryTab({ scope, domain }: { scope: Scope; domain: Domain }) 
         </PageState>
       </Panel>
       <Changes scope={scope} title={t.history.changes} kind="domain" id={domain.id} limit={20} />
+      {zone.data && (
+        <Changes
+          scope={scope}
+          title={t.history.zoneChanges(zone.data.name)}
+          kind="rrset"
+          limit={50}
+          only={(r) => r.entries.some((e) => e.kind === "rrset" && e.name.endsWith(`@${zone.data?.name}`))}
+        />
+      )}
     </div>
   );
 }

@@ -104,7 +104,8 @@ export function securityState(s: Security): { tone: Tone; label: string } {
   if (s.rollover?.kind === "disable" || (s.signed && !s.enabled)) return { tone: "info", label: t.dnssec.unsigning };
   if (!s.enabled) return { tone: "idle", label: t.dnssec.unsigned };
   if (!s.signed) return { tone: "info", label: t.dnssec.signing };
-  return s.secure ? { tone: "ok", label: t.dnssec.secure } : { tone: "warn", label: t.dnssec.insecure };
+  if (s.secure) return { tone: "ok", label: t.dnssec.secure };
+  return s.parent_ds.length > 0 ? { tone: "bad", label: t.dnssec.otherDS } : { tone: "warn", label: t.dnssec.insecure };
 }
 
 /** State and the wish, which goes edit, difference, apply. */
@@ -114,7 +115,7 @@ function State({ scope, domain, zone, security }: { scope: Scope; domain: string
   return (
     <Panel title={t.dnssec.title} window={zone.name}>
       <div className="stack">
-        <div className="stack tight">
+        <div className={`stack tight ${styles["wrapStatus"]}`}>
           <StatusBadge tone={tone}>{label}</StatusBadge>
           {security.message && !security.rollover && <p className="soft">{sentence(security.message)}</p>}
         </div>

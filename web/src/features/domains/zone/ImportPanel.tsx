@@ -165,7 +165,7 @@ function Refused({ error }: { error: Error }) {
   const found = error instanceof ApiError ? (error.problem.errors ?? []) : [];
   return (
     <Notice tone="bad" alert>
-      {error.message}
+      {found.length > 0 ? t.zoneImport.lines : error.message}
       {found.length > 0 && (
         <ul style={{ margin: "6px 0 0", paddingInlineStart: 18 }}>
           {found.map((f) => (

@@ -136,7 +136,7 @@ function AnswersNow({ scope, domain, record }: { scope: Scope; domain: string; r
       <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
         {({ sets }) => {
           const own = sets.filter((s) => s.name === record.full_name && s.type === record.type);
-          if (own.length === 0) return <Notice tone="idle">{t.zone.answersNone}</Notice>;
+          if (own.length === 0) return <Notice tone="idle">{t.zone.answersNone(domain)}</Notice>;
           return (
             <div className={styles["spreads"]}>
               {own.map((set) => (

@@ -25,6 +25,7 @@ import { ImportPanel } from "./ImportPanel";
 import { RecordDetail } from "./RecordDetail";
 import { RecordEditor } from "./RecordForm";
 import { answersOf, matchesRecord, nameOrder, providedFor, recordTitle } from "./records";
+import { ZoneSettings } from "./ZoneSettings";
 
 /** What of the tab lives in the URL. */
 export type RecordsView = { q?: string; type?: string; sort?: string; record?: string; import?: true };
@@ -206,6 +207,7 @@ function Records({
       flush
       actions={
         <>
+          <ZoneSettings scope={scope} domain={domain} zone={zone} />
           <Button
             variant="default"
             leftSection={<Icon name="upload" size={14} />}
@@ -323,15 +325,19 @@ function columnsFor(open: string | undefined, onOpen: (id: string | undefined) =
       header: t.zone.columns.name,
       sort: (r) => nameOrder(r.name),
       cell: (r) => (
-        <span className="mono" style={{ fontWeight: 500, overflowWrap: "anywhere" }} title={r.full_name}>
-          {r.name}
-        </span>
+        <>
+          <span className="mono" style={{ fontWeight: 500, overflowWrap: "anywhere" }} title={r.full_name}>
+            {r.name}
+          </span>
+          <div className="onlySm mono dim">{r.type}</div>
+        </>
       ),
     },
     {
       id: "type",
       header: t.zone.columns.type,
       width: 84,
+      hideBelow: "sm",
       sort: (r) => r.type,
       cell: (r) => <span className="mono">{r.type}</span>,
     },
@@ -386,7 +392,7 @@ function ValuesCell({ record }: { record: RecordSet }) {
     <span className="row">
       <span
         className={`truncate ${record.target ? "" : "mono"}`}
-        style={{ maxWidth: "min(46ch, 38vw)" }}
+        style={{ maxWidth: "min(46ch, 34vw)" }}
         title={answers.join("\n")}
       >
         {answers[0] ?? "–"}
