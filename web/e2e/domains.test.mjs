@@ -9,7 +9,7 @@ const P = "/api/v1/infrastructure";
 let origin;
 
 const ew = edgewright({
-  flags: ["--demo", "--issuer", "local", "--resolvers", dns.address],
+  flags: ["--demo", "--issuer", "local", "--resolvers", dns.address, "--no-registry-lookups"],
   async setup({ until }) {
     const { domains } = await until(`${P}/domains`, ({ domains }) => domains[0]?.status === "active");
     origin = domains[0].origin;

@@ -31,7 +31,7 @@ export function LockPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
     <Panel title={t.lock.title}>
       <div className="stack tight">
         <div className="row between wrap">
-          <div className="grow stack tight">
+          <div className="grow stack tight" style={{ flexBasis: 240 }}>
             <StatusBadge tone={domain.locked ? "ok" : "idle"}>{domain.locked ? t.lock.on : t.lock.off}</StatusBadge>
             <p className="soft">{t.lock.text}</p>
           </div>
