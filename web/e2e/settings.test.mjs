@@ -24,7 +24,7 @@ test("keeps credentials of a DNS provider, never shows them, forgets them by nam
   await ew.api("POST", "/api/v1/infrastructure/dns/providers", {
     name: "main",
     driver: "cloudflare",
-    credentials: { api_token: "wrong-token-0123456789" },
+    credentials: { api_token: "0123456789".repeat(4) },
   });
   await ew.look("settings-dns", "/settings?tab=dns", (page) =>
     page.getByRole("table", { name: "DNS providers" }).getByText("Not tested").waitFor(),
@@ -40,6 +40,10 @@ test("keeps credentials of a DNS provider, never shows them, forgets them by nam
       await page.getByRole("option", { name: "Cloudflare" }).click();
       await dialog.getByRole("button", { name: "Keep and test" }).click();
       await dialog.getByText("This is needed.").first().waitFor();
+      await dialog.getByLabel("Name").fill("second");
+      await dialog.getByLabel("api_token", { exact: true }).fill("too-short");
+      await dialog.getByRole("button", { name: "Keep and test" }).click();
+      await dialog.getByText(/^This is no Cloudflare API token/).waitFor();
       await picture(page, "settings-dns-add");
       await accessible(page, "add a provider");
       await dialog.getByRole("button", { name: "Cancel" }).click();
