@@ -80,6 +80,20 @@ func TestReadme(t *testing.T) {
 	s := start(t, nil, append(up[1:], append(loopback, "--issuer", "local")...)...)
 	execute(nil, 0, "edgewright --data /var/lib/edgewright domains add shop.example.com --origin http://127.0.0.1:3000")
 	execute(nil, 1, "edgewright --data /var/lib/edgewright domains verify shop.example.com")
+
+	if err := os.WriteFile(filepath.Join(home, "example.com.zone"), []byte("mail 300 IN A 192.0.2.25\n@ 300 IN MX 10 mail\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{
+		"create example.com", "import example.com example.com.zone", "set example.com www A 192.0.2.1 --ttl 60",
+		"set example.com @ ALIAS --edges", "dnssec example.com --enable",
+	} {
+		execute(nil, 0, "edgewright --data /var/lib/edgewright dns "+command)
+	}
+	if listed := execute(nil, 0, "edgewright --data /var/lib/edgewright dns list example.com"); !strings.Contains(listed, "192.0.2.25") || !strings.Contains(listed, "192.0.2.1") {
+		t.Errorf("%s", listed)
+	}
+
 	api := []string{"EDGEWRIGHT_URL=" + s.Ready.Dashboard, "EDGEWRIGHT_TOKEN=" + token}
 	execute(api, 0, "bin/edgewright domains add shop.localhost --origin http://127.0.0.1:3000")
 
