@@ -171,6 +171,12 @@ function fieldErrors(error: Error | null): (name: string) => string | undefined 
   return (name) => (error instanceof ApiError ? error.field(name) : undefined);
 }
 
+/** Whether all that was wrong is said at the fields. */
+function onFields(error: Error): boolean {
+  const found = error instanceof ApiError ? (error.problem.errors ?? []) : [];
+  return found.length > 0 && found.every((f) => /^\/(name|driver|credentials\/.+)$/.test(f.pointer));
+}
+
 function Credentials({
   driver,
   values,
@@ -276,7 +282,7 @@ function AddForm({
       />
       {driver && <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={add.error} />}
       <p className="dim small">{t.providers.kept}</p>
-      {add.error && (
+      {add.error && !onFields(add.error) && (
         <Notice tone="bad" alert>
           {add.error.message}
         </Notice>
@@ -331,7 +337,7 @@ function ReplaceForm({
     >
       <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={replace.error} />
       <p className="dim small">{t.providers.kept}</p>
-      {replace.error && (
+      {replace.error && !onFields(replace.error) && (
         <Notice tone="bad" alert>
           {replace.error.message}
         </Notice>
