@@ -17,7 +17,7 @@ export const domains = {
       rollout: "Rollout",
       changed: "Changed",
       dns: "Records",
-      expires: "Registered to",
+      expires: "Registered",
     },
     modes: { managed: "Edgewright", provider: "Provider’s API", manual: "By hand" } as Record<
       string,

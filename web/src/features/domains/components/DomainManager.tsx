@@ -93,7 +93,7 @@ const columns: Column<Domain>[] = [
     cell: (d) => (
       <span
         className={d.certificate.issuer ? "truncate" : "dim"}
-        style={{ display: "block", maxWidth: 150 }}
+        style={{ display: "block", maxWidth: 118 }}
         title={d.certificate.issuer}
       >
         {d.certificate.issuer || "–"}
@@ -135,11 +135,11 @@ const columns: Column<Domain>[] = [
     sort: (d) => d.origin,
     cell: (d) => (
       <span className="row">
-        <span className="mono truncate" style={{ maxWidth: 180 }} title={d.origin}>
+        <span className="mono truncate" style={{ maxWidth: 160 }} title={d.origin}>
           {d.origin || "–"}
         </span>
         {d.cdn !== d.domain && (
-          <span className="dim truncate" style={{ maxWidth: 90 }} title={d.cdn}>
+          <span className="dim truncate" style={{ maxWidth: 70 }} title={d.cdn}>
             {d.cdn}
           </span>
         )}
