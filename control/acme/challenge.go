@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,6 +57,7 @@ type proof struct {
 	authorization acme.Authorization
 	challenge     acme.Challenge
 	remove        func(context.Context) error // nil: not presented
+	ends          bool                        // by itself: the edges drop it when it expires
 }
 
 // authorize proves control over every name of the order.
@@ -135,6 +137,7 @@ func (c *Client) present(ctx context.Context, p *proof, o certificates.Order) er
 	defer cancel()
 	answer := c.edgeChallenge(p.challenge)
 	p.remove = func(ctx context.Context) error { return c.options.Presenter.Remove(ctx, answer) }
+	p.ends = true
 	if err := c.options.Presenter.Present(ctx, answer); err != nil {
 		return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
 			Reason: "EdgesNotReady", Subject: p.challenge.Identifier.Value,
@@ -145,13 +148,15 @@ func (c *Client) present(ctx context.Context, p *proof, o certificates.Order) er
 	return nil
 }
 
-// takeBack takes all answers back, whatever came of it.
+// takeBack takes all answers back, whatever came of it. When we are cut off, the
+// CA may be looking at this moment, and would call the order invalid that the
+// next process takes up: what ends by itself then stays.
 func (c *Client) takeBack(ctx context.Context, client *acme.Client, account acme.Account, proofs []*proof, failed error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	_, refused := problemIn(failed)
 	for _, p := range proofs {
-		if p.remove != nil {
+		if p.remove != nil && !(p.ends && errors.Is(ctx.Err(), context.Canceled)) {
 			if err := p.remove(after); err != nil {
 				c.options.Logger.Warn("a challenge could not be taken back", "domain", p.challenge.Identifier.Value, "error", err)
 			}

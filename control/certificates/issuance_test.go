@@ -17,6 +17,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/reconcile"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -175,11 +176,24 @@ func TestDuplicatesAndDomainsAreBounded(t *testing.T) {
 	}
 }
 
-// done is a context that has ended: nobody waits.
+// done is a context that ends when a use case begins to wait for what the
+// reconciler does, so that nobody waits.
 func done(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	return ctx
+	return context.WithValue(ctx, impatience{}, cancel)
+}
+
+type impatience struct{}
+
+// waits is the store that tells when somebody waits.
+type waits struct{ resource.Store }
+
+func (s waits) Watch(ctx context.Context, after int64, f func(resource.Event) error) error {
+	if cancel, ok := ctx.Value(impatience{}).(context.CancelFunc); ok {
+		cancel()
+	}
+	return s.Store.Watch(ctx, after, f)
 }
 
 func TestRateLimitPausesTheDomainOnly(t *testing.T) {

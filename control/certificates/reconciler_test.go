@@ -60,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { db.Close() })
 	w := &world{t: t, db: db, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), verified: map[string]bool{"shop.example.com": true}}
 	w.ca = localca.New(db, w.clock)
-	w.svc = certificates.New(certificates.Options{Store: db, Vault: db, Ownership: w, Now: w.clock})
+	w.svc = certificates.New(certificates.Options{Store: waits{db}, Vault: db, Ownership: w, Now: w.clock})
 	w.restart()
 	return w
 }
@@ -492,9 +492,7 @@ func TestProvisionWaits(t *testing.T) {
 	w.mu.Lock()
 	w.fail = func(certificates.Order) error { <-release; return nil }
 	w.mu.Unlock()
-	bound, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	slow, err := w.svc.Provision(bound, certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause)
+	slow, err := w.svc.Provision(done(t), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause)
 	if err != nil || slow.Status.State != certificates.StateIssuing && slow.Status.State != certificates.StateNone {
 		t.Errorf("while it is being issued: %+v, %v", slow.Status, err)
 	}
