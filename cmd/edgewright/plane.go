@@ -156,7 +156,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	acmeIssuer, err := p.acmeIssuer()
+	acmeIssuer, err := p.acmeIssuer(p.txtChoosers(domainRoom, zoneRoom))
 	if err != nil {
 		return p, err
 	}

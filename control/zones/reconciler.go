@@ -339,7 +339,7 @@ func (l *look) askParent(ctx context.Context, careful bool) {
 	case len(seen.NameServers) == 0:
 		l.condition(Delegated, resource.False, "NotDelegated", "set the name servers "+wanted+" at the registrar of the domain")
 	case len(missing) > 0:
-		l.condition(Delegated, resource.False, "Elsewhere", fmt.Sprintf("the domain leads to %s: set the name servers %s at its registrar", strings.Join(seen.NameServers, ", "), wanted))
+		l.condition(Delegated, resource.False, Elsewhere, fmt.Sprintf("the domain leads to %s: set the name servers %s at its registrar", strings.Join(seen.NameServers, ", "), wanted))
 	default:
 		l.condition(Delegated, resource.True, "Delegated", "")
 	}

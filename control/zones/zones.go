@@ -87,6 +87,9 @@ const (
 	Signed    = "Signed"    // the zone is signed, and the parent knows the key
 )
 
+// Elsewhere is the reason of Delegated when the parent names other servers.
+const Elsewhere = "Elsewhere"
+
 // Status is what is known of a zone.
 type Status struct {
 	NameServers []string `json:"name_servers"` // absolute, without trailing dot
