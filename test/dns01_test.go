@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -42,4 +43,14 @@ func TestWildcardByDNS(t *testing.T) {
 			return nil
 		})
 	}
+
+	// What a zone of ours shall say is watched until everybody says so.
+	s.must(201, "POST", "/domains/example.test/records", map[string]any{"name": "www", "type": "A", "values": []string{"192.0.2.7"}})
+	eventually(t, 30*time.Second, func() error {
+		a, err := s.call("GET", "/domains/"+wildcard+"/propagation", nil)
+		if err == nil && !strings.Contains(string(a.Body), "www.example.test") {
+			err = fmt.Errorf("%s", a.Body)
+		}
+		return err
+	})
 }

@@ -143,6 +143,11 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	domainRoom.follow(certificateRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
+	owner, err := installation(ctx, p.db)
+	if err != nil {
+		return p, err
+	}
+	domainRoom.Providers = dnsproviders.Records{Service: p.dnsProviders, Installation: owner}
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 

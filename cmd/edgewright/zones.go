@@ -17,6 +17,7 @@ import (
 func (p *plane) zoneRoom(ownership *domainRooms) *zones.Service {
 	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, NameServers: p.options.zones.NameServers})
 	ownership.Zones = managedZones{room} // each room needs the other
+	ownership.watch.SetRRsets(managedZones{room})
 	return room
 }
 
