@@ -141,7 +141,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	domainRoom.follow(certificateRoom)
+	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	owner, err := installation(ctx, p.db)
 	if err != nil {
