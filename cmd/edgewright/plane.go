@@ -151,7 +151,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
-	p.compiler = compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges})
+	p.compiler = compile.New(certificateRoom, p.platformSettings())
 	p.compiler.SetZones(zoneRoom)
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
