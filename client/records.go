@@ -39,8 +39,23 @@ type RecordTarget struct {
 
 // RecordSteering gives clients different answers.
 type RecordSteering struct {
-	Policy  string         `json:"policy,omitempty"` // latency
-	Answers []RecordAnswer `json:"answers,omitempty"`
+	Policy  string                 `json:"policy,omitempty"` // latency
+	Answers []RecordAnswer         `json:"answers,omitempty"`
+	Checks  map[string]RecordCheck `json:"checks,omitempty"`
+}
+
+// RecordCheck tells edges how to see whether an answer lives.
+type RecordCheck struct {
+	Type       string `json:"type"`
+	Port       int    `json:"port,omitempty"`
+	Address    string `json:"address,omitempty"`
+	Host       string `json:"host,omitempty"`
+	Path       string `json:"path,omitempty"`
+	SkipVerify bool   `json:"skip_verify,omitempty"`
+	Interval   int    `json:"interval,omitempty"`
+	Timeout    int    `json:"timeout,omitempty"`
+	Rise       int    `json:"rise,omitempty"`
+	Fall       int    `json:"fall,omitempty"`
 }
 
 // RecordAnswer is one answer of a steered set.

@@ -39,17 +39,25 @@ type acmeServer struct {
 // startACME runs Pebble; its HTTP-01 validation connects to httpPort.
 func startACME(t *testing.T, httpPort int) *acmeServer {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	quiet := log.New(io.Discard, "", 0)
-	a := &acmeServer{DNS: freeAddress(t)}
-	var err error
-	a.dns, err = challtestsrv.New(challtestsrv.Config{Log: quiet, DNSAddrs: []string{a.DNS}})
+	address := freeAddress(t)
+	names, err := challtestsrv.New(challtestsrv.Config{Log: log.New(io.Discard, "", 0), DNSAddrs: []string{address}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.dns.SetDefaultDNSIPv6("")
-	a.dns.Run()
-	t.Cleanup(a.dns.Shutdown)
+	names.SetDefaultDNSIPv6("")
+	names.Run()
+	t.Cleanup(names.Shutdown)
+	a := startACMEAsking(t, httpPort, address)
+	a.dns = names
+	return a
+}
+
+// startACMEAsking runs Pebble with a DNS server that is there already.
+func startACMEAsking(t *testing.T, httpPort int, names string) *acmeServer {
+	t.Helper()
+	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	quiet := log.New(io.Discard, "", 0)
+	a := &acmeServer{DNS: names}
 	store := db.NewMemoryStore()
 	a.ca = ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "90 days", ValidityPeriod: 90 * 24 * 3600}, "shortlived": {Description: "6 days", ValidityPeriod: 6 * 24 * 3600}})
 	front := wfe.New(quiet, store, va.New(quiet, httpPort, 0, true, a.DNS, store), a.ca, []string{"pebble.letsencrypt.org"}, true, false, 1, 1)

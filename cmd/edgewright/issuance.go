@@ -61,11 +61,11 @@ func responderClient() *http.Client {
 }
 
 // acmeIssuer is the CA of the flags, and those that the operator has added.
-func (p *plane) acmeIssuer() (certificates.Issuer, error) {
+func (p *plane) acmeIssuer(txt []acme.TXTChooser) (certificates.Issuer, error) {
 	flags := p.options.issuer
 	o := acme.Options{
 		Vault: p.db, Directory: flags.ACMEDirectory, Email: flags.ACMEContact, EABKeyID: flags.ACMEEABKeyID, Profile: flags.ACMEProfile,
-		Presenter: p.fleet, Resolver: p.resolver, Logger: p.options.log,
+		Presenter: p.fleet, TXT: txt, Resolver: p.resolver, Logger: p.options.log,
 	}
 	for _, f := range []struct {
 		flag, name string

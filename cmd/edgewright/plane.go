@@ -141,12 +141,17 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	domainRoom.follow(certificateRoom)
+	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
+	owner, err := installation(ctx, p.db)
+	if err != nil {
+		return p, err
+	}
+	domainRoom.Providers = dnsproviders.Records{Service: p.dnsProviders, Installation: owner}
 	p.local = localca.New(p.db, nil)
 	p.traffic = traffic.New(p.db, nil)
 
-	p.compiler = compile.New(certificateRoom, edgeconfig.Platform{Domain: o.platformDomain, OriginRanges: o.originRanges})
+	p.compiler = compile.New(certificateRoom, p.platformSettings())
 	p.compiler.SetZones(zoneRoom)
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
@@ -156,7 +161,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	acmeIssuer, err := p.acmeIssuer()
+	acmeIssuer, err := p.acmeIssuer(p.txtChoosers(domainRoom, zoneRoom))
 	if err != nil {
 		return p, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/resource"
@@ -15,9 +16,23 @@ import (
 
 // zoneRoom is the room of zones.
 func (p *plane) zoneRoom(ownership *domainRooms) *zones.Service {
-	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, NameServers: p.options.zones.NameServers})
+	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, Locks: ownership, NameServers: p.options.zones.NameServers})
 	ownership.Zones = managedZones{room} // each room needs the other
+	ownership.watch.SetRRsets(managedZones{room})
 	return room
+}
+
+// platformSettings is what every edge is told of the platform.
+func (p *plane) platformSettings() edgeconfig.Platform {
+	var own []edgeconfig.Region
+	locations, _ := p.options.zones.Locations() // the command line has checked them
+	for _, l := range locations {
+		own = append(own, edgeconfig.Region(l))
+	}
+	return edgeconfig.Platform{
+		Domain: p.options.platformDomain, OriginRanges: p.options.originRanges,
+		NameServers: p.options.zones.NameServers, Regions: compile.Regions(own),
+	}
 }
 
 // zoneReconciler makes the versions of zones.

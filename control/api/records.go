@@ -40,8 +40,23 @@ type RecordTarget struct {
 
 // RecordSteering gives clients different answers.
 type RecordSteering struct {
-	Policy  string         `json:"policy,omitempty" doc:"latency: the nearest region of the target; absent: the answers" maxLength:"20"`
-	Answers []RecordAnswer `json:"answers,omitempty" maxItems:"200"`
+	Policy  string                 `json:"policy,omitempty" doc:"latency: the nearest region of the target; absent: the answers" maxLength:"20"`
+	Answers []RecordAnswer         `json:"answers,omitempty" maxItems:"200"`
+	Checks  map[string]RecordCheck `json:"checks,omitempty" doc:"What tells whether answers live, by the names that answers have for it"`
+}
+
+// RecordCheck tells edges how to see whether an answer lives.
+type RecordCheck struct {
+	Type       string `json:"type" doc:"tcp, http or https" maxLength:"10"`
+	Port       int    `json:"port,omitempty" doc:"0: 80 or 443 of http and https"`
+	Address    string `json:"address,omitempty" doc:"To ask; absent: the value of the answer" maxLength:"253"`
+	Host       string `json:"host,omitempty" doc:"Of HTTP and TLS; absent: the name of the records" maxLength:"253"`
+	Path       string `json:"path,omitempty" maxLength:"1000"`
+	SkipVerify bool   `json:"skip_verify,omitempty" doc:"Take any certificate"`
+	Interval   int    `json:"interval,omitempty" doc:"Seconds; 0: 10"`
+	Timeout    int    `json:"timeout,omitempty" doc:"Seconds; 0: 3"`
+	Rise       int    `json:"rise,omitempty" doc:"Successes until it lives again; 0: 2"`
+	Fall       int    `json:"fall,omitempty" doc:"Failures until it is dead; 0: 3"`
 }
 
 // RecordAnswer is one answer of a steered set.
@@ -51,7 +66,7 @@ type RecordAnswer struct {
 	Regions    []string      `json:"regions,omitempty" doc:"Of edges"`
 	Order      int           `json:"order,omitempty" doc:"The lowest whose check passes wins"`
 	Weight     int           `json:"weight,omitempty" doc:"Among equals; 0 counts as 1"`
-	Check      string        `json:"check,omitempty" doc:"ID of what must live" maxLength:"64"`
+	Check      string        `json:"check,omitempty" doc:"Name of one of the checks, that must pass" maxLength:"64"`
 	Values     []string      `json:"values,omitempty"`
 	Target     *RecordTarget `json:"target,omitempty"`
 }

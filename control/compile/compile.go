@@ -76,8 +76,9 @@ type Compiler struct {
 	// again with the next event.
 	waiting map[string]bool
 
-	zones Zones // nil: none
-	said  map[string]zoneSaid
+	zones   Zones // nil: none
+	said    map[string]zoneSaid
+	servers map[string][]string // names of name servers, by zone
 }
 
 // New returns a Compiler that has seen nothing.
@@ -91,7 +92,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 // beginning: a control plane that was not the leader has missed deletions.
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
-	c.said = map[string]zoneSaid{}
+	c.said, c.servers = map[string]zoneSaid{}, map[string][]string{}
 	c.problems.reset()
 }
 
@@ -100,7 +101,7 @@ func (c *Compiler) Reset() {
 // belong to no resource. It is called before the first event.
 func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 	c.key = GroupKey{group, key}
-	outputs := []Output{output(edgeconfig.KindPlatform+"/settings", c.platform)}
+	outputs := []Output{output(edgeconfig.KindPlatform+"/settings", c.settings())}
 	for _, id := range slices.Sorted(maps.Keys(c.mirror.certificates)) {
 		outputs = append(outputs, c.certificate(id)...)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/dnsproviders/dnsplan"
@@ -13,11 +14,21 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
+// Users knows which domains have their records set with which credentials;
+// domains.Users is one.
+type Users interface {
+	// UsersOfDNSProvider returns the names of domains whose records are set with
+	// the credentials of a name, or with whatever credentials fit their provider,
+	// which is the driver; in order of ID, at most limit.
+	UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, limit int) ([]string, error)
+}
+
 // Options of a Service.
 type Options struct {
 	Store   resource.Store
 	Vault   resource.Vault
 	Drivers []DriverType
+	Users   Users                                      // nil: nobody uses any
 	Now     func() time.Time                           // nil: time.Now
 	Pause   func(context.Context, time.Duration) error // nil: Pause
 	Logger  *slog.Logger                               // nil: discard
@@ -179,13 +190,38 @@ func (s *Service) List(ctx context.Context, project, environment string, limit i
 	return list, page.Next, nil
 }
 
-// PlanDelete plans to delete a provider. Errors: NotFound, Stale.
+// unused refuses, as Conflict, to take away what sets the records of domains.
+func (s *Service) unused(ctx context.Context, r resource.Resource) error {
+	if s.Users == nil {
+		return nil
+	}
+	p, err := decode(r)
+	if err != nil {
+		return err
+	}
+	const shown = 5
+	users, err := s.Users.UsersOfDNSProvider(ctx, r.Project, r.Environment, r.Name, p.Spec.Driver, shown+1)
+	if err != nil || len(users) == 0 {
+		return err
+	}
+	list := strings.Join(users[:min(len(users), shown)], ", ")
+	if len(users) > shown {
+		list += " and more"
+	}
+	return fault.New(fault.Conflict, "the records of %s are set with it: give them other credentials (dns_account), or another way (dns), first", list).About("dns provider " + r.Name)
+}
+
+// PlanDelete plans to delete a provider. Errors: NotFound, Stale, Conflict while
+// domains use it.
 func (s *Service) PlanDelete(ctx context.Context, project, environment, name string, ifRevision int64) (resource.Plan, error) {
 	r, err := s.find(ctx, project, environment, name)
 	if err != nil {
 		return resource.Plan{}, err
 	}
 	if err := checkRevision(r, ifRevision); err != nil {
+		return resource.Plan{}, err
+	}
+	if err := s.unused(ctx, r); err != nil {
 		return resource.Plan{}, err
 	}
 	plan := resource.NewPlan(project, environment)

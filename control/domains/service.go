@@ -439,6 +439,23 @@ type Users struct{ Store resource.Store }
 // UsersOfCDN returns the names of the domains that use a configuration, in order
 // of their IDs, at most limit.
 func (u Users) UsersOfCDN(ctx context.Context, project, environment, name string, limit int) ([]string, error) {
+	return u.users(ctx, project, environment, func(d Domain) bool { return d.Spec.CDN == name }, limit)
+}
+
+// UsersOfDNSProvider returns the names of the domains whose records are set with
+// credentials of a name, or with whatever fits their provider, which the driver
+// is for; in order of their IDs, at most limit.
+func (u Users) UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, limit int) ([]string, error) {
+	return u.users(ctx, project, environment, func(d Domain) bool {
+		if d.Spec.DNS != DNSProvider {
+			return false
+		}
+		fits := d.Status.Setup == nil || d.Status.Setup.Provider == "" || d.Status.Setup.Provider == driver
+		return d.Spec.DNSAccount == name || d.Spec.DNSAccount == "" && fits
+	}, limit)
+}
+
+func (u Users) users(ctx context.Context, project, environment string, use func(Domain) bool, limit int) ([]string, error) {
 	var users []string
 	q := resource.Query{Kind: Kind, Project: project, Environment: environment, Limit: 1000}
 	for {
@@ -451,7 +468,7 @@ func (u Users) UsersOfCDN(ctx context.Context, project, environment, name string
 			if err != nil {
 				return nil, err
 			}
-			if d.Spec.CDN == name {
+			if use(d) {
 				if users = append(users, d.Name); len(users) == limit {
 					return users, nil
 				}

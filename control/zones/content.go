@@ -22,6 +22,7 @@ type Place struct {
 // content turns what is wanted of a zone into sets in wire form. It is pure:
 // what comes from elsewhere was looked up before.
 type content struct {
+	id      string
 	apex    string
 	spec    Spec
 	servers []string // absolute, without trailing dot
@@ -32,6 +33,8 @@ type content struct {
 	extra   map[string][]string             // owners -> texts of challenges under way
 	below   map[string]child                // owners that are zones of the same project
 	https   string                          // the HTTPS record of a site; "": none
+
+	checks map[string]edgeconfig.Check // that owners looked at so far depend on, by ID
 }
 
 // child is a zone of the same project below this one.
@@ -52,7 +55,7 @@ func (c *content) owner(owner string) (out []edgeconfig.RRset, problems []string
 		}
 		spec := have[typ]
 		number, _ := typeNumber(typ)
-		set, err := c.set(number, typ, spec, c.plain(typ))
+		set, err := c.set(full, number, typ, spec, c.plain(typ))
 		switch {
 		case err != nil:
 			leave(typ, err.Error())
@@ -63,7 +66,7 @@ func (c *content) owner(owner string) (out []edgeconfig.RRset, problems []string
 		}
 	}
 	if spec, ok := have[TypeALIAS]; ok {
-		if err := c.alias(made, spec); err != nil {
+		if err := c.alias(full, made, spec); err != nil {
 			leave(TypeALIAS, err.Error())
 		}
 	}
@@ -114,7 +117,7 @@ func (c *content) plain(typ string) data {
 }
 
 // set makes a set with its variants.
-func (c *content) set(number uint16, typ string, spec RRsetSpec, find data) (edgeconfig.RRset, error) {
+func (c *content) set(full string, number uint16, typ string, spec RRsetSpec, find data) (edgeconfig.RRset, error) {
 	set := edgeconfig.RRset{Type: number, TTL: c.ttl(spec)}
 	var err error
 	if set.Data, err = find(spec.Values, spec.Target); err != nil || spec.Steering == nil {
@@ -135,8 +138,17 @@ func (c *content) set(number uint16, typ string, spec RRsetSpec, find data) (edg
 		if len(data) == 0 {
 			continue // of the other family
 		}
+		check := ""
+		if h, ok := spec.Steering.Checks[a.Check]; ok && a.Check != "" {
+			value := ""
+			if len(a.Values) > 0 {
+				value = a.Values[0]
+			}
+			k := h.document(c.id, full, value)
+			check, c.checks[k.ID] = k.ID, k
+		}
 		set.Variants = append(set.Variants, edgeconfig.Variant{
-			Countries: a.Countries, Continents: a.Continents, Regions: a.Regions, Order: a.Order, Weight: a.Weight, Check: a.Check, Data: data,
+			Countries: a.Countries, Continents: a.Continents, Regions: a.Regions, Order: a.Order, Weight: a.Weight, Check: check, Data: data,
 		})
 	}
 	if len(set.Data) == 0 && len(set.Variants) > 0 { // never an empty answer
@@ -146,10 +158,10 @@ func (c *content) set(number uint16, typ string, spec RRsetSpec, find data) (edg
 }
 
 // alias puts the addresses that an ALIAS leads to beside what is there.
-func (c *content) alias(made map[uint16]edgeconfig.RRset, spec RRsetSpec) error {
+func (c *content) alias(full string, made map[uint16]edgeconfig.RRset, spec RRsetSpec) error {
 	found := false
 	for _, number := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		set, err := c.set(number, TypeALIAS, spec, func(values []string, target *Target) ([][]byte, error) {
+		set, err := c.set(full, number, TypeALIAS, spec, func(values []string, target *Target) ([][]byte, error) {
 			if target != nil {
 				return c.addresses(*target, number), nil
 			}

@@ -75,6 +75,25 @@ func (s *Service) findDelegation(ctx context.Context, apex string) (Delegation, 
 	return d, page.Items[0], err
 }
 
+// Holder tells where the zone is that a name is in, whoever has it: the one with
+// the longest apex. Error: NotFound.
+func (s *Service) Holder(ctx context.Context, name string) (resource.Place, error) {
+	full, err := canonical(strings.TrimSuffix(name, "."))
+	if err != nil {
+		return resource.Place{}, noZone(name)
+	}
+	for at := full; at != ""; at = parentName(at) {
+		d, _, err := s.findDelegation(ctx, at)
+		if err == nil && d.Spec.Zone != "" {
+			return resource.Place{Project: d.Spec.Project, Environment: d.Spec.Environment}, nil
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return resource.Place{}, err
+		}
+	}
+	return resource.Place{}, noZone(name)
+}
+
 // planDelegation appends to a plan what gives an apex to a zone. Errors:
 // Conflict when another project has it, or a zone above it.
 func (s *Service) planDelegation(ctx context.Context, plan *resource.Plan, apex, zoneID, project, environment string) error {

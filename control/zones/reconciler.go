@@ -96,8 +96,9 @@ type made struct {
 	apex     string
 	project  string
 	env      string
-	keys     map[string]*dnssec.Key // by ID
-	problems map[string][]string    // by owner
+	keys     map[string]*dnssec.Key        // by ID
+	problems map[string][]string           // by owner
+	checks   map[string][]edgeconfig.Check // by owner
 	servers  []string
 	places   []Place
 	spec     Spec
@@ -167,7 +168,7 @@ func (r *Reconciler) zone(id string) *made {
 	defer r.mu.Unlock()
 	m := r.made[id]
 	if m == nil {
-		m = &made{keys: map[string]*dnssec.Key{}, problems: map[string][]string{}}
+		m = &made{keys: map[string]*dnssec.Key{}, problems: map[string][]string{}, checks: map[string][]edgeconfig.Check{}}
 		r.made[id] = m
 	}
 	return m
@@ -339,7 +340,7 @@ func (l *look) askParent(ctx context.Context, careful bool) {
 	case len(seen.NameServers) == 0:
 		l.condition(Delegated, resource.False, "NotDelegated", "set the name servers "+wanted+" at the registrar of the domain")
 	case len(missing) > 0:
-		l.condition(Delegated, resource.False, "Elsewhere", fmt.Sprintf("the domain leads to %s: set the name servers %s at its registrar", strings.Join(seen.NameServers, ", "), wanted))
+		l.condition(Delegated, resource.False, Elsewhere, fmt.Sprintf("the domain leads to %s: set the name servers %s at its registrar", strings.Join(seen.NameServers, ", "), wanted))
 	default:
 		l.condition(Delegated, resource.True, "Delegated", "")
 	}
@@ -521,7 +522,7 @@ func (l *look) build(ctx context.Context) error {
 		return nil // its event comes yet
 	}
 	c := &content{
-		apex: z.Name, spec: z.Spec, servers: l.status.NameServers, places: places, aliases: l.status.Aliases,
+		id: z.ID, apex: z.Name, spec: z.Spec, servers: l.status.NameServers, places: places, aliases: l.status.Aliases,
 		sets: snap.sets, sites: snap.sites, extra: snap.extra, https: l.r.options.HTTPS,
 	}
 	var err error
@@ -547,12 +548,18 @@ func (l *look) build(ctx context.Context) error {
 // fill hands owners to the builder.
 func (l *look) fill(c *content, owners []string) error {
 	for _, owner := range owners {
+		c.checks = map[string]edgeconfig.Check{}
 		sets, problems := c.owner(owner)
 		if err := l.m.zone.Set(owner, sets); err != nil {
 			return err
 		}
 		if delete(l.m.problems, owner); len(problems) > 0 {
 			l.m.problems[owner] = problems
+		}
+		if delete(l.m.checks, owner); len(c.checks) > 0 {
+			for _, id := range sortedKeys(c.checks) {
+				l.m.checks[owner] = append(l.m.checks[owner], c.checks[id])
+			}
 		}
 	}
 	return nil
@@ -617,7 +624,7 @@ func (l *look) seal(draft *build.Draft) error {
 	if err := edgeconfig.ValidateZone(&head); err != nil {
 		return err
 	}
-	l.r.service.made.put(z.ID, Version{Head: head, Parts: m.zone.Bodies()})
+	l.r.service.made.put(z.ID, Version{Head: head, Parts: m.zone.Bodies(), Checks: m.allChecks()})
 	if l.r.service.made.wanted(z.ID) && l.status.MadeAt != nil {
 		at := l.now.Add(time.Duration(l.r.service.Now().Nanosecond())) // another value, so that the write is an event
 		l.status.MadeAt = &at
@@ -637,6 +644,16 @@ func (l *look) seal(draft *build.Draft) error {
 	}
 	l.condition(Served, resource.True, "Made", "")
 	return nil
+}
+
+// allChecks are those of all owners, in order of ID, each once.
+func (m *made) allChecks() []edgeconfig.Check {
+	var out []edgeconfig.Check
+	for _, list := range m.checks {
+		out = append(out, list...)
+	}
+	slices.SortFunc(out, func(a, b edgeconfig.Check) int { return strings.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(out, func(a, b edgeconfig.Check) bool { return a.ID == b.ID })
 }
 
 // nextSerial is above the one before (RFC 1982), and not below the time, so that

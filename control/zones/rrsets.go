@@ -124,7 +124,7 @@ func (s *Service) PlanSetRRset(ctx context.Context, project, environment, apex s
 		return plan, err
 	}
 	plan.Warnings = append(plan.Warnings, s.warnings(ctx, z, owner, typ, spec)...)
-	return plan, nil
+	return plan, s.unlocked(ctx, plan)
 }
 
 func parseSet(set Set, apex string) (owner, typ string, err error) {
@@ -177,7 +177,7 @@ func (s *Service) PlanDeleteRRset(ctx context.Context, project, environment, ape
 		return plan, err
 	}
 	plan.Delete(r)
-	return plan, nil
+	return plan, s.unlocked(ctx, plan)
 }
 
 // DeleteRRset removes one set.
@@ -326,6 +326,9 @@ func (s *Service) PlanEdit(ctx context.Context, project, environment, apex strin
 		if there {
 			left++
 		}
+	}
+	if err := s.unlocked(ctx, plan); err != nil {
+		return plan, err
 	}
 	if !edit.Consent && needsConsent(removed, len(stored), left) {
 		return plan, consentNeeded(z.Name, removed, len(stored))

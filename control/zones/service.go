@@ -22,6 +22,7 @@ type Options struct {
 	Store     resource.Store
 	Vault     resource.Vault
 	Ownership Ownership // nil: nobody has proved anything
+	Locks     Locks     // nil: nothing is locked
 	// NameServers are the names that are given out in pairs, at least two; none:
 	// names in each zone itself.
 	NameServers []string
@@ -183,6 +184,11 @@ func (s *Service) PlanRemove(ctx context.Context, project, environment, apex str
 	sets, err := s.all(ctx, z)
 	if err != nil {
 		return plan, err
+	}
+	if s.Locks != nil {
+		if err := s.Locks.CheckZoneUnlocked(ctx, project, environment, z.Name); err != nil {
+			return plan, err
+		}
 	}
 	if len(sets) > 0 && !consent {
 		return plan, consentNeeded(z.Name, len(sets), len(sets))

@@ -381,6 +381,7 @@ func (c *setChecker) steering(s *RRsetSpec) {
 		a.Values = c.values(at, a.Values, a.Target)
 		c.target(at+"/target", a.Target, len(a.Values) > 0)
 	}
+	c.checks(st)
 }
 
 // mustJSON encodes this room's own types, which hold nothing that JSON cannot.

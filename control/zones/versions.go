@@ -12,6 +12,8 @@ import (
 type Version struct {
 	Head  edgeconfig.Zone
 	Parts [][]byte // bodies of the parts' documents
+	// Checks are what its variants depend on. Their IDs follow from what they say.
+	Checks []edgeconfig.Check
 }
 
 // versions are those that the reconciler of this process has made.

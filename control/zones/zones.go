@@ -87,6 +87,9 @@ const (
 	Signed    = "Signed"    // the zone is signed, and the parent knows the key
 )
 
+// Elsewhere is the reason of Delegated when the parent names other servers.
+const Elsewhere = "Elsewhere"
+
 // Status is what is known of a zone.
 type Status struct {
 	NameServers []string `json:"name_servers"` // absolute, without trailing dot
@@ -159,6 +162,8 @@ type Steering struct {
 	// first; the empty policy takes the answers as written.
 	Policy  string   `json:"policy,omitempty"`
 	Answers []Answer `json:"answers,omitempty"`
+	// Checks tell what lives, by the names that answers have for them.
+	Checks map[string]HealthCheck `json:"checks,omitempty"`
 }
 
 // PolicyLatency sends clients to the region nearest to them.
@@ -173,7 +178,7 @@ type Answer struct {
 	Regions    []string `json:"regions,omitempty"`
 	Order      int      `json:"order,omitempty"`
 	Weight     int      `json:"weight,omitempty"`
-	Check      string   `json:"check,omitempty"` // ID of what must live
+	Check      string   `json:"check,omitempty"` // name of one of the set's checks, that must pass
 	Values     []string `json:"values,omitempty"`
 	Target     *Target  `json:"target,omitempty"`
 }

@@ -3,6 +3,8 @@ package dnsplan
 import (
 	"regexp"
 	"strings"
+
+	"github.com/miekg/dns"
 )
 
 // Markers: a TXT RRset beside each RRset that is ours. It cannot stand at the
@@ -14,6 +16,8 @@ const (
 	markerTTL      = 300
 	markerHeritage = "heritage=edgewright,owner="
 )
+
+var unnamedType = regexp.MustCompile(`^TYPE[0-9]{1,5}$`) // RFC 3597
 
 var ownerForm = regexp.MustCompile(`^[A-Za-z0-9_./:-]{1,180}$`)
 
@@ -33,13 +37,14 @@ func markedBy(marker Key) (Key, bool) {
 		return Key{}, false
 	}
 	typ, name, ok := strings.Cut(rest, ".")
-	if !ok || typ == "" {
-		return Key{}, false
+	typ = strings.ToUpper(typ)
+	if _, known := dns.StringToType[typ]; !ok || !known && !unnamedType.MatchString(typ) {
+		return Key{}, false // something of ours that is no marker, as _edgewright-challenge
 	}
 	if below, ok := strings.CutPrefix(name, markerWildcard+"."); ok {
 		name = "*." + below
 	}
-	return Key{name, strings.ToUpper(typ)}, true
+	return Key{name, typ}, true
 }
 
 // marker returns the marker that an owner puts beside an RRset.

@@ -81,6 +81,9 @@ func New(o Options) *Watcher {
 	return &Watcher{options: o}
 }
 
+// SetRRsets sets what managed zones publish, before the Watcher runs.
+func (w *Watcher) SetRRsets(r domains.RRsets) { w.options.RRsets = r }
+
 // How often it looks.
 const (
 	registryEvery = 24 * time.Hour

@@ -1,0 +1,84 @@
+package zones
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
+)
+
+var _ resource.Follower = (*Service)(nil)
+
+// maxFollow is how many sets go along with a domain: what goes and what comes is
+// one commit with the rest of the transfer.
+const maxFollow = (maxChanges - 100) / 2
+
+// Follow implements resource.Follower: the zone of a domain that goes to another
+// project goes along, with its records, its keys and its name servers, so that
+// nothing has to be told to the registrar. A zone above the domain stays.
+func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource.Move) (resource.Following, error) {
+	var after resource.Following
+	r, err := s.find(ctx, move.From.Project, move.From.Environment, move.Domain)
+	if fault.Is(err, fault.NotFound) {
+		return after, nil
+	}
+	if err != nil {
+		return after, err
+	}
+	z, err := Decode(r)
+	if err != nil {
+		return after, err
+	}
+	if _, err := s.find(ctx, move.To.Project, move.To.Environment, z.Name); err == nil {
+		return after, fault.New(fault.Conflict, "this environment has made a zone of this name already: remove it, so that the one on offer can take its place").About("zone " + z.Name)
+	} else if !fault.Is(err, fault.NotFound) {
+		return after, err
+	}
+	sets, err := s.all(ctx, z)
+	if err != nil {
+		return after, err
+	}
+	if len(sets) > maxFollow {
+		return after, fault.New(fault.Conflict, "the zone has %d record sets, and at most %d go along with a domain: export it, remove it, and import it after the transfer", len(sets), maxFollow).About("zone " + z.Name)
+	}
+	for _, set := range sets {
+		plan.Delete(set)
+	}
+	plan.Delete(r)
+	plan.Create(Type(), move.To.Project, move.To.Environment, z.Name, r.Spec)
+	fresh := plan.Actions[len(plan.Actions)-1].ID
+	for _, set := range sets {
+		plan.Create(RRsetType(), move.To.Project, move.To.Environment, set.Name, set.Spec)
+	}
+	if err := s.planHandOver(ctx, plan, z, fresh, move.To); err != nil {
+		return after, err
+	}
+	after.Status = map[string]json.RawMessage{fresh: mustJSON(z.Status)}
+	after.Secrets = map[string]string{}
+	for _, k := range z.Status.Keys.Keys {
+		after.Secrets[secretName(fresh, k.ID)] = secretName(z.ID, k.ID)
+	}
+	return after, nil
+}
+
+// planHandOver gives the apex with its name servers to the zone that takes the
+// place of one. Unlike for somebody who comes after an earlier owner, they stay:
+// who had the domain has said so.
+func (s *Service) planHandOver(ctx context.Context, plan *resource.Plan, z Zone, fresh string, to resource.Place) error {
+	d, stored, err := s.findDelegation(ctx, z.Name)
+	if fault.Is(err, fault.NotFound) || err == nil && d.Spec.Zone != z.ID {
+		return nil // it was not answered; the reconciler sees who may have it
+	}
+	if err != nil {
+		return err
+	}
+	spec := d.Spec
+	if spec.Project != to.Project {
+		spec.Owners = append(slices.DeleteFunc(slices.Clone(spec.Owners), func(o string) bool { return o == spec.Project }), spec.Project)
+	}
+	spec.Zone, spec.Project, spec.Environment = fresh, to.Project, to.Environment
+	plan.Update(stored, mustJSON(spec))
+	return nil
+}
