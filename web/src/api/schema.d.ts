@@ -2871,7 +2871,7 @@ export interface components {
             zone: string;
         };
         RecordAnswer: {
-            /** @description ID of what must live */
+            /** @description Name of one of the checks, that must pass */
             check?: string;
             /** @description AF AN AS EU NA OC SA */
             continents?: string[];
@@ -2895,6 +2895,42 @@ export interface components {
         RecordAnswerBody: {
             record: components["schemas"]["Record"];
             warnings: string[];
+        };
+        RecordCheck: {
+            /** @description To ask; absent: the value of the answer */
+            address?: string;
+            /**
+             * Format: int64
+             * @description Failures until it is dead; 0: 3
+             */
+            fall?: number;
+            /** @description Of HTTP and TLS; absent: the name of the records */
+            host?: string;
+            /**
+             * Format: int64
+             * @description Seconds; 0: 10
+             */
+            interval?: number;
+            path?: string;
+            /**
+             * Format: int64
+             * @description 0: 80 or 443 of http and https
+             */
+            port?: number;
+            /**
+             * Format: int64
+             * @description Successes until it lives again; 0: 2
+             */
+            rise?: number;
+            /** @description Take any certificate */
+            skip_verify?: boolean;
+            /**
+             * Format: int64
+             * @description Seconds; 0: 3
+             */
+            timeout?: number;
+            /** @description tcp, http or https */
+            type: string;
         };
         RecordData: {
             comment?: string;
@@ -2926,6 +2962,10 @@ export interface components {
         };
         RecordSteering: {
             answers?: components["schemas"]["RecordAnswer"][];
+            /** @description What tells whether answers live, by the names that answers have for it */
+            checks?: {
+                [key: string]: components["schemas"]["RecordCheck"];
+            };
             /** @description latency: the nearest region of the target; absent: the answers */
             policy?: string;
         };
