@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/edgewright/edgewright/control/compile"
@@ -39,8 +41,23 @@ func (p *plane) platformSettings() edgeconfig.Platform {
 func (p *plane) zoneReconciler(room *zones.Service) *zones.Reconciler {
 	asker := &zones.Asker{Resolvers: p.options.issuer.Resolvers, Allowed: p.options.origins.Check}
 	return zones.NewReconciler(room, zones.ReconcilerOptions{
-		Places: zonePlaces{p}, Names: asker, Parent: asker, Rollout: zoneRollout{p}, HTTPS: "1 . alpn=h3,h2", Logger: p.options.log,
+		Places: zonePlaces{p}, Names: asker, Parent: asker, Rollout: zoneRollout{p}, HTTPS: p.httpsData, Logger: p.options.log,
 	})
+}
+
+// httpsData is what HTTPS records of sites say beside addresses (RFC 9460):
+// protocols, the port unless it is the usual one, and the keys of ECH.
+func (p *plane) httpsData() string {
+	text := "1 . alpn=h3,h2"
+	if p.options.httpsPort != nil {
+		if port := p.options.httpsPort(); port != 443 {
+			text += " port=" + strconv.Itoa(port)
+		}
+	}
+	if list := p.fleet.ECHConfigList(); len(list) > 0 {
+		text += " ech=" + base64.StdEncoding.EncodeToString(list)
+	}
+	return text
 }
 
 // zonePlaces tells records where the edges are.

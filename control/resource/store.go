@@ -70,6 +70,9 @@ type Query struct {
 	Project     string
 	Environment string
 	Name        string
+	// NameSuffix selects names that end so, in the same case: the sets of a zone
+	// are named for what they are, and then for it.
+	NameSuffix string
 	// PlatformOnly selects what belongs to the platform, not to a project.
 	PlatformOnly bool
 	Limit        int    // 0: 100; at most 1000

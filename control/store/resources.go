@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -64,6 +65,10 @@ func (db *DB) List(ctx context.Context, q resource.Query) (resource.Page, error)
 	where.equal("project", q.Project)
 	where.equal("environment", q.Environment)
 	where.equal("name", q.Name)
+	if q.NameSuffix != "" {
+		// Not LIKE, which is blind to case in SQLite. Both count characters.
+		where.add(fmt.Sprintf("substr(name, length(name) - %d) = ", utf8.RuneCountInString(q.NameSuffix)-1), q.NameSuffix)
+	}
 	if q.PlatformOnly {
 		where.add("project = ", "")
 	}

@@ -32,7 +32,7 @@ type content struct {
 	sites   map[string]bool                 // owners that are sites of ours
 	extra   map[string][]string             // owners -> texts of challenges under way
 	below   map[string]child                // owners that are zones of the same project
-	https   string                          // the HTTPS record of a site; "": none
+	https   string                          // what the HTTPS record of a site says beside hints; "": none
 
 	checks map[string]edgeconfig.Check // that owners looked at so far depend on, by ID
 }
@@ -285,8 +285,11 @@ func (c *content) derive(owner string, made map[uint16]edgeconfig.RRset) {
 		if ours {
 			edges()
 		}
-		if values, fields := parseValues("HTTPS", []string{c.https}, c.apex, ""); ours && c.https != "" && free(dns.TypeHTTPS) && len(fields) == 0 && !free(dns.TypeA, dns.TypeAAAA) {
-			made[dns.TypeHTTPS] = edgeconfig.RRset{Type: dns.TypeHTTPS, TTL: ttl, Data: [][]byte{values[0].wire}}
+		if ours && c.https != "" && free(dns.TypeHTTPS) && !free(dns.TypeA, dns.TypeAAAA) {
+			text := c.https + addressHints("ipv4hint", made[dns.TypeA]) + addressHints("ipv6hint", made[dns.TypeAAAA])
+			if values, fields := parseValues("HTTPS", []string{text}, c.apex, ""); len(fields) == 0 {
+				made[dns.TypeHTTPS] = edgeconfig.RRset{Type: dns.TypeHTTPS, TTL: min(ttl, maxHTTPSTTL), Data: [][]byte{values[0].wire}}
+			}
 		}
 	}
 	if texts := c.extra[owner]; len(texts) > 0 {
@@ -305,7 +308,24 @@ func (c *content) derive(owner string, made map[uint16]edgeconfig.RRset) {
 	}
 }
 
+// addressHints are the addresses of a set as a parameter of an HTTPS record (RFC 9460
+// section 7.3); "" when there are none.
+func addressHints(name string, set edgeconfig.RRset) string {
+	var list []string
+	for _, d := range set.Data[:min(len(set.Data), maxHints)] {
+		if a, ok := netip.AddrFromSlice(d); ok {
+			list = append(list, a.String())
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " " + name + "=" + strings.Join(list, ",")
+}
+
 const (
+	maxHTTPSTTL  = 3600 // seconds: what it says of ECH is good for little longer
+	maxHints     = 8
 	nsTTL        = 3600
 	challengeTTL = 30
 )

@@ -56,8 +56,11 @@ type ReconcilerOptions struct {
 	Names   Names   // nil: ALIAS to other people's names has no addresses
 	Parent  Parent  // nil: the parent is not known
 	Rollout Rollout // nil: edges take versions at once
-	HTTPS   string  // data of the HTTPS records of sites, "1 . alpn=h2"; "": none
-	Logger  *slog.Logger
+	// HTTPS tells what the HTTPS records of sites say beside the addresses,
+	// "1 . alpn=h3,h2 ech=..."; nil or "": there are none. It is asked again every
+	// lookHTTPS.
+	HTTPS  func() string
+	Logger *slog.Logger
 }
 
 // How soon the reconciler looks again.
@@ -65,6 +68,7 @@ const (
 	lookParent    = time.Hour
 	lookRoll      = time.Minute // the parent, while a rollover waits for it
 	lookHeld      = time.Minute
+	lookHTTPS     = 10 * time.Minute // keys of ECH roll, and clients keep them for maxHTTPSTTL
 	minAlias      = 30 * time.Second
 	maxAlias      = time.Hour
 	aliasFailed   = time.Minute
@@ -101,6 +105,7 @@ type made struct {
 	checks   map[string][]edgeconfig.Check // by owner
 	servers  []string
 	places   []Place
+	https    string
 	spec     Spec
 	serial   uint32
 	gone     bool
@@ -514,7 +519,12 @@ func (l *look) build(ctx context.Context) error {
 		m.zone, m.apex, m.project, m.env = zone, z.Name, z.Project, z.Environment
 		l.r.seen().touchAll(z.ID)
 	}
-	if !reflect.DeepEqual(m.places, places) || !reflect.DeepEqual(m.servers, l.status.NameServers) || !reflect.DeepEqual(m.spec, z.Spec) {
+	https := ""
+	if l.r.options.HTTPS != nil {
+		https = l.r.options.HTTPS()
+		l.again(l.now.Add(lookHTTPS))
+	}
+	if m.https != https || !reflect.DeepEqual(m.places, places) || !reflect.DeepEqual(m.servers, l.status.NameServers) || !reflect.DeepEqual(m.spec, z.Spec) {
 		l.r.seen().touchAll(z.ID)
 	}
 	snap, ok := l.r.seen().take(z.ID, l.status.NameServers)
@@ -523,7 +533,7 @@ func (l *look) build(ctx context.Context) error {
 	}
 	c := &content{
 		id: z.ID, apex: z.Name, spec: z.Spec, servers: l.status.NameServers, places: places, aliases: l.status.Aliases,
-		sets: snap.sets, sites: snap.sites, extra: snap.extra, https: l.r.options.HTTPS,
+		sets: snap.sets, sites: snap.sites, extra: snap.extra, https: https,
 	}
 	var err error
 	if c.below, err = l.children(ctx, snap.children); err == nil {
@@ -541,7 +551,7 @@ func (l *look) build(ctx context.Context) error {
 		l.r.seen().again(z.ID, snap.owners)
 		return err
 	}
-	m.places, m.servers, m.spec = places, l.status.NameServers, z.Spec
+	m.places, m.servers, m.spec, m.https = places, l.status.NameServers, z.Spec, https
 	return l.seal(draft)
 }
 

@@ -31,33 +31,19 @@ func (s *Service) ListRRsets(ctx context.Context, project, environment, apex str
 	if err != nil {
 		return nil, "", err
 	}
-	if limit <= 0 {
-		limit = 100
+	page, err := s.Store.List(ctx, resource.Query{Kind: KindRRset, Project: project, Environment: environment, NameSuffix: "@" + z.Name, Limit: limit, Cursor: cursor})
+	if err != nil {
+		return nil, "", err
 	}
-	out := []RRset{}
-	suffix := "@" + z.Name
-	q := resource.Query{Kind: KindRRset, Project: project, Environment: environment, Limit: 1000, Cursor: cursor}
-	for {
-		// An environment's sets are listed together, so a page may hold others'.
-		q.Limit = min(1000, max(limit-len(out), 1))
-		page, err := s.Store.List(ctx, q)
+	out := make([]RRset, 0, len(page.Items))
+	for _, r := range page.Items {
+		set, err := DecodeRRset(r)
 		if err != nil {
 			return nil, "", err
 		}
-		for _, r := range page.Items {
-			if !strings.HasSuffix(r.Name, suffix) {
-				continue
-			}
-			set, err := DecodeRRset(r)
-			if err != nil {
-				return nil, "", err
-			}
-			out = append(out, set)
-		}
-		if q.Cursor = page.Next; page.Next == "" || len(out) >= limit {
-			return out, page.Next, nil
-		}
+		out = append(out, set)
 	}
+	return out, page.Next, nil
 }
 
 // GetRRset returns a set by its ID, or by name and type. Error: NotFound.

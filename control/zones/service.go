@@ -264,18 +264,13 @@ func noZone(apex string) error {
 // all returns every set of a zone, in order of name.
 func (s *Service) all(ctx context.Context, z Zone) ([]resource.Resource, error) {
 	var out []resource.Resource
-	suffix := "@" + z.Name
-	q := resource.Query{Kind: KindRRset, Project: z.Project, Environment: z.Environment, Limit: 1000}
+	q := resource.Query{Kind: KindRRset, Project: z.Project, Environment: z.Environment, NameSuffix: "@" + z.Name, Limit: 1000}
 	for {
 		page, err := s.Store.List(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range page.Items {
-			if strings.HasSuffix(r.Name, suffix) {
-				out = append(out, r)
-			}
-		}
+		out = append(out, page.Items...)
 		if q.Cursor = page.Next; page.Next == "" {
 			slices.SortFunc(out, func(a, b resource.Resource) int { return strings.Compare(a.Name, b.Name) })
 			return out, nil

@@ -44,12 +44,13 @@ type world struct {
 	ds      []string
 	silent  error
 	seq     int64
+	https   string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		t: t, db: storetest.SQLite(t), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), claims: map[string]string{}, names: map[string][]string{},
+		https: "1 . alpn=h2", t: t, db: storetest.SQLite(t), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), claims: map[string]string{}, names: map[string][]string{},
 		places: []zones.Place{
 			{ID: "edge_1", Name: "fra-1", Region: "fra", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("2001:db8::11")}},
 			{ID: "edge_2", Name: "iad-1", Region: "iad", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.12")}},
@@ -58,6 +59,12 @@ func newWorld(t testing.TB) *world {
 	w.room = zones.New(zones.Options{Store: w.db, Vault: w.db, Ownership: w, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}, Now: w.time})
 	w.restart()
 	return w
+}
+
+func (w *world) httpsData() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.https
 }
 
 func (w *world) time() time.Time {
@@ -75,7 +82,7 @@ func (w *world) pass(d time.Duration) {
 // restart begins another term of leading.
 func (w *world) restart() {
 	if w.r == nil {
-		w.r = zones.NewReconciler(w.room, zones.ReconcilerOptions{Places: w, Names: w, Parent: w, HTTPS: "1 . alpn=h2"})
+		w.r = zones.NewReconciler(w.room, zones.ReconcilerOptions{Places: w, Names: w, Parent: w, HTTPS: w.httpsData})
 	} else {
 		w.r.Reset()
 	}
@@ -432,7 +439,7 @@ func TestTargetsAliasesAndSites(t *testing.T) {
 	expect(t, zone, "inside.example.com.", "A", "192.0.2.80")
 	expect(t, zone, "edge.example.com.", "A", "192.0.2.12")
 	expect(t, zone, "shop.example.com.", "A", "192.0.2.11", "192.0.2.12")
-	expect(t, zone, "shop.example.com.", "HTTPS", `1 . alpn="h2"`)
+	expect(t, zone, "shop.example.com.", "HTTPS", `1 . alpn="h2" ipv4hint="192.0.2.11,192.0.2.12" ipv6hint="2001:db8::11"`)
 	expect(t, zone, "www.example.com.", "A", "192.0.2.80") // the user's own
 	expect(t, zone, "www.example.com.", "HTTPS")
 	expect(t, zone, "q.example.com.", "A") // another project's site
