@@ -10,7 +10,7 @@
 //
 //	domain + its claim + its CDN configuration   -> site/<domain id>
 //	certificate + bundle + the project's claimed names -> certificate/<certificate id>
-//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>
+//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>
 //	settings of the platform                     -> platform/settings
 //
 // A site exists when the domain holds the claim on its name, so that no two

@@ -8,10 +8,10 @@
 // "dnsprovider/<id>/<generation>", and only ever written).
 //
 // Use cases: Service.Create, Replace (credentials), Get, List, Delete, Test,
-// Zones; Plan and Apply (records of a domain, by dnsplan); PresentTXT (ACME
-// DNS-01).
+// Zones, Accounts; Plan and Apply (records of a domain, by dnsplan); PresentTXT
+// (ACME DNS-01). Records sets those of domains for control/domains.
 //
-// Interfaces needed: resource.Store, resource.Vault, Driver. Optional abilities
+// Interfaces needed: resource.Store, resource.Vault, Driver, Users. Optional abilities
 // of a Driver: Batcher (several changes as one), Settler (says when its name
 // servers have them), Looker (reads one name), Limited (what it can store).
 // A driver reports trouble as *Error, which says in a word why, and what to do.

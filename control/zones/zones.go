@@ -7,7 +7,8 @@
 // servers given to it), Version (what edges get).
 //
 // Use cases: Service.Ensure, SetRRset, GetRRset, ListRRsets, DeleteRRset, Bulk,
-// Import, Export, Configure, Remove, PresentTXT; those that write have a Plan form.
+// Import, Export, Configure, Remove, PresentTXT, Follow (to another project, with
+// its domain); those that write have a Plan form.
 //
 // Phases of the reconciler, per zone:
 //
@@ -22,7 +23,7 @@
 // names a new serial. A zone's version is a pure function of its resources, its
 // keys and the day, so a control plane that starts makes what is published.
 //
-// Interfaces needed: resource.Store, resource.Vault (keys), Ownership (claims),
+// Interfaces needed: resource.Store, resource.Vault (keys), Ownership (claims), Locks,
 // Places (addresses of edges), Parent (what the zone above says), Names (other
 // people's addresses, for ALIAS), Rollout (how far a version has come). HTTP,
 // SQL and sockets stay elsewhere, but for NewParent's, which asks the DNS.
