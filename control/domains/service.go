@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -253,7 +252,7 @@ func (s *Service) PlanUpdate(ctx context.Context, project, environment, domain s
 	if err != nil {
 		return resource.Plan{}, err
 	}
-	merged, err := mergePatch(current.Spec, patch)
+	merged, err := resource.MergePatch(current.Spec, patch, `{"redirect_https": false}`)
 	if err != nil {
 		return resource.Plan{}, err
 	}
@@ -404,33 +403,6 @@ func namesCDN(raw json.RawMessage) bool {
 		CDN string `json:"cdn"`
 	}
 	return len(raw) > 0 && json.Unmarshal(raw, &spec) == nil && spec.CDN != ""
-}
-
-// mergePatch applies an RFC 7396 merge patch.
-func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
-	var into, from map[string]json.RawMessage
-	if err := json.Unmarshal(target, &into); err != nil {
-		return nil, fault.New(fault.Internal, "a stored spec cannot be read: %w", err)
-	}
-	if err := json.Unmarshal(patch, &from); err != nil {
-		return nil, fault.InvalidField("", "the change is not a JSON object", `write one such as {"redirect_https": false}`)
-	}
-	for key, value := range from {
-		text := strings.TrimSpace(string(value))
-		switch {
-		case text == "null":
-			delete(into, key)
-		case strings.HasPrefix(text, "{") && len(into[key]) > 0 && into[key][0] == '{':
-			merged, err := mergePatch(into[key], value)
-			if err != nil {
-				return nil, err
-			}
-			into[key] = merged
-		default:
-			into[key] = value
-		}
-	}
-	return mustJSON(into), nil
 }
 
 // Users tells which domains use a CDN configuration.

@@ -228,3 +228,31 @@ func article(what string) string {
 	}
 	return "a " + what
 }
+
+// MergePatch applies a merge patch (RFC 7396) to a stored spec. Error: Invalid
+// when the patch is no JSON object; example is one that would do.
+func MergePatch(target, patch json.RawMessage, example string) (json.RawMessage, error) {
+	var into, from map[string]json.RawMessage
+	if err := json.Unmarshal(target, &into); err != nil {
+		return nil, fault.New(fault.Internal, "a stored spec cannot be read: %w", err)
+	}
+	if err := json.Unmarshal(patch, &from); err != nil {
+		return nil, fault.InvalidField("", "the change is not a JSON object", "write one such as "+example)
+	}
+	for key, value := range from {
+		text := strings.TrimSpace(string(value))
+		switch {
+		case text == "null":
+			delete(into, key)
+		case strings.HasPrefix(text, "{") && len(into[key]) > 0 && into[key][0] == '{':
+			merged, err := MergePatch(into[key], value, example)
+			if err != nil {
+				return nil, err
+			}
+			into[key] = merged
+		default:
+			into[key] = value
+		}
+	}
+	return json.Marshal(into)
+}

@@ -161,7 +161,7 @@ func (s *Service) PlanConfigure(ctx context.Context, project, environment, apex 
 	if err := seen(r, ifRevision); err != nil {
 		return plan, err
 	}
-	merged, err := mergePatch(r.Spec, patch)
+	merged, err := resource.MergePatch(r.Spec, patch, `{"ttl": 60}`)
 	if err != nil {
 		return plan, err
 	}
@@ -283,33 +283,6 @@ func seen(r resource.Resource, ifRevision int64) error {
 		return fault.New(fault.Stale, "it is at revision %d, you saw %d: read it again and repeat your change", r.Revision, ifRevision).About(string(r.Kind) + " " + r.Name)
 	}
 	return nil
-}
-
-// mergePatch applies an RFC 7396 merge patch.
-func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
-	var into, from map[string]json.RawMessage
-	if err := json.Unmarshal(target, &into); err != nil {
-		return nil, fault.New(fault.Internal, "a stored spec cannot be read: %w", err)
-	}
-	if err := json.Unmarshal(patch, &from); err != nil {
-		return nil, fault.InvalidField("", "the change is not a JSON object", `write one such as {"ttl": 60}`)
-	}
-	for key, value := range from {
-		text := strings.TrimSpace(string(value))
-		switch {
-		case text == "null":
-			delete(into, key)
-		case strings.HasPrefix(text, "{") && len(into[key]) > 0 && into[key][0] == '{':
-			merged, err := mergePatch(into[key], value)
-			if err != nil {
-				return nil, err
-			}
-			into[key] = merged
-		default:
-			into[key] = value
-		}
-	}
-	return mustJSON(into), nil
 }
 
 // PresentTXT puts a text at a name of a zone that this project and environment
