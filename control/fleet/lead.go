@@ -24,6 +24,7 @@ type lead struct {
 	bus       *bus
 	ledger    *ledger
 	publisher *publisher
+	bodies    bodies
 	ended     chan struct{} // closed when this term of leading is over
 
 	// sealed is which group keys each edge's Keys document holds; sealing is
