@@ -25,7 +25,7 @@ func TestManagedZone(t *testing.T) {
 		if err != nil {
 			t.Fatalf("dns %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-		return string(out)
+		return out
 	}
 	ask := func(server, name string, typ uint16) (*dns.Msg, error) {
 		q := new(dns.Msg).SetQuestion(name, typ).SetEdns0(1232, true)

@@ -123,9 +123,8 @@ func (e *testEnv) memberSession(project, email string, role access.Role) *who {
 type tenantCase struct {
 	status  int                 // of the owner's call
 	body    func(f *tenant) any // nil: none
-	query   string
-	id      string // which of the tenant's IDs {id} is
-	session bool   // by cookie
+	id      string              // which of the tenant's IDs {id} is
+	session bool                // by cookie
 	// shared says why another tenant may make the same call. What it is told is
 	// still checked.
 	shared string
