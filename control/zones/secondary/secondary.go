@@ -134,7 +134,7 @@ func due(c *zones.Copy, primaries string, now time.Time) time.Duration {
 		return 0
 	}
 	next := *c.NextAt
-	if c.Asked != nil && c.Asked.After(*c.TriedAt) {
+	if c.Asked != nil && !c.Asked.Before(*c.TriedAt) {
 		next = c.TriedAt.Add(calm)
 	}
 	return max(next.Sub(now), 0)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -28,4 +29,29 @@ func (c *Content) WriteFile(w io.Writer) error {
 		fmt.Fprintln(out, rr.String())
 	}
 	return out.Flush()
+}
+
+// Parse reads a zone file that begins with the zone's SOA, as WriteFile writes
+// it.
+func Parse(apex, file string) (*Content, error) {
+	c, err := newContent(apex)
+	if err != nil {
+		return nil, err
+	}
+	z := dns.NewZoneParser(strings.NewReader(file), dns.Fqdn(apex), "")
+	for rr, more := z.Next(); more; rr, more = z.Next() {
+		if soa, is := rr.(*dns.SOA); is {
+			c.setSOA(soa)
+			continue
+		}
+		key, inside, err := c.key(rr)
+		if err != nil || !inside {
+			return nil, fault.New(fault.Invalid, "%s: %w", short(rr), err)
+		}
+		c.records[key] = rr.Header().Ttl
+	}
+	if err := z.Err(); err != nil {
+		return nil, fault.New(fault.Invalid, "the zone file: %w", err)
+	}
+	return c, nil
 }
