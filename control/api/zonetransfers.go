@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // ZoneTransfers says who a zone is given to and taken from, and how that stands.
@@ -172,7 +175,7 @@ func (s *Server) setZoneTransfers(ctx context.Context, c *call, in *setZoneTrans
 	}
 	plan, err := s.options.Zones.PlanTransfers(ctx, c.project, c.environment, z.Name, t, c.ifRevision)
 	if err != nil {
-		return nil, err
+		return nil, transferFaults(err)
 	}
 	if err := s.mayCarryOut(c, plan); err != nil {
 		return nil, err
@@ -181,6 +184,27 @@ func (s *Server) setZoneTransfers(ctx context.Context, c *call, in *setZoneTrans
 		return planAnswer(plan, nil)
 	}
 	return zoneTransfersAnswer(s.options.Zones.SetTransfers(ctx, c.project, c.environment, z.Name, t, c.ifRevision, c.cause))
+}
+
+// transferFaults moves the pointers of a fault from the zone's spec to the body, which
+// names the two directions for who reads it.
+func transferFaults(err error) error {
+	var coded *fault.Error
+	if !errors.As(err, &coded) || len(coded.Fields) == 0 {
+		return err
+	}
+	moved := *coded
+	moved.Fields = slices.Clone(coded.Fields)
+	for i := range moved.Fields {
+		p := &moved.Fields[i].Pointer
+		for from, to := range map[string]string{"/transfer": "/out", "/secondary": "/in"} {
+			if rest, ok := strings.CutPrefix(*p, from); ok {
+				*p = to + rest
+				break
+			}
+		}
+	}
+	return &moved
 }
 
 func (s *Server) refreshZone(ctx context.Context, c *call, in *refreshZoneInput) (*answer, error) {
