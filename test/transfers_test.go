@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -305,7 +306,7 @@ func TestZonesAreTakenFromPrimaries(t *testing.T) {
 	zoneFile := func(dir, apex string) string {
 		var text strings.Builder
 		fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL 300\n@ SOA ns1 hostmaster 100 86400 43200 864000 300\n@ NS ns1\nns1 A 127.0.0.1\nwww A 192.0.2.1\n*.wild TXT \"star\"\n", apex)
-		for i := range 500 {
+		for i := range 1000 { // enough for many messages, when they are signed
 			fmt.Fprintf(&text, "n%d A 10.0.%d.%d\n", i, i/256, i%256)
 		}
 		file := filepath.Join(dir, apex+".zone")
@@ -389,6 +390,48 @@ zone:
 			t.Errorf("a record of a secondary zone was changed: %v\n%s", err, out)
 		}
 	}
+
+	// NSD signs the first message, the last, and few between; all are verified.
+	nsdDir, nsdPort := t.TempDir(), freePort(t)
+	parts := strings.Split(secret, ":")
+	var large strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&large, "x%d TXT \"a zone of many messages\"\n", i)
+	}
+	file, err := os.OpenFile(zoneFile(nsdDir, "nsd.example"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = file.WriteString(large.String())
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	nsd := startServer(t, "nsd", nsdDir, fmt.Sprintf(`server:
+ ip-address: 127.0.0.1
+ port: %d
+ server-count: 1
+ username: ""
+ chroot: ""
+ database: ""
+ zonesdir: %q
+ pidfile: "nsd.pid"
+ xfrdfile: "nsd.xfrd"
+ zonelistfile: "nsd.list"
+ xfrdir: %q
+remote-control:
+ control-enable: no
+key:
+ name: %s.
+ algorithm: %s
+ secret: %q
+zone:
+ name: nsd.example
+ zonefile: nsd.example.zone
+ provide-xfr: 127.0.0.1 %s.
+`, nsdPort, nsdDir, nsdDir, parts[1], parts[0], parts[2], parts[1]), nsdPort, "-d", "-c")
+	has(t, nsd.addr, "n999.nsd.example.", "10.0.3.231")
+	dnsCLI(t, s, "create", "nsd.example")
+	dnsCLI(t, s, "transfers", "in", "nsd.example", "--primary", nsd.addr, "--key", peerKey)
+	everywhere("n999.nsd.example.", "10.0.3.231")
 
 	// A change at the primary, long before its refresh timer ends.
 	for zone, primary := range zones {

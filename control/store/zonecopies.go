@@ -27,7 +27,8 @@ func (db *DB) PutZoneCopy(ctx context.Context, zone string, body []byte) error {
 		return fault.New(fault.TooLarge, "the copy of a zone has at most %d bytes, this one has %d", maxCopy, len(body))
 	}
 	return db.write(ctx, func(ctx context.Context, tx *Tx) error {
-		if _, err := tx.exec(ctx, `DELETE FROM zone_copies WHERE zone = $1`, zone); err != nil {
+		// Those of zones that went while nobody led go too.
+		if _, err := tx.exec(ctx, `DELETE FROM zone_copies WHERE zone = $1 OR zone NOT IN (SELECT id FROM resources WHERE kind = $2)`, zone, string(zones.Kind)); err != nil {
 			return err
 		}
 		for n := 0; n == 0 || len(body) > 0; n++ {

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/edgewright/edgewright/control/reconcile"
@@ -66,6 +67,10 @@ const (
 	maxExpire  = 60 * 24 * time.Hour
 	firstRetry = 15 * time.Second // while nothing has come: doubled with each failure, up to maxFirst
 	maxFirst   = time.Hour
+	// perProject is how many zones of one project are looked at together: primaries
+	// that never finish must not hold up those of others.
+	perProject  = 4
+	projectWait = 2 * time.Second
 	// calm lies between two looks that notices or users ask for.
 	calm = time.Second
 )
@@ -74,6 +79,28 @@ const (
 type Reconciler struct {
 	o   Options
 	log *slog.Logger
+
+	mu   sync.Mutex
+	busy map[string]int // looks under way, by project
+}
+
+// enter counts a look of a project, unless there are enough.
+func (r *Reconciler) enter(project string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[project] >= perProject {
+		return false
+	}
+	r.busy[project]++
+	return true
+}
+
+func (r *Reconciler) leave(project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[project]--; r.busy[project] == 0 {
+		delete(r.busy, project)
+	}
 }
 
 // New returns a reconciler.
@@ -81,7 +108,7 @@ func New(o Options) *Reconciler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{o: o, log: o.Logger}
+	return &Reconciler{o: o, log: o.Logger, busy: map[string]int{}}
 }
 
 // Kinds implements reconcile.Reconciler.
@@ -120,6 +147,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Dur
 	if wait := due(&c, print(z.Spec.Secondary), now); wait > 0 {
 		return r.expire(ctx, z, c, now, wait)
 	}
+	if !r.enter(z.Project) {
+		return r.expire(ctx, z, c, now, projectWait)
+	}
+	defer r.leave(z.Project)
 	return r.refresh(ctx, z, c)
 }
 

@@ -318,6 +318,28 @@ func TestPrimaries(t *testing.T) {
 	}
 }
 
+// A project whose primaries never finish holds up its own zones only.
+func TestSlowPrimariesAreTheirProjectsOwn(t *testing.T) {
+	w := newWorld(t)
+	z := w.set(zones.Primary{Address: "192.0.2.1"})
+	for range perProject {
+		if !w.secondary.enter("p") {
+			t.Fatal("there is no room for the first")
+		}
+	}
+	if !w.secondary.enter("q") {
+		t.Error("another project is held up")
+	}
+	next, err := w.secondary.Reconcile(t.Context(), reconcile.Ref{Kind: zones.Kind, ID: z.ID})
+	if err != nil || next != projectWait || len(w.asked) > 0 {
+		t.Errorf("asked %v, again after %s, %v", w.asked, next, err)
+	}
+	w.secondary.leave("p")
+	if _, err := w.secondary.Reconcile(t.Context(), reconcile.Ref{Kind: zones.Kind, ID: z.ID}); err != nil || len(w.asked) != 1 {
+		t.Errorf("asked %v, %v", w.asked, err)
+	}
+}
+
 // TestSignedHere: with DNSSEC on, versions have our keys and serials above the
 // primary's, and only what changed is signed anew.
 func TestSignedHere(t *testing.T) {

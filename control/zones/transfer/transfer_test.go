@@ -17,6 +17,7 @@ import (
 
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
+	"github.com/edgewright/edgewright/netguard"
 )
 
 const apex = "example.com"
@@ -331,6 +332,21 @@ func TestBounds(t *testing.T) {
 	}
 	if _, err := client.Fetch(t.Context(), apex, Primary{Address: "10.0.0.1:53"}, nil); reasonOf(err) != Forbidden {
 		t.Errorf("an address that is not dialled: %v", err)
+	}
+}
+
+// Tenants name primaries: what is not on the internet is not dialled, unless the
+// operator allows it.
+func TestPrimariesBehindTheFilter(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:53", "10.1.2.3:53", "169.254.169.254:53", "[::1]:53", "[fd00::1]:53", "[::ffff:127.0.0.1]:53"} {
+		client := &Client{Dial: (&netguard.Policy{Dial: func(context.Context, string, string) (net.Conn, error) {
+			t.Errorf("%s was dialled", address)
+			return nil, net.ErrClosed
+		}}).DialContext}
+		_, err := client.Fetch(t.Context(), apex, Primary{Address: address}, nil)
+		if e, is := err.(*Error); !is || e.Reason != Forbidden {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 
