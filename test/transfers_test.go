@@ -325,8 +325,11 @@ zone "bind.example" {
 `, zoneFile(bindDir, "bind.example"), peerKey, peerKey, edgePort, peerKey), bindPort, "-g", "-c")
 	knotDir, knotPort := t.TempDir(), freePort(t)
 	var knotZones strings.Builder
-	for apex, signing := range map[string]string{"knot.example": "off", "signed.example": "on", "ours.example": "on"} {
-		fmt.Fprintf(&knotZones, "  - domain: %s\n    storage: %q\n    file: %q\n    notify: edge\n    acl: edges\n    dnssec-signing: %s\n    dnssec-policy: test\n", apex, knotDir, zoneFile(knotDir, apex), signing)
+	for apex, signing := range map[string]string{"knot.example": "off", "signed.example": "nsec3", "nsec.example": "nsec", "ours.example": "nsec3"} {
+		fmt.Fprintf(&knotZones, "  - domain: %s\n    storage: %q\n    file: %q\n    notify: edge\n    acl: edges\n", apex, knotDir, zoneFile(knotDir, apex))
+		if signing != "off" {
+			fmt.Fprintf(&knotZones, "    dnssec-signing: on\n    dnssec-policy: %s\n", signing)
+		}
 	}
 	knot := startServer(t, "knotd", knotDir, knotOptions(t, knotDir, knotPort)+dnsCLI(t, s, "tsig", "export", peerKey, "--knot")+fmt.Sprintf(`remote:
   - id: edge
@@ -336,7 +339,10 @@ acl:
     key: %s.
     action: [transfer, update]
 policy:
-  - id: test
+  - id: nsec
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+  - id: nsec3
     algorithm: ecdsap256sha256
     single-type-signing: on
     nsec3: on
@@ -361,7 +367,7 @@ zone:
 			has(t, e.DNS, name, address)
 		}
 	}
-	zones := map[string]*nameServer{"bind.example": bind, "knot.example": knot, "signed.example": knot, "ours.example": knot}
+	zones := map[string]*nameServer{"bind.example": bind, "knot.example": knot, "signed.example": knot, "nsec.example": knot, "ours.example": knot}
 	for zone, primary := range zones {
 		dnsCLI(t, s, "create", zone)
 		dnsCLI(t, s, "set", zone, "old", "A", "192.0.2.99")
@@ -451,7 +457,7 @@ zone:
 	// What the primary has signed is served as it stands; what is signed here has
 	// another key. Both are given on, and both verify.
 	keys := map[string]string{}
-	for _, zone := range []string{"signed.example", "ours.example"} {
+	for _, zone := range []string{"signed.example", "nsec.example", "ours.example"} {
 		dnsCLI(t, s, "transfers", "out", zone, "--key", peerKey)
 		file := filepath.Join(dir, zone)
 		eventually(t, 60*time.Second, func() error {
@@ -483,7 +489,10 @@ zone:
 	}) {
 		t.Errorf("the zone has other keys than its primary: %q, %v", keys["signed.example"], theirs)
 	}
-	for _, name := range []string{"nothing.signed.example.", "deep.wild.signed.example.", "n1.signed.example."} {
+	for _, name := range []string{
+		"nothing.signed.example.", "deep.wild.signed.example.", "n1.signed.example.", "signed.example.",
+		"nothing.nsec.example.", "deep.wild.nsec.example.", "n1.nsec.example.", "nsec.example.",
+	} {
 		for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
 			ask := func(server string) *dns.Msg {
 				answer, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetQuestion(name, typ).SetEdns0(1232, true), server)

@@ -338,6 +338,16 @@ func TestSlowPrimariesAreTheirProjectsOwn(t *testing.T) {
 	if _, err := w.secondary.Reconcile(t.Context(), reconcile.Ref{Kind: zones.Kind, ID: z.ID}); err != nil || len(w.asked) != 1 {
 		t.Errorf("asked %v, %v", w.asked, err)
 	}
+	// A copy expires all the same.
+	w.secondary.enter("p")
+	w.pass(24 * time.Hour)
+	if _, err := w.secondary.Reconcile(t.Context(), reconcile.Ref{Kind: zones.Kind, ID: z.ID}); err != nil || len(w.asked) != 1 {
+		t.Errorf("asked %v, %v", w.asked, err)
+	}
+	z, err = w.room.Get(t.Context(), "p", "production", "example.com")
+	if err != nil || !z.Status.Copy.Expired {
+		t.Errorf("%+v, %v", z.Status.Copy, err)
+	}
 }
 
 // TestSignedHere: with DNSSEC on, versions have our keys and serials above the
