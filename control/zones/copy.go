@@ -11,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/control/zones/build"
 	"github.com/edgewright/edgewright/control/zones/transfer"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // asItStands is the version of a secondary zone that is served as its primary has
@@ -107,7 +108,11 @@ func (l *look) passCopy(ctx context.Context, digest string) error {
 				made.maxTTL = max(made.maxTTL, n.Sets[i].TTL)
 			}
 		}
-		if made.bodies, err = edgeconfig.SplitZone(&made.head, s.Names, s.NSEC3, l.status.Parts); err != nil {
+		made.bodies, err = edgeconfig.SplitZone(&made.head, s.Names, s.NSEC3, l.status.Parts)
+		if fault.Is(err, fault.TooLarge) {
+			return &transfer.Error{Reason: transfer.TooLarge, Message: err.Error(), Fix: "split the zone at its primary"}
+		}
+		if err != nil {
 			return err
 		}
 		m.asIs = made

@@ -207,8 +207,14 @@ func (b *server) check() error {
 	if b.c.SOA.Serial == 0 && !b.strip {
 		return unservable("raise the serial at the primary", "the zone has the serial 0, which stands for no version here")
 	}
+	head := edgeconfig.Zone{
+		ID: "zone", Project: "project", Name: b.c.Apex, SOA: b.out.SOA, SOASigs: b.out.SOASigs, Denial: b.out.Denial, Parts: 1, Digests: make([]byte, edgeconfig.PartDigestBytes),
+	}
 	part := edgeconfig.ZonePart{Zone: "zone", Parts: 1, Names: b.out.Names, NSEC3: b.out.NSEC3}
-	err := edgeconfig.ValidateZonePart(&part)
+	err := edgeconfig.ValidateZone(&head)
+	if err == nil {
+		err = edgeconfig.ValidateZonePart(&part)
+	}
 	var faults *fault.Error
 	if err == nil {
 		return nil

@@ -401,6 +401,7 @@ func TestServable(t *testing.T) {
 		{"DNAME", base("a.example.com. 300 IN DNAME example.net."), false, "", "DNAME"},
 		{"a CNAME beside others", base("a.example.com. 300 IN CNAME b", "a.example.com. 300 IN A 192.0.2.1"), false, "", "CNAME"},
 		{"no name servers", []string{soa(7), "a.example.com. 300 IN A 192.0.2.1", soa(7)}, false, "", "NS"},
+		{"an SOA for ever", []string{strings.Replace(soa(7), " 3600 ", " 4294967295 ", 1), "example.com. 300 IN NS ns1.example.com.", strings.Replace(soa(7), " 3600 ", " 4294967295 ", 1)}, false, "", "seconds"},
 		{"serial 0", []string{soa(0), "example.com. 300 IN NS ns1.example.com.", soa(0)}, false, "", "serial"},
 		{"not of the zone", base("elsewhere.net. 300 IN DNAME example.net."), false, "", ""},
 		{"an unknown type", base(`a.example.com. 300 IN TYPE65280 \# 2 abcd`), false, "", ""},
