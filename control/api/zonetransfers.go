@@ -193,10 +193,9 @@ func transferFaults(err error) error {
 	if !errors.As(err, &coded) || len(coded.Fields) == 0 {
 		return err
 	}
-	moved := *coded
-	moved.Fields = slices.Clone(coded.Fields)
-	for i := range moved.Fields {
-		p := &moved.Fields[i].Pointer
+	fields := slices.Clone(coded.Fields)
+	for i := range fields {
+		p := &fields[i].Pointer
 		for from, to := range map[string]string{"/transfer": "/out", "/secondary": "/in"} {
 			if rest, ok := strings.CutPrefix(*p, from); ok {
 				*p = to + rest
@@ -204,7 +203,7 @@ func transferFaults(err error) error {
 			}
 		}
 	}
-	return &moved
+	return fault.InvalidFields(fields)
 }
 
 func (s *Server) refreshZone(ctx context.Context, c *call, in *refreshZoneInput) (*answer, error) {
