@@ -40,6 +40,15 @@ type Transfer struct {
 	Notify []string `json:"notify,omitempty"` // "192.0.2.1:53": told of each new version (RFC 1996)
 }
 
+// Secondary says of a zone that it comes from somewhere else: whose notices of
+// new versions (RFC 1996) edges pass on to the control plane, which takes the
+// zone over.
+type Secondary struct {
+	Primaries []string `json:"primaries"`         // addresses whose notices are believed
+	Keys      []string `json:"keys,omitempty"`    // IDs of TSIGKey documents; so are notices signed with one
+	Expired   bool     `json:"expired,omitempty"` // the copy is too old to be answered from: SERVFAIL
+}
+
 // TSIGKey is a shared secret that transactions are signed with.
 type TSIGKey struct {
 	ID           string `json:"id"`
@@ -82,6 +91,21 @@ func CheckTSIGSecret(secret []byte) error {
 		c.add("/secret", "a secret has %d to %d bytes, this one %d: take 32 random ones", minTSIGSecret, maxTSIGSecret, len(secret))
 	}
 	return c.err()
+}
+
+// secondary checks a zone's Secondary.
+func (c *checker) secondary(s *Secondary) {
+	if s == nil {
+		return
+	}
+	if len(s.Primaries) == 0 || len(s.Primaries) > maxTransferTargets || len(s.Keys) > maxTransferKeys || slices.Contains(s.Keys, "") {
+		c.add("/secondary", "a secondary has 1 to %d primaries, and at most %d keys", maxTransferTargets, maxTransferKeys)
+	}
+	for _, p := range s.Primaries {
+		if _, err := netip.ParseAddr(p); err != nil {
+			c.add("/secondary/primaries", "%q is no address", p)
+		}
+	}
 }
 
 // transfer checks a zone's Transfer.

@@ -19,6 +19,7 @@ import (
 //	edgewright.up.<edge>.purged      PurgeReport
 //	edgewright.up.<edge>.heartbeat   Heartbeat
 //	edgewright.up.<edge>.rollup      Rollup (with an ID, so that a repeat counts once)
+//	edgewright.up.<edge>.notice      Notice
 //	edgewright.up.<edge>.probe       request ProbeReport, reply ProbeReply
 //	edgewright.up.<edge>.manifest    request (empty), reply Manifest
 //	edgewright.up.<edge>.entries     request EntriesRequest, reply Entries
@@ -36,6 +37,14 @@ const (
 	SubjectManifest = SubjectDown + "manifest"
 	SubjectPurge    = SubjectDown + "purge"
 )
+
+// Notice is what an edge heard from a primary (RFC 1996): a secondary zone has
+// another version there.
+type Notice struct {
+	Zone   string `json:"zone"` // ID
+	Serial uint32 `json:"serial,omitempty"`
+	Known  bool   `json:"known,omitempty"` // the notice had a serial
+}
 
 // SubjectDownTo is the subject of documents for one edge.
 func SubjectDownTo(edge string) string { return SubjectDown + edge }

@@ -68,7 +68,8 @@ type Zone struct {
 	Parts       int      `json:"parts"`
 	Digests     []byte   `json:"digests"` // PartDigest of part 0, of part 1, ...
 
-	Transfer *Transfer `json:"transfer,omitempty"` // to secondaries; nil: to nobody
+	Transfer  *Transfer  `json:"transfer,omitempty"`  // to secondaries; nil: to nobody
+	Secondary *Secondary `json:"secondary,omitempty"` // of others; nil: of nobody
 }
 
 // SOA is the start of authority (RFC 1035 section 3.3.13). Times are seconds.

@@ -51,6 +51,7 @@ func ValidateZone(z *Zone) error {
 	}
 	c.sigs("/soa_sigs", z.SOASigs, dns.TypeSOA)
 	c.transfer(z.Transfer)
+	c.secondary(z.Secondary)
 	if z.Parts < 1 || z.Parts > MaxZoneParts {
 		c.add("/parts", "%d parts: a zone has 1 to %d", z.Parts, MaxZoneParts)
 	} else if len(z.Digests) != z.Parts*PartDigestBytes {

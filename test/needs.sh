@@ -15,6 +15,7 @@ need chromium command -v chromium
 need bind9-dnsutils command -v dig
 installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
 need knot installed knotd
+need knot-dnsutils command -v kdig
 need nsd installed nsd
 need ldnsutils command -v ldns-verify-zone
 need bind9-utils command -v named-checkzone

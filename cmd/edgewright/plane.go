@@ -34,6 +34,7 @@ import (
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/traffic"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
@@ -124,7 +125,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		projects.Type(), projects.EnvironmentType(),
 		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
 		dnsproviders.Type(dnsDrivers(nil)),
-		zones.Type(), zones.RRsetType(), zones.DelegationType(),
+		zones.Type(), zones.RRsetType(), zones.DelegationType(), tsig.Type(),
 	}
 	projectRoom := projects.New(p.db, p.types.Kinds(resource.ScopeEnvironment))
 	if err := projectRoom.Bootstrap(ctx); err != nil {
@@ -153,10 +154,12 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 
 	p.compiler = compile.New(certificateRoom, p.platformSettings())
 	p.compiler.SetZones(zoneRoom)
+	keyRoom := p.tsigRoom(zoneRoom)
+	p.compiler.SetSecrets(keyRoom)
 	p.fleet, err = fleet.New(ctx, fleet.Options{
 		Store: p.db, Vault: p.db, Documents: p.db, Purges: p.db, Tokens: p.db,
 		Compiler: p.compiler,
-		Kinds:    compile.Kinds(), Traffic: p.traffic, Bus: o.bus, ECHName: o.platformDomain, Logger: o.log,
+		Kinds:    compile.Kinds(), Traffic: p.traffic, Noticed: noticed(zoneRoom), Bus: o.bus, ECHName: o.platformDomain, Logger: o.log,
 	})
 	if err != nil {
 		return p, err
@@ -172,7 +175,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
-		p.zones,
+		p.zones, p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
 		certificates.NewReplacer(certificateRoom, o.log),
 	)
 
@@ -181,7 +184,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, TSIG: keyRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,

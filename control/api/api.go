@@ -37,6 +37,7 @@ import (
 	"github.com/edgewright/edgewright/control/projects"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 )
 
 // infrastructure is the path of the product's own resources.
@@ -52,6 +53,7 @@ type Options struct {
 	CDN          *cdn.Service
 	Certificates Certificates
 	Zones        *zones.Service
+	TSIG         *tsig.Service
 	Fleet        Fleet
 	Traffic      TrafficSource
 	Watch        Watch // nil: what goes on around domains is only told from their status
@@ -151,6 +153,8 @@ func (s *Server) addOperations() {
 	s.addPlatform()
 	s.addAudit()
 	s.addDNSProviders()
+	s.addTSIG()
+	s.addZoneTransfers()
 }
 
 // Run does what goes on between requests: it feeds the event streams and

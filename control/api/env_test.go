@@ -29,6 +29,7 @@ import (
 	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/control/traffic"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
 )
@@ -48,6 +49,7 @@ type testEnv struct {
 	dns    *fakeDNS
 	issuer *gatedIssuer
 	zones  *zones.Service
+	tsig   *tsig.Service
 	link   string // the owner's first login link
 	owner  access.User
 }
@@ -74,7 +76,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	types := resource.Types{
 		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
 		dnsproviders.Type(testDrivers),
-		zones.Type(), zones.RRsetType(), zones.DelegationType(),
+		zones.Type(), zones.RRsetType(), zones.DelegationType(), tsig.Type(),
 	}
 	rooms := projects.New(db, types.Kinds(resource.ScopeEnvironment))
 	ok(t, rooms.Bootstrap(ctx))
@@ -83,6 +85,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	ok(t, err)
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
 	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	e.tsig = tsig.New(tsig.Options{Store: db, Vault: db, Users: e.zones})
 	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})
 	names.Followers = []resource.Follower{certs}
 	watcher := watch.New(watch.Options{Domains: names, Resolvers: e.dns})
@@ -90,7 +93,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, Fleet: e.fleet, Watch: watcher,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
@@ -105,7 +108,9 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
-	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions).Run(running) })
+	wg.Go(func() {
+		_ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions, tsig.NewReconciler(e.tsig)).Run(running)
+	})
 	wg.Go(func() {
 		if err := e.server.Run(running); err != nil {
 			t.Errorf("Run: %v", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -279,7 +280,7 @@ func (s *Server) mayCarryOut(c *call, p resource.Plan) error {
 // kind without one is allowed to nobody.
 func kindResource(k resource.Kind) access.Resource {
 	switch k {
-	case domains.Kind, zones.Kind, zones.KindRRset:
+	case domains.Kind, zones.Kind, zones.KindRRset, tsig.Kind:
 		return access.Domains
 	case "cdn":
 		return access.CDN

@@ -66,6 +66,9 @@ func newTenant(e *testEnv, name string) *tenant {
 	w.post(infrastructure+"/dns/providers"+q, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": name}}).want(http.StatusCreated, &provider)
 	var zone ZoneAnswer
 	w.post(infrastructure+"/domains/"+f.domain+"/zone"+q, nil).want(http.StatusCreated, &zone)
+	var key TSIGKeyAnswer
+	w.post(infrastructure+"/dns/tsig"+q, NewTSIGKey{Name: "main", Comment: "key of " + name}).want(http.StatusCreated, &key)
+	w.post(infrastructure+"/dns/tsig"+q, NewTSIGKey{Name: "transfer." + name + ".example"}).want(http.StatusCreated)
 	var record RecordAnswerBody
 	w.post(infrastructure+"/domains/"+f.domain+"/records"+q, NewRecord{Name: "www", Type: "TXT", RecordData: RecordData{Values: []string{"text of " + name}}}).
 		want(http.StatusCreated, &record)
@@ -96,7 +99,7 @@ func newTenant(e *testEnv, name string) *tenant {
 	f.markers = []string{
 		id, domain.Domain.ID, deployment.CDN.ID, certificate.Certificate.ID, certificate.Certificate.Fingerprint, token.ID, token.Secret,
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
-		zone.Zone.ID, record.Record.ID, "text of " + name,
+		zone.Zone.ID, key.Key.ID, "key of " + name, "transfer." + name + ".example", record.Record.ID, "text of " + name,
 		giver, offer.Transfer.ID, offer.Transfer.Domain,
 		provider.Provider.ID, name + ".zone.example",
 	}
@@ -250,6 +253,18 @@ var tenantCases = map[string]tenantCase{
 	"dns-providers-test":        {status: 200},
 	"dns-providers-zones":       {status: 200},
 	"dns-providers-delete":      {status: 204},
+
+	"tsig-list":          {status: 200},
+	"tsig-create":        {status: 201, body: fixed(NewTSIGKey{Name: "second.example"})},
+	"tsig-get":           {status: 200},
+	"tsig-replace":       {status: 200, body: fixed(NewTSIGSecret{})},
+	"tsig-export":        {status: 200},
+	"tsig-delete":        {status: 204},
+	"zone-transfers-get": {status: 200},
+	"zone-transfers-set": {status: 200, body: func(f *tenant) any {
+		return SetZoneTransfers{Out: &TransferOut{Keys: []string{"transfer." + f.name + ".example"}}}
+	}},
+	"zone-transfers-refresh": {status: 409}, // it is no secondary
 }
 
 // operations returns every operation of the document, by ID.

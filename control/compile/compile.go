@@ -11,6 +11,7 @@
 //	domain + its claim + its CDN configuration   -> site/<domain id>
 //	certificate + bundle + the project's claimed names -> certificate/<certificate id>
 //	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>
+//	TSIG key + its secret                        -> tsig/<key id>
 //	settings of the platform                     -> platform/settings
 //
 // A site exists when the domain holds the claim on its name, so that no two
@@ -34,6 +35,7 @@ import (
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -58,7 +60,7 @@ type Bundles interface {
 
 // Kinds are the kinds whose events a Compiler wants.
 func Kinds() []resource.Kind {
-	return []resource.Kind{domains.Kind, domains.KindClaim, cdn.Kind, certificates.Kind, zones.Kind}
+	return []resource.Kind{domains.Kind, domains.KindClaim, cdn.Kind, certificates.Kind, zones.Kind, tsig.Kind}
 }
 
 // Compiler tells which documents change with each event. It is used from one
@@ -79,6 +81,9 @@ type Compiler struct {
 	zones   Zones // nil: none
 	said    map[string]zoneSaid
 	servers map[string][]string // names of name servers, by zone
+
+	secrets Secrets // of TSIG keys; nil: there are none
+	keys    map[string]tsig.Key
 }
 
 // New returns a Compiler that has seen nothing.
@@ -92,7 +97,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 // beginning: a control plane that was not the leader has missed deletions.
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
-	c.said, c.servers = map[string]zoneSaid{}, map[string][]string{}
+	c.said, c.servers, c.keys = map[string]zoneSaid{}, map[string][]string{}, map[string]tsig.Key{}
 	c.problems.reset()
 }
 
@@ -105,6 +110,9 @@ func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 	for _, id := range slices.Sorted(maps.Keys(c.mirror.certificates)) {
 		outputs = append(outputs, c.certificate(id)...)
 	}
+	for _, id := range slices.Sorted(maps.Keys(c.keys)) {
+		outputs = append(outputs, c.tsigKey(c.keys[id])...)
+	}
 	return outputs
 }
 
@@ -112,8 +120,11 @@ func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 // A document is returned whenever something it is made of may have changed; its
 // body may be as before.
 func (c *Compiler) Apply(event resource.Event) []Output {
-	if event.Resource.Kind == zones.Kind {
+	switch event.Resource.Kind {
+	case zones.Kind:
 		return c.zone(event)
+	case tsig.Kind:
+		return c.tsig(event)
 	}
 	affected, err := c.mirror.apply(event)
 	if err != nil {

@@ -83,6 +83,8 @@ type Options struct {
 	Compiler Compiler
 	Kinds    []resource.Kind // the kinds the compiler reads
 	Traffic  TrafficSink     // nil: rollups are acknowledged and dropped
+	// Noticed is told what primaries of secondary zones say to edges; nil: nobody is.
+	Noticed func(ctx context.Context, n edgeconfig.Notice) error
 
 	Bus BusOptions
 	// ECHName is the public name of Encrypted Client Hello: one that edges have a

@@ -25,6 +25,7 @@ const (
 	upPurges    = "purges"
 	upLeave     = "leave"
 	upProbe     = "probe"
+	upNotice    = "notice"
 )
 
 // serveWithin bounds the work on one request of an edge.
@@ -34,7 +35,7 @@ const serveWithin = 10 * time.Second
 // goroutine, per sort, so that a slow sort holds up no other. Until ctx ends it
 // answers.
 func (f *Fleet) listen(ctx context.Context, b *bus) error {
-	for _, what := range []string{upAck, upPurged, upHeartbeat, upRollup, upManifest, upEntries, upDocuments, upPurges, upLeave, upProbe} {
+	for _, what := range []string{upAck, upPurged, upHeartbeat, upRollup, upManifest, upEntries, upDocuments, upPurges, upLeave, upProbe, upNotice} {
 		serve := func(edge string, m *nats.Msg) {
 			if reply, send := f.handle(edge, what, m.Reply, m.Data); send {
 				f.reply(b, edge, m.Reply, reply)
@@ -139,6 +140,8 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 		f.heartbeat(edge, data)
 	case upRollup:
 		return nil, f.rollup(ctx, edge, data) && reply != ""
+	case upNotice:
+		f.noticed(ctx, edge, data)
 	case upProbe:
 		return f.probed(edge, data), reply != ""
 	case upLeave:
@@ -293,6 +296,18 @@ func (f *Fleet) acknowledged(ctx context.Context, edge string, data []byte) {
 				l.ahead(ctx, edge, item)
 			}
 		}
+	}
+}
+
+// noticed passes on what an edge heard from a primary. One control plane is
+// enough.
+func (f *Fleet) noticed(ctx context.Context, edge string, data []byte) {
+	var n edgeconfig.Notice
+	if f.options.Noticed == nil || f.lead.Load() == nil || !f.decode(edge, upNotice, data, &n) || len(n.Zone) > 64 {
+		return
+	}
+	if err := f.options.Noticed(ctx, n); err != nil {
+		f.log.Warn("a primary's notice was not taken in; the zone is looked at when its refresh timer ends", "edge", edge, "zone", n.Zone, "error", err)
 	}
 }
 

@@ -36,6 +36,11 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 	} else if !fault.Is(err, fault.NotFound) {
 		return after, err
 	}
+	if z.Spec.Secondary != nil {
+		return after, fault.New(fault.Conflict, "the zone is a secondary, whose keys and primaries are this project's: end its transfers first").About("zone " + z.Name)
+	}
+	// Who gets the zone by transfers is the business of who has it, and so are keys.
+	z.Spec.Transfer = nil
 	sets, err := s.all(ctx, z)
 	if err != nil {
 		return after, err
@@ -47,7 +52,7 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 		plan.Delete(set)
 	}
 	plan.Delete(r)
-	plan.Create(Type(), move.To.Project, move.To.Environment, z.Name, r.Spec)
+	plan.Create(Type(), move.To.Project, move.To.Environment, z.Name, mustJSON(z.Spec))
 	fresh := plan.Actions[len(plan.Actions)-1].ID
 	for _, set := range sets {
 		plan.Create(RRsetType(), move.To.Project, move.To.Environment, set.Name, set.Spec)

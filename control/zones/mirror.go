@@ -68,6 +68,15 @@ func (m *mirror) apply(e resource.Event) []reconcile.Ref {
 		return m.applyClaim(r, gone)
 	case kindEdge:
 		return m.applyEdge(r, gone)
+	case kindTSIG:
+		// Heads name keys by ID.
+		var refs []reconcile.Ref
+		for id, where := range m.zones {
+			if where.project == r.Project && where.environment == r.Environment {
+				refs = append(refs, reconcile.Ref{Kind: Kind, ID: id})
+			}
+		}
+		return refs
 	case KindDelegation:
 		// Somebody has got or lost the apex: whoever wants it looks again.
 		var refs []reconcile.Ref

@@ -32,6 +32,11 @@ func (s *Service) Provide(ctx context.Context, project, environment, apex, owner
 	if err != nil {
 		return err
 	}
+	if len(records) > 0 {
+		if err := ours(z); err != nil {
+			return err
+		}
+	}
 	wanted := map[string]RRsetSpec{}
 	for _, r := range records {
 		name, err := ParseOwner(strings.TrimSuffix(r.Name, ".")+".", z.Name)

@@ -109,6 +109,9 @@ type made struct {
 	spec     Spec
 	serial   uint32
 	gone     bool
+
+	asIs       *asItStands // of a secondary zone that is not signed here
+	signedCopy *signedCopy // of one that is; zone is made of it then
 }
 
 // NewReconciler returns the reconciler of a service.
@@ -138,7 +141,7 @@ func (r *Reconciler) seen() *mirror {
 
 // Kinds implements reconcile.Reconciler.
 func (r *Reconciler) Kinds() []resource.Kind {
-	return []resource.Kind{Kind, KindRRset, KindDelegation, kindClaim, kindEdge}
+	return []resource.Kind{Kind, KindRRset, KindDelegation, kindClaim, kindEdge, kindTSIG}
 }
 
 // Route implements reconcile.Router: events are taken in here, in their order,
@@ -264,6 +267,15 @@ func (r *Reconciler) version(ctx context.Context, m *made, z Zone) (time.Duratio
 		r.service.made.remove(z.ID)
 		l.again(now.Add(lookHeld))
 		return l.finish(ctx)
+	}
+	if z.Spec.Secondary != nil {
+		if err := l.secondary(ctx); err != nil {
+			return 0, err
+		}
+		return l.finish(ctx)
+	}
+	if m.asIs != nil || m.signedCopy != nil {
+		m.forget() // it was a secondary
 	}
 	if err := l.advance(ctx); err != nil {
 		return 0, err
@@ -552,7 +564,16 @@ func (l *look) build(ctx context.Context) error {
 		return err
 	}
 	m.places, m.servers, m.spec, m.https = places, l.status.NameServers, z.Spec, https
-	return l.seal(draft)
+	soa := edgeconfig.SOA{
+		TTL: soaTTL, MName: l.status.NameServers[0], RName: "hostmaster." + z.Name, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire,
+		Minimum: uint32(z.Spec.Negative),
+	}
+	if z.Spec.Contact != "" {
+		if soa.RName, err = mailbox(z.Spec.Contact); err != nil {
+			return err
+		}
+	}
+	return l.seal(ctx, draft, soa)
 }
 
 // fill hands owners to the builder.
@@ -604,23 +625,16 @@ func (l *look) children(ctx context.Context, ids map[string]string) (map[string]
 	return out, nil
 }
 
-// seal gives the version its serial, a new one when its content is another.
-func (l *look) seal(draft *build.Draft) error {
+// seal gives the version its serial, a new one when its content is another: above
+// the one that soa comes with, which is that of a primary.
+func (l *look) seal(ctx context.Context, draft *build.Draft, soa edgeconfig.SOA) error {
 	z, m := &l.z, l.m
-	soa := edgeconfig.SOA{
-		TTL: soaTTL, MName: l.status.NameServers[0], RName: "hostmaster." + z.Name, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire,
-		Minimum: uint32(z.Spec.Negative),
-	}
-	if z.Spec.Contact != "" {
-		name, err := mailbox(z.Spec.Contact)
-		if err != nil {
-			return err
-		}
-		soa.RName = name
-	}
 	print := draft.Content + fmt.Sprintf("/%s/%s/%d", soa.MName, soa.RName, soa.Minimum)
+	if m.signedCopy != nil {
+		print += fmt.Sprintf("/%d/%d/%d/%d", soa.TTL, soa.Refresh, soa.Retry, soa.Expire)
+	}
 	if l.status.Content != print || l.status.Serial == 0 {
-		l.status.Serial = nextSerial(max(l.status.Serial, m.serial), l.now)
+		l.status.Serial = nextSerial(last(last(l.status.Serial, m.serial), soa.Serial), l.now)
 		l.status.Content = print
 		at := l.now
 		l.status.MadeAt = &at
@@ -631,14 +645,6 @@ func (l *look) seal(draft *build.Draft) error {
 	if err != nil {
 		return err
 	}
-	if err := edgeconfig.ValidateZone(&head); err != nil {
-		return err
-	}
-	l.r.service.made.put(z.ID, Version{Head: head, Parts: m.zone.Bodies(), Checks: m.allChecks()})
-	if l.r.service.made.wanted(z.ID) && l.status.MadeAt != nil {
-		at := l.now.Add(time.Duration(l.r.service.Now().Nanosecond())) // another value, so that the write is an event
-		l.status.MadeAt = &at
-	}
 	l.status.Parts, l.status.Records, l.status.MaxTTL = draft.Parts, draft.Sets, int(draft.MaxTTL)
 	l.again(draft.Next)
 	l.renewal = draft.Next
@@ -646,14 +652,22 @@ func (l *look) seal(draft *build.Draft) error {
 	for _, owner := range sortedKeys(m.problems) {
 		l.status.Problems = append(l.status.Problems, m.problems[owner]...)
 	}
-	if n := len(l.status.Problems); n > 0 {
+	if n := len(l.status.Problems); m.signedCopy != nil { // leftAside says
+	} else if n > 0 {
 		l.condition(Records, resource.False, "LeftOut", fmt.Sprintf("%d record sets are left out, first: %s", n, l.status.Problems[0]))
 		l.status.Problems = l.status.Problems[:min(n, maxProblems)]
 	} else {
 		l.condition(Records, resource.True, "All", "")
 	}
-	l.condition(Served, resource.True, "Made", "")
-	return nil
+	return l.publish(ctx, head, m.zone.Bodies(), m.allChecks())
+}
+
+// last is the serial that comes after the other (RFC 1982); 0 is none.
+func last(a, b uint32) uint32 {
+	if a == 0 || b != 0 && int32(b-a) > 0 {
+		return b
+	}
+	return a
 }
 
 // allChecks are those of all owners, in order of ID, each once.
@@ -693,10 +707,16 @@ func (l *look) finish(ctx context.Context) (time.Duration, error) {
 	if l.status.Keys.Roll != nil {
 		note(l.status.Keys.Roll.Next)
 	}
-	if _, err := l.r.service.Store.PutStatus(ctx, Kind, l.z.ID, mustJSON(l.status), 0); err != nil {
-		if fault.Is(err, fault.NotFound) {
-			return 0, nil // removed meanwhile
-		}
+	err := l.r.service.updateStatus(ctx, l.z.ID, func(z *Zone) bool {
+		copied := z.Status.Copy // another's to write
+		z.Status = l.status
+		z.Status.Copy = copied
+		return true
+	})
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil // removed meanwhile
+	}
+	if err != nil {
 		return 0, err
 	}
 	if l.next.IsZero() {

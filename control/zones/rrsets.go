@@ -83,6 +83,9 @@ func (s *Service) PlanSetRRset(ctx context.Context, project, environment, apex s
 	if err != nil {
 		return plan, err
 	}
+	if err := ours(z); err != nil {
+		return plan, err
+	}
 	owner, typ, err := parseSet(set, z.Name)
 	if err != nil {
 		return plan, err
@@ -266,6 +269,9 @@ func (s *Service) PlanEdit(ctx context.Context, project, environment, apex strin
 	plan := resource.NewPlan(project, environment)
 	z, err := s.Get(ctx, project, environment, apex)
 	if err != nil {
+		return plan, err
+	}
+	if err := ours(z); err != nil {
 		return plan, err
 	}
 	stored, err := s.all(ctx, z)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,9 @@ type Options struct {
 	// NameServers are the names that are given out in pairs, at least two; none:
 	// names in each zone itself.
 	NameServers []string
-	Now         func() time.Time // nil: time.Now
+	Copies      Copies                   // of secondary zones; nil: there are none
+	Reach       func(a netip.Addr) error // whether tenants may name an address; nil: any
+	Now         func() time.Time         // nil: time.Now
 }
 
 // Service holds the use cases of zones. Its methods may be called from any
@@ -165,12 +168,7 @@ func (s *Service) PlanConfigure(ctx context.Context, project, environment, apex 
 	if err != nil {
 		return plan, err
 	}
-	spec, err := decodeSpec(merged)
-	if err != nil {
-		return plan, err
-	}
-	plan.Update(r, mustJSON(spec))
-	return plan, nil
+	return s.planSpec(ctx, r.Meta, merged, ifRevision, false)
 }
 
 // PlanRemove plans to remove a zone with all its records, which needs consent
@@ -192,6 +190,9 @@ func (s *Service) PlanRemove(ctx context.Context, project, environment, apex str
 	}
 	if len(sets) > 0 && !consent {
 		return plan, consentNeeded(z.Name, len(sets), len(sets))
+	}
+	if c := z.Status.Copy; c != nil && c.Digest != "" && !consent {
+		return plan, consentNeeded(z.Name, z.Status.Records, z.Status.Records)
 	}
 	for _, r := range sets {
 		plan.Delete(r)
@@ -300,6 +301,9 @@ func (s *Service) PresentTXT(ctx context.Context, project, environment, name, te
 		return nil, fault.New(fault.Invalid, "%s: %w", name, err)
 	}
 	owner, _ := within(full, z.Name)
+	if err := ours(z); err != nil {
+		return nil, err
+	}
 	if _, err := s.set(ctx, z, owner, "CNAME"); err == nil {
 		return nil, fault.New(fault.Conflict, "%s is a CNAME here, so that no TXT record can stand beside it: remove it, or prove the name where it leads to", full).About("zone " + z.Name)
 	}

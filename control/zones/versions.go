@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"sync"
@@ -28,10 +29,14 @@ type versions struct {
 
 func newVersions() *versions { return &versions{by: map[string]Version{}, asked: map[string]bool{}} }
 
-func (v *versions) put(id string, version Version) {
+// put takes a version. another reports that one of the same serial was there
+// with another head: nothing in the zone's status need tell of that.
+func (v *versions) put(id string, version Version) (another bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	old, there := v.by[id]
 	v.by[id] = version
+	return there && old.Head.SOA.Serial == version.Head.SOA.Serial && !bytes.Equal(mustJSON(old.Head), mustJSON(version.Head))
 }
 
 func (v *versions) remove(id string) {

@@ -458,11 +458,22 @@ func (s *Service) Import(ctx context.Context, project, environment, apex, text s
 
 // Export writes a zone as a zone file: what users have set, with the SOA and the
 // name servers, without signatures. Sets that a zone file cannot say (targets,
-// ALIAS, steering) are comments that say so.
+// ALIAS, steering) are comments that say so. A secondary zone is written as it was
+// transferred.
 func (s *Service) Export(ctx context.Context, project, environment, apex string, w io.Writer) error {
 	z, err := s.Get(ctx, project, environment, apex)
 	if err != nil {
 		return err
+	}
+	if z.Spec.Secondary != nil {
+		content, err := s.content(ctx, z.ID)
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Unavailable, "the zone has not come from its primary yet: see its transfers").About("zone " + z.Name)
+		}
+		if err != nil {
+			return err
+		}
+		return content.WriteFile(w)
 	}
 	stored, err := s.all(ctx, z)
 	if err != nil {

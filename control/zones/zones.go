@@ -8,7 +8,7 @@
 //
 // Use cases: Service.Ensure, SetRRset, GetRRset, ListRRsets, DeleteRRset, Bulk,
 // Import, Export, Configure, Remove, PresentTXT, Follow (to another project, with
-// its domain); those that write have a Plan form.
+// its domain), SetTransfers, AskRefresh, Noticed; those that write have a Plan form.
 //
 // Phases of the reconciler, per zone:
 //
@@ -16,6 +16,9 @@
 //	holder of the apex? -> keys and rollover -> content (content.go: aliases,
 //	targets, steering, records of our own sites) -> build.Zone (what changed)
 //	-> serial, when the content is another -> status -> compile -> edges
+//
+// A secondary zone (transfer.go, copy.go) has its records from its primaries, as
+// package secondary brings them: it is passed on as it stands, or signed here.
 //
 // Versions are made here and not in compile: signing 100,000 records takes
 // seconds, and the loop that compiles must not wait for it. compile takes them
@@ -25,7 +28,8 @@
 //
 // Interfaces needed: resource.Store, resource.Vault (keys), Ownership (claims), Locks,
 // Places (addresses of edges), Parent (what the zone above says), Names (other
-// people's addresses, for ALIAS), Rollout (how far a version has come). HTTP,
+// people's addresses, for ALIAS), Rollout (how far a version has come), Copies
+// (of secondary zones). HTTP,
 // SQL and sockets stay elsewhere, but for NewParent's, which asks the DNS.
 package zones
 
@@ -59,6 +63,9 @@ type Spec struct {
 	// by themselves, where no record of the user's says otherwise; default true.
 	Sites  bool   `json:"sites"`
 	DNSSEC DNSSEC `json:"dnssec"`
+
+	Transfer  *Transfer  `json:"transfer,omitempty"`  // who gets the zone whole; nil: nobody
+	Secondary *Secondary `json:"secondary,omitempty"` // whom its records come from; nil: they are ours
 }
 
 // DNSSEC says how a zone is signed.
@@ -107,6 +114,8 @@ type Status struct {
 	Aliases map[string]Addresses `json:"aliases,omitempty"`
 	Keys    Keys                 `json:"keys,omitzero"`
 	Parent  *ParentSeen          `json:"parent,omitempty"`
+
+	Copy *Copy `json:"copy,omitempty"` // of a secondary zone
 
 	Problems   []string             `json:"problems,omitempty"` // records that are left out, and why; at most 50
 	Conditions []resource.Condition `json:"conditions,omitempty"`

@@ -4,7 +4,7 @@
 //
 // Types: Identity (who this edge is; a 0600 file), Options, and the small
 // interfaces of what it drives: Node, and optionally Verifier, Reporter,
-// Drainer and Prober. edge/node.Node is all of them.
+// Drainer, Prober and Listener. edge/node.Node is all of them.
 //
 // Phases of Run:
 //
@@ -72,6 +72,11 @@ type Reporter interface {
 	Take(span time.Duration) edgeconfig.Rollup
 }
 
+// Listener is a Node that hears from primaries of secondary zones.
+type Listener interface {
+	Notices() <-chan edgeconfig.Notice
+}
+
 // Drainer is a Node that can send its clients elsewhere.
 type Drainer interface {
 	Drain(on bool)
@@ -116,6 +121,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	a.startProber()
+	defer a.startListener()()
 	a.run(ctx)
 	return nil
 }

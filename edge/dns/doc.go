@@ -27,7 +27,8 @@
 // answered by Exchange (secure.go).
 //
 // Secondaries get zones by AXFR and IXFR (transfer.go, history.go), signed with
-// TSIG (tsig.go), and are told of new versions (notify.go).
+// TSIG (tsig.go), and are told of new versions (notify.go). What primaries of
+// zones that are secondary here say is heard and passed on (heard.go).
 //
 // Nothing is allocated for a datagram.
 package dns

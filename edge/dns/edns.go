@@ -16,6 +16,7 @@ const (
 	errorProhibited       = 18
 	errorNotAuthoritative = 20
 	errorNotSupported     = 21
+	errorInvalidData      = 24
 )
 
 // edns is what a query's OPT record says.

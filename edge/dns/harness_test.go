@@ -163,6 +163,7 @@ func serve(t tester, zones map[string]string) *responder {
 
 func testResponder() *responder {
 	return &responder{
+		heard: newHeard(time.Now),
 		zones: NewZones(), cookies: &cookieJar{secrets: [][16]byte{{1, 2, 3}}}, nsid: "edge-1", udpSize: 1232, idle: 10 * time.Second,
 		now: func() time.Time { return time.Unix(1_800_000_000, 0) },
 	}

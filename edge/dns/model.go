@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -267,6 +268,14 @@ func (d *delta) shrink(owner string) {
 func (d *delta) compile() *index {
 	z, old := d.z, d.z.compiled
 	next := &index{apex: []byte(z.apex), serial: z.head.SOA.Serial, denial: z.head.Denial, seed: z.seed, neg: z.negatives()}
+	if s := z.head.Secondary; s != nil {
+		next.expired, next.noticeKeys = s.Expired, s.Keys
+		for _, text := range s.Primaries {
+			if a, err := netip.ParseAddr(text); err == nil {
+				next.primaries = append(next.primaries, a.Unmap())
+			}
+		}
+	}
 	want := shardsFor(len(z.names))
 	if old == nil || want > 4*len(old.shards) || want*4 < len(old.shards) {
 		d.all = true

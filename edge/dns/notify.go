@@ -32,6 +32,7 @@ type notifier struct {
 	log   *slog.Logger
 	now   func() time.Time
 	from  netip.Addr // invalid: any
+	reach func(netip.Addr) error
 	ctx   context.Context
 	end   context.CancelFunc
 	work  sync.WaitGroup
@@ -52,7 +53,7 @@ const (
 )
 
 func newNotifier(s *Server) *notifier {
-	n := &notifier{zones: s.Zones, log: s.log, now: s.o.Now, slots: make(chan struct{}, noticesAtOnce), due: map[noticeTo]*notice{}}
+	n := &notifier{zones: s.Zones, log: s.log, now: s.o.Now, reach: s.o.Reach, slots: make(chan struct{}, noticesAtOnce), due: map[noticeTo]*notice{}}
 	if a := s.udp[0].addr().Addr(); !a.IsUnspecified() {
 		n.from = a // secondaries know their primary by its address
 	}
@@ -140,6 +141,13 @@ func (n *notifier) run(to noticeTo) {
 
 // send sends one notice and waits a moment for its answer.
 func (n *notifier) send(to noticeTo, what *notice) (rcode int, err error) {
+	if a, err := netip.ParseAddrPort(to.target); err != nil {
+		return 0, err
+	} else if n.reach != nil {
+		if err := n.reach(a.Addr()); err != nil {
+			return 0, err
+		}
+	}
 	var d net.Dialer
 	if n.from.IsValid() {
 		d.LocalAddr = &net.UDPAddr{IP: n.from.AsSlice(), Zone: n.from.Zone()}

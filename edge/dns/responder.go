@@ -21,6 +21,7 @@ type responder struct {
 	udpSize int
 	now     func() time.Time
 	idle    time.Duration // of TCP connections, for RFC 7828
+	heard   *heard
 }
 
 // counters are one worker's; a server sums them up.
@@ -29,7 +30,7 @@ type counters struct {
 	refused, formerr, notimp, badvers, servfail      atomic.Uint64
 	dropped, truncated, limited, slipped, cookies    atomic.Uint64
 	tcpQueries, tcpConnections, tcpRefused, failures atomic.Uint64
-	transfers                                        atomic.Uint64
+	transfers, heard                                 atomic.Uint64
 	_                                                [64]byte // no other worker's line
 }
 
@@ -50,6 +51,9 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	c.n = q.end
 	switch v {
 	case unknown:
+		if b[2]&0x78 == dns.OpcodeNotify<<3 {
+			return s.hear(c, k, b, n, from, tcp)
+		}
 		k.notimp.Add(1)
 		c.rcode = dns.RcodeNotImplemented
 		c.n = headerSize
@@ -204,6 +208,9 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 		return nil, s.refuse(c, opt, errorNotAuthoritative)
 	}
 	x := z.current.Load()
+	if x.expired {
+		return nil, s.expired(c, k, opt)
+	}
 	c.do = q.edns.do && x.signed()
 	c.resolve(x, q.qtype)
 	if c.rcode == dns.RcodeNameError {
@@ -217,6 +224,14 @@ const (
 	kindError = 1
 	kindName  = 2
 )
+
+// expired answers for a secondary zone whose copy is too old (RFC 1035 section
+// 3.3.13): not at all is better than something that may be wrong.
+func (s *responder) expired(c *compose, k *counters, opt *reply) uint64 {
+	k.servfail.Add(1)
+	c.rcode, opt.ede = dns.RcodeServerFailure, errorInvalidData
+	return kindError
+}
 
 func (s *responder) refuse(c *compose, opt *reply, ede int) uint64 {
 	c.rcode, opt.ede = dns.RcodeRefused, ede

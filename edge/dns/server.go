@@ -40,6 +40,9 @@ type Options struct {
 	RRL           RRL
 	NSID          string // what the NSID option tells; "": nothing
 
+	// Reach tells whether a secondary may be sent notices; nil: any may.
+	Reach func(netip.Addr) error
+
 	Locator Locator // where clients are; nil: unknown, and client subnets are left aside
 	Checks  Checks  // nil: everything lives
 
@@ -122,6 +125,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{Zones: NewZones(), o: o, log: o.Logger}
 	s.responder = &responder{
+		heard: newHeard(o.Now),
 		zones: s.Zones, cookies: &cookieJar{o.CookieSecrets}, limiter: newLimiter(o.RRL), locator: o.Locator, checks: o.Checks,
 		nsid: o.NSID, udpSize: o.UDPSize, now: o.Now, idle: o.Idle,
 	}
@@ -345,6 +349,7 @@ func (z *Zones) wanted(key, id string) (ended bool, apex string, serial uint32) 
 	ended = z.held[key].deleted || z.held[edgeconfig.ZoneKey(id)].deleted
 	if s := z.zones[id]; s != nil && s.head != nil {
 		apex, serial = s.apex, s.head.SOA.Serial
+		ended = ended || s.head.Secondary != nil && s.head.Secondary.Expired // it answers nobody, itself neither
 	}
 	return ended, apex, serial
 }
@@ -358,7 +363,7 @@ type Stats struct {
 	Dropped, Truncated, Limited, Slipped, Cookies    uint64
 	TCPQueries, TCPConnections, TCPRefused, Failures uint64
 	TLSQueries, HTTPSQueries                         uint64 // not among TCPQueries
-	Transfers, Notices, NoticesUnheard               uint64
+	Transfers, Notices, NoticesUnheard, NoticesHeard uint64
 	Zones                                            int
 }
 
@@ -385,6 +390,7 @@ func (s *Server) Stats() (t Stats) {
 		t.TCPRefused += k.tcpRefused.Load()
 		t.Failures += k.failures.Load()
 		t.Transfers += k.transfers.Load()
+		t.NoticesHeard += k.heard.Load()
 	}
 	t.TLSQueries, t.HTTPSQueries = s.secure.counters.tcpQueries.Load(), s.https.tcpQueries.Load()
 	t.TCPQueries -= t.TLSQueries + t.HTTPSQueries

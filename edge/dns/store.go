@@ -19,7 +19,7 @@ import (
 type Zones struct {
 	seed  uint64
 	table atomic.Pointer[table]
-	keys  atomic.Pointer[map[string]*Key] // by ID
+	keys  atomic.Pointer[keySet]
 
 	mu    sync.Mutex // of Apply and everything below
 	held  map[string]held
@@ -294,8 +294,8 @@ func (z *Zones) commit(id string, s *staged) {
 	if s.fault = m.checkWhole(s.head, parts); s.fault != nil {
 		return
 	}
-	if t := s.head.Transfer; t != nil && len(t.Notify) > 0 && (m.compiled == nil || m.head.SOA.Serial != s.head.SOA.Serial) {
-		z.notices = append(z.notices, notice{apex: s.apex, soa: soaRecords(s.apex, s.head)[0], serial: s.head.SOA.Serial, targets: t.Notify, key: t.Keys[0]})
+	if targets := told(m, s.head); len(targets) > 0 {
+		z.notices = append(z.notices, notice{apex: s.apex, soa: soaRecords(s.apex, s.head)[0], serial: s.head.SOA.Serial, targets: targets, key: s.head.Transfer.Keys[0]})
 	}
 	x := m.advance(s.head, parts)
 	s.model, s.torn = m, torn
@@ -309,6 +309,19 @@ func (z *Zones) commit(id string, s *staged) {
 			return n < s.head.Parts && p.parts == s.head.Parts && bytes.Equal(p.digest[:], s.head.Digests[n*edgeconfig.PartDigestBytes:(n+1)*edgeconfig.PartDigestBytes])
 		})
 	}
+}
+
+// told are those who are to hear of a head: all of a new version, else who was
+// not told of it before.
+func told(m *model, head *edgeconfig.Zone) []string {
+	t := head.Transfer
+	if t == nil || m.compiled == nil || m.head.SOA.Serial != head.SOA.Serial || m.head.Transfer == nil {
+		if t == nil {
+			return nil
+		}
+		return t.Notify
+	}
+	return slices.DeleteFunc(slices.Clone(t.Notify), func(target string) bool { return slices.Contains(m.head.Transfer.Notify, target) })
 }
 
 // assemble collects the parts of the newest head: nil for one that is served

@@ -54,7 +54,10 @@ func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from
 	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
 		return nil, s.refuse(c, opt, errorProhibited)
 	}
-	t := s.zones.openTransfer(z, c.signed.key.id, from, q)
+	if z.current.Load().expired {
+		return nil, s.expired(c, k, opt)
+	}
+	t := s.zones.openTransfer(z, c.signed, from, q)
 	switch {
 	case t == nil:
 		return nil, s.refuse(c, opt, errorProhibited)
@@ -83,7 +86,7 @@ type transferring struct {
 
 // openTransfer takes the version that is served down, or what changed since the
 // client's; nil when the client may not have it.
-func (z *Zones) openTransfer(served *zone, key string, from netip.Addr, q *query) *transferring {
+func (z *Zones) openTransfer(served *zone, signed *signature, from netip.Addr, q *query) *transferring {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	s := z.zones[served.id]
@@ -91,7 +94,7 @@ func (z *Zones) openTransfer(served *zone, key string, from netip.Addr, q *query
 		return nil
 	}
 	m := s.model
-	if !slices.Contains(m.head.Transfer.Keys, key) || !allowed(m.head.Transfer.Allow, from) {
+	if !signed.by(m.head.Transfer.Keys) || !allowed(m.head.Transfer.Allow, from) {
 		return nil
 	}
 	soa := soaRecords(m.apex, &m.head)

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	hashes "hash"
 	"maps"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -62,22 +63,31 @@ func (z *Zones) RemoveKey(id string) {
 	z.editKeys(func(keys map[string]*Key) { delete(keys, id) })
 }
 
-// editKeys swaps the keys. They are few; two that share a name are told apart by
-// which signature holds.
+// keySet is the keys in force. Projects know nothing of one another's, so that
+// some may share a name; they are told apart by which signature holds.
+type keySet struct {
+	by    map[string]*Key   // by ID
+	named map[string][]*Key // by name in wire form
+}
+
+// editKeys swaps the keys.
 func (z *Zones) editKeys(edit func(map[string]*Key)) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	next := map[string]*Key{}
+	next := &keySet{by: map[string]*Key{}, named: map[string][]*Key{}}
 	if old := z.keys.Load(); old != nil {
-		next = maps.Clone(*old)
+		next.by = maps.Clone(old.by)
 	}
-	edit(next)
-	z.keys.Store(&next)
+	edit(next.by)
+	for _, k := range next.by {
+		next.named[string(k.name)] = append(next.named[string(k.name)], k)
+	}
+	z.keys.Store(next)
 }
 
 func (z *Zones) key(id string) *Key {
 	if keys := z.keys.Load(); keys != nil {
-		return (*keys)[id]
+		return keys.by[id]
 	}
 	return nil
 }
@@ -186,10 +196,16 @@ func (t *tsig) append(message []byte) []byte {
 
 const tsigFudge = 300
 
+// by reports whether a query is signed with one of some keys, named by ID.
+func (s *signature) by(ids []string) bool {
+	return slices.ContainsFunc(s.same, func(id string) bool { return slices.Contains(ids, id) })
+}
+
 // signature is what signing the answers to one signed query takes.
 type signature struct {
 	key     *Key
-	earlier []byte // the MAC before: the query's, then each answer's
+	same    []string // IDs of keys with its name and secret: a key may be set in several projects
+	earlier []byte   // the MAC before: the query's, then each answer's
 	id      uint16
 	second  uint64
 	later   bool   // the first message of a stream has been signed
@@ -220,7 +236,7 @@ func (z *Zones) checkTSIG(message []byte, off int, t *tsig, now uint64) (s *sign
 	binary.BigEndian.PutUint16(plain, t.id)
 	binary.BigEndian.PutUint16(plain[10:], binary.BigEndian.Uint16(plain[10:])-1)
 	code = dns.RcodeBadKey
-	for _, k := range *keys {
+	for _, k := range keys.named[string(t.name)] {
 		if !bytes.Equal(k.name, t.name) || !bytes.Equal(k.algorithm, t.algorithm) {
 			continue
 		}
@@ -229,7 +245,13 @@ func (z *Zones) checkTSIG(message []byte, off int, t *tsig, now uint64) (s *sign
 			code = dns.RcodeBadSig
 			continue
 		}
-		s = &signature{key: k, earlier: t.mac, id: t.id, second: now}
+		if s != nil {
+			s.same = append(s.same, k.id)
+			continue
+		}
+		s = &signature{key: k, same: []string{k.id}, earlier: t.mac, id: t.id, second: now}
+	}
+	if s != nil {
 		if d := int64(now - t.time); d > int64(t.fudge) || -d > int64(t.fudge) {
 			s.code, s.second = dns.RcodeBadTime, t.time
 			s.other = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(nil, uint16(now>>32)), uint32(now))

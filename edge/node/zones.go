@@ -27,7 +27,8 @@ func socketDNSUDP(i int) string { return "dns-udp-" + strconv.Itoa(i) }
 // openDNS binds the name server, or takes its sockets over. A predecessor that
 // had none leaves the address free to bind.
 func (n *Node) openDNS(overTLS *tls.Config) (err error) {
-	o := dns.Options{Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, TLS: overTLS, Checks: n.checks, Logger: n.log, Now: n.o.Now}
+	reach := func(a netip.Addr) error { return n.policy.Load().Check(a) }
+	o := dns.Options{Reach: reach, Addr: n.o.DNSAddr, TLSAddr: n.o.DoTAddr, NSID: n.o.EdgeID, TLS: overTLS, Checks: n.checks, Logger: n.log, Now: n.o.Now}
 	if n.o.GeoDB != "" {
 		if n.geo, err = geo.Open(n.o.GeoDB); err != nil {
 			return err
@@ -91,6 +92,15 @@ func (n *Node) DoTAddr() string {
 		return ""
 	}
 	return n.dns.TLSAddr()
+}
+
+// Notices are what primaries say of secondary zones; nil, for ever silent, when
+// there is no name server.
+func (n *Node) Notices() <-chan edgeconfig.Notice {
+	if n.dns == nil {
+		return nil
+	}
+	return n.dns.Notices()
 }
 
 // dnsOverHTTPS is what the HTTPS door asks, nil when there is no name server.

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/store"
+)
+
+// Both directions as a setting, what refuses it, and that it is declared like
+// everything else.
+func TestZoneTransfers(t *testing.T) {
+	e := newEnv(t)
+	id, w := e.project("shop", access.Owner)
+	q := "?project_id=" + id
+	path := infrastructure + "/domains/shop.example/zone/transfers"
+	match := w.with("If-Match", "*")
+	w.post(infrastructure+"/domains/shop.example/zone"+q, nil).want(http.StatusCreated)
+
+	for _, c := range []struct {
+		name    string
+		body    any
+		pointer string
+	}{
+		{"no key", SetZoneTransfers{Out: &TransferOut{Keys: []string{}}}, "/out/keys"},
+		{"an unknown key", SetZoneTransfers{Out: &TransferOut{Keys: []string{"none.example"}}}, "/out/keys/0"},
+		{"no range", SetZoneTransfers{Out: &TransferOut{Keys: []string{"none.example"}, Allow: []string{"192.0.2.0/24", "here"}}}, "/out/allow/1"},
+		{"no server", SetZoneTransfers{Out: &TransferOut{Keys: []string{"none.example"}, Notify: []string{"ns1.example.net"}}}, "/out/notify/0"},
+		{"no primary", SetZoneTransfers{In: &TransferIn{Primaries: []TransferPrimary{}}}, "/in/primaries"},
+		{"a name as a primary", SetZoneTransfers{In: &TransferIn{Primaries: []TransferPrimary{{Address: "ns1.example.net"}}}}, "/in/primaries/0/address"},
+		{"a primary with an unknown key", SetZoneTransfers{In: &TransferIn{Primaries: []TransferPrimary{{Address: "192.0.2.1", Key: "none.example"}}}}, "/in/primaries/0/key"},
+	} {
+		r := match.do(http.MethodPut, path+q, c.body)
+		var p Problem
+		if ok(t, json.Unmarshal(r.body, &p)); p.Code != "invalid" {
+			t.Fatalf("%s: %s", c.name, r.body)
+		}
+		if len(p.Errors) == 0 || p.Errors[0].Pointer != c.pointer || p.Errors[0].Fix == "" && c.name != "no key" && c.name != "no primary" {
+			t.Errorf("%s: %s", c.name, r.body)
+		}
+	}
+	w.do(http.MethodPut, path+q, SetZoneTransfers{}).refused(http.StatusPreconditionRequired, "precondition_required")
+	w.post(path+"/refresh"+q, nil).refused(http.StatusConflict, "conflict")
+
+	secret := base64.StdEncoding.EncodeToString([]byte("a secret of the other side"))
+	w.post(infrastructure+"/dns/tsig"+q, NewTSIGKey{Name: "Transfer.Shop.Example.", Secret: secret}).want(http.StatusCreated)
+	var set ZoneTransfersAnswer
+	match.do(http.MethodPut, path+q, SetZoneTransfers{Out: &TransferOut{Keys: []string{"TRANSFER.shop.example."}, Allow: []string{"192.0.2.1"}, Notify: []string{"192.0.2.53"}}}).want(http.StatusOK, &set)
+	if o := set.Transfers.Out; o == nil || o.Keys[0] != "transfer.shop.example" || o.Allow[0] != "192.0.2.1/32" || o.Notify[0] != "192.0.2.53:53" {
+		t.Errorf("%+v", set.Transfers.Out)
+	}
+	match.do(http.MethodDelete, infrastructure+"/dns/tsig/transfer.shop.example"+q, nil).refused(http.StatusConflict, "conflict")
+	eventually(t, "the zone is given with the key", func() bool {
+		w.get(path+q).want(http.StatusOK, &set)
+		for _, c := range set.Transfers.Conditions {
+			if c.Type == "Shared" && c.Status == "true" {
+				return true
+			}
+		}
+		return false
+	})
+
+	// Who is no owner sees that there is a key, and not its secret.
+	e.tokenFor(id, access.Admin).post(infrastructure+"/dns/tsig/transfer.shop.example/export"+q, nil).refused(http.StatusForbidden, "forbidden")
+	var out ExportedTSIGKey
+	w.post(infrastructure+"/dns/tsig/transfer.shop.example/export"+q, nil).want(http.StatusOK, &out)
+	log, _, err := e.db.AuditLog(t.Context(), store.AuditQuery{Action: "tsigkey.export"})
+	ok(t, err)
+	if out.Secret != secret || len(log) != 1 {
+		t.Errorf("%+v, %d exports on record", out, len(log))
+	}
+
+	// A secondary: records go with consent, and are read only.
+	w.post(infrastructure+"/domains/shop.example/records"+q, NewRecord{Name: "www", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.1"}}}).want(http.StatusCreated)
+	in := SetZoneTransfers{In: &TransferIn{Primaries: []TransferPrimary{{Address: "192.0.2.1", Key: "transfer.shop.example"}}}}
+	match.do(http.MethodPut, path+q, in).refused(http.StatusConflict, "conflict")
+	in.Consent = true
+	set = ZoneTransfersAnswer{}
+	match.do(http.MethodPut, path+q, in).want(http.StatusOK, &set)
+	if set.Transfers.Out != nil || set.Transfers.Copy == nil || set.Transfers.Copy.State != "waiting" {
+		t.Errorf("%+v", set.Transfers)
+	}
+	w.post(infrastructure+"/domains/shop.example/records"+q, NewRecord{Name: "www", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.1"}}}).refused(http.StatusConflict, "conflict")
+	w.post(path+"/refresh"+q, RefreshZone{Whole: true}).want(http.StatusAccepted)
+
+	// As a declaration, key and zone together; the secret is made by itself.
+	declared := Desired{Resources: []Declared{
+		{Kind: "zone", Name: "declared.example", Spec: json.RawMessage(`{"transfer":{"keys":["declared.example"],"notify":["192.0.2.9"]}}`)},
+		{Kind: "tsigkey", Name: "declared.example", Spec: json.RawMessage(`{"algorithm":"hmac-sha512"}`)},
+	}}
+	var plan Plan
+	w.post(infrastructure+"/plans"+q, declared).want(http.StatusCreated, &plan)
+	w.post(infrastructure+"/plans/"+plan.ID+"/apply"+q, nil).want(http.StatusOK)
+	eventually(t, "the declared key has a secret", func() bool {
+		var k TSIGKeyAnswer
+		w.get(infrastructure+"/dns/tsig/declared.example"+q).want(http.StatusOK, &k)
+		return k.Key.Ready
+	})
+	w.post(infrastructure+"/plans"+q, declared).want(http.StatusCreated, &plan)
+	if len(plan.Actions) != 0 {
+		t.Errorf("declared again: %+v", plan.Actions)
+	}
+	declared.Resources = declared.Resources[:1]
+	declared.Resources[0].Spec = json.RawMessage(`{"transfer":{"keys":["missing.example"]}}`)
+	var refusal Problem
+	if r := w.post(infrastructure+"/plans"+q, declared); json.Unmarshal(r.body, &refusal) != nil || refusal.Code != "invalid" {
+		t.Errorf("a zone with a key that is not there: %s", r.body)
+	}
+}
