@@ -31,6 +31,11 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 	if err != nil {
 		return after, err
 	}
+	if s.Locks != nil { // records of other domains go along
+		if err := s.Locks.CheckZoneUnlocked(ctx, move.From.Project, move.From.Environment, z.Name); err != nil {
+			return after, err
+		}
+	}
 	if _, err := s.find(ctx, move.To.Project, move.To.Environment, z.Name); err == nil {
 		return after, fault.New(fault.Conflict, "this environment has made a zone of this name already: remove it, so that the one on offer can take its place").About("zone " + z.Name)
 	} else if !fault.Is(err, fault.NotFound) {

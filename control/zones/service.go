@@ -76,6 +76,9 @@ func (s *Service) PlanEnsure(ctx context.Context, project, environment, apex str
 		return plan, err
 	}
 	plan.Create(Type(), project, environment, name, mustJSON(spec))
+	if err := s.unlocked(ctx, plan); err != nil {
+		return plan, err
+	}
 	return plan, s.planDelegation(ctx, &plan, name, plan.Actions[0].ID, project, environment)
 }
 
@@ -170,7 +173,7 @@ func (s *Service) PlanConfigure(ctx context.Context, project, environment, apex 
 		return plan, err
 	}
 	plan.Update(r, mustJSON(spec))
-	return plan, nil
+	return plan, s.unlocked(ctx, plan)
 }
 
 // PlanRemove plans to remove a zone with all its records, which needs consent
