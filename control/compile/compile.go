@@ -10,7 +10,8 @@
 //
 //	domain + its claim + its CDN configuration   -> site/<domain id>
 //	certificate + bundle + the project's claimed names -> certificate/<certificate id>
-//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>
+//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>,
+//	                                                zonekeys/<zone id> when edges sign too
 //	settings of the platform                     -> platform/settings
 //
 // A site exists when the domain holds the claim on its name, so that no two
@@ -78,7 +79,8 @@ type Compiler struct {
 
 	zones   Zones // nil: none
 	said    map[string]zoneSaid
-	servers map[string][]string // names of name servers, by zone
+	servers map[string][]string          // names of name servers, by zone
+	online  map[string][]zones.OnlineKey // that edges sign with, by zone
 }
 
 // New returns a Compiler that has seen nothing.
@@ -93,6 +95,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
 	c.said, c.servers = map[string]zoneSaid{}, map[string][]string{}
+	c.online = map[string][]zones.OnlineKey{}
 	c.problems.reset()
 }
 
@@ -105,7 +108,7 @@ func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 	for _, id := range slices.Sorted(maps.Keys(c.mirror.certificates)) {
 		outputs = append(outputs, c.certificate(id)...)
 	}
-	return outputs
+	return append(outputs, c.allZoneKeys()...)
 }
 
 // Apply takes an event into the mirror and returns the documents that change.

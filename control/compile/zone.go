@@ -72,6 +72,7 @@ func (c *Compiler) zone(event resource.Event) []Output {
 			outputs = append(outputs, output(edgeconfig.KindCheck+"/"+k.ID, k))
 		}
 	}
+	outputs = append(outputs, c.zoneKeys(id, version.Keys)...)
 	outputs = append(outputs, output(edgeconfig.ZoneKey(id), version.Head))
 	for _, k := range said.checks {
 		if !slices.Contains(checks, k) {
@@ -88,7 +89,7 @@ func (c *Compiler) zone(event resource.Event) []Output {
 
 func (c *Compiler) withdraw(id string, said zoneSaid) []Output {
 	delete(c.said, id)
-	outputs := c.nameServers(id, nil)
+	outputs := append(c.nameServers(id, nil), c.zoneKeys(id, nil)...)
 	outputs = append(outputs, Output{Key: edgeconfig.ZoneKey(id), Scope: edgeconfig.ScopeAll, Deleted: true, Asked: true})
 	for _, k := range said.checks {
 		outputs = append(outputs, Output{Key: edgeconfig.KindCheck + "/" + k, Scope: edgeconfig.ScopeAll, Deleted: true, Asked: true})

@@ -8,6 +8,7 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/secrets"
 )
 
 // zoneMaker gives one version of every zone.
@@ -74,5 +75,44 @@ func TestZonesMoveOnlyWhatChanged(t *testing.T) {
 		if _, problem := c.Problems()["zon_1"]; problem != step.problem {
 			t.Errorf("step %d: problems %v", i, c.Problems())
 		}
+	}
+}
+
+// The keys that edges sign with go before the head that needs them, sealed with
+// the group's key, and anew when that is another.
+func TestKeysOfZonesAreSealed(t *testing.T) {
+	m := &zoneMaker{}
+	c := New(nil, edgeconfig.Platform{})
+	c.SetZones(m)
+	c.SetGroupKey("g1", [32]byte{1})
+	m.make(1, `"a"`)
+	m.version.Keys = []zones.OnlineKey{{Tag: 7, Algorithm: 13, DER: []byte("secret")}}
+	outputs := c.Apply(zoneEvent(resource.Put, 1))
+	if got := said(outputs); !slices.Equal(got, []string{"zonepart/zon_1/0", "zonekeys/zon_1", "zone/zon_1"}) {
+		t.Fatalf("%v", got)
+	}
+	opens := func(o Output, group string, key [32]byte) {
+		t.Helper()
+		var k edgeconfig.ZoneKeys
+		if err := json.Unmarshal(o.Body, &k); err != nil {
+			t.Fatal(err)
+		}
+		if err := edgeconfig.ValidateZoneKeys(&k); err != nil || k.KeyGroup != group || k.Keys[0].Tag != 7 {
+			t.Fatalf("%+v, %v", k, err)
+		}
+		if plain, err := secrets.OpenFor(key, edgeconfig.ZoneKeysContext("zon_1", 7), k.Keys[0].Sealed); err != nil || string(plain) != "secret" {
+			t.Errorf("%q, %v", plain, err)
+		}
+	}
+	opens(outputs[1], "g1", [32]byte{1})
+	m.version.Head.SOA.Serial = 2
+	if got := said(c.Apply(zoneEvent(resource.Status, 2))); !slices.Equal(got, []string{"zone/zon_1"}) {
+		t.Errorf("the same keys again: %v", got)
+	}
+	outputs = c.SetGroupKey("g2", [32]byte{2})
+	opens(outputs[len(outputs)-1], "g2", [32]byte{2})
+	m.version.Head.SOA.Serial, m.version.Keys = 3, nil
+	if got := said(c.Apply(zoneEvent(resource.Status, 3))); !slices.Equal(got, []string{"-zonekeys/zon_1", "zone/zon_1"}) {
+		t.Errorf("denied otherwise: %v", got)
 	}
 }

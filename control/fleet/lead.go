@@ -239,7 +239,7 @@ func (l *lead) zoneGone(id string, cause int64, said []change) []change {
 	var changes []change
 	l.ledger.keys(func(key string, meta documentMeta) bool {
 		part, isPart := strings.CutPrefix(key, edgeconfig.KindZonePart+"/"+id+"/")
-		if (key == edgeconfig.ZoneKey(id) || isPart && part != "") && !meta.deleted && !slices.ContainsFunc(said, func(c change) bool { return c.Key == key }) {
+		if (key == edgeconfig.ZoneKey(id) || key == edgeconfig.ZoneKeysKey(id) || isPart && part != "") && !meta.deleted && !slices.ContainsFunc(said, func(c change) bool { return c.Key == key }) {
 			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
 		}
 		return true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -31,6 +32,7 @@ type edge struct {
 	*edgedns.Server
 	revision int64
 	where    atomic.Pointer[edgedns.Place]
+	clock    atomic.Int64      // Unix time, for what it signs itself
 	held     map[string]string // hash by key
 }
 
@@ -40,7 +42,7 @@ func newEdge(t testing.TB) *edge {
 	t.Helper()
 	e := &edge{held: map[string]string{}}
 	e.where.Store(&edgedns.Place{})
-	s, err := edgedns.New(edgedns.Options{Addr: "127.0.0.1:0", Workers: 1, RRL: edgedns.RRL{Rate: -1}, Locator: e})
+	s, err := edgedns.New(edgedns.Options{Addr: "127.0.0.1:0", Workers: 1, RRL: edgedns.RRL{Rate: -1}, Locator: e, Now: func() time.Time { return time.Unix(e.clock.Load(), 0) }})
 	ok(t, err)
 	e.Server = s
 	ok(t, s.Start())
@@ -66,6 +68,17 @@ func (e *edge) serve(t testing.TB, v zones.Version) {
 	}
 	for i, body := range v.Parts {
 		add(edgeconfig.ZonePartKey(v.Head.ID, i), body)
+	}
+	if len(v.Keys) > 0 {
+		keys := &edgeconfig.ZoneKeys{Zone: v.Head.ID}
+		var opened [][]byte
+		for _, k := range v.Keys {
+			keys.Keys = append(keys.Keys, edgeconfig.ZoneSigningKey{Tag: k.Tag, Algorithm: k.Algorithm})
+			opened = append(opened, k.DER)
+		}
+		signer, err := edgedns.NewSigner(keys, opened)
+		ok(t, err)
+		e.PutSigner(signer)
 	}
 	head, err := json.Marshal(&v.Head)
 	ok(t, err)
@@ -93,6 +106,7 @@ type ask struct {
 // questions about what the edge serves, as of a time.
 func resolves(t testing.TB, e *edge, apex string, ds []string, at time.Time, asks []ask) {
 	t.Helper()
+	e.clock.Store(at.Unix())
 	dir := t.TempDir()
 	port := freePort(t)
 	var conf strings.Builder
@@ -141,7 +155,7 @@ func resolves(t testing.TB, e *edge, apex string, ds []string, at time.Time, ask
 	exchange := func(a ask) (*dns.Msg, error) {
 		q := new(dns.Msg).SetQuestion(a.name, a.typ).SetEdns0(1232, true)
 		q.AuthenticatedData = true
-		m, _, err := (&dns.Client{Timeout: 5 * time.Second}).Exchange(q, server)
+		m, _, err := (&dns.Client{Timeout: 20 * time.Second}).Exchange(q, server)
 		return m, err
 	}
 	for begin := time.Now(); ; {
@@ -153,7 +167,7 @@ func resolves(t testing.TB, e *edge, apex string, ds []string, at time.Time, ask
 			t.Fatalf("unbound ended:\n%s", log.String())
 		default:
 		}
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > time.Minute {
 			t.Fatalf("unbound does not answer:\n%s", log.String())
 		}
 	}
@@ -179,6 +193,7 @@ func resolves(t testing.TB, e *edge, apex string, ds []string, at time.Time, ask
 // alone, as of a time.
 func delves(t testing.TB, e *edge, apex string, ds []string, at time.Time, a ask) {
 	t.Helper()
+	e.clock.Store(at.Unix())
 	out, err := asOf(t, at, "delv", "@127.0.0.1", "-p", fmt.Sprint(e.port()), "-a", anchorsFile(t, apex, ds), "+root="+apex, a.name, dns.TypeToString[a.typ])
 	want := "; fully validated"
 	if a.answers == 0 {
@@ -250,18 +265,25 @@ func tool(t testing.TB, program string) string {
 	return ""
 }
 
+// ports are below those that the system gives to clients, and no two tests of
+// this process get the same one.
+var ports atomic.Uint32
+
 // freePort is one that nobody has for UDP and TCP at the moment.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		ok(t, err)
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+	ports.CompareAndSwap(0, 10_000+rand.Uint32N(15_000))
+	for range 5000 {
+		address := fmt.Sprintf("127.0.0.1:%d", ports.Add(1))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		u, err := net.ListenPacket("udp", address)
 		_ = l.Close()
 		if err == nil {
 			_ = u.Close()
-			return port
+			return l.Addr().(*net.TCPAddr).Port
 		}
 	}
 	t.Fatal("no port is free")

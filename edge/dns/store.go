@@ -26,6 +26,9 @@ type Zones struct {
 	zones map[string]*staged // by zone ID
 	apex  map[string]string  // apex -> zone ID
 
+	signers map[string]*Signer // by zone ID
+	online  online
+
 	notices []notice     // of the versions that this Apply serves
 	changed func(notice) // told of each version that secondaries shall know of; nil: nobody
 }
@@ -51,7 +54,7 @@ type staged struct {
 
 // NewZones returns an empty store.
 func NewZones() *Zones {
-	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}}
+	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}, signers: map[string]*Signer{}}
 	z.table.Store(newTable(z.seed))
 	return z
 }
@@ -301,6 +304,7 @@ func (z *Zones) commit(id string, s *staged) {
 	s.model, s.torn = m, torn
 	if s.zone == nil {
 		s.zone = &zone{id: id, apex: s.apex, hash: hash(z.seed, []byte(s.apex)), labels: labelsOf(s.apex)}
+		s.zone.signer.Store(z.signers[id])
 	}
 	s.zone.current.Store(x)
 	if !torn {

@@ -87,7 +87,7 @@ func (z *Zones) openTransfer(served *zone, key string, from netip.Addr, q *query
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	s := z.zones[served.id]
-	if s == nil || s.model == nil || s.model.head.Transfer == nil || s.torn {
+	if s == nil || s.model == nil || s.model.head.Transfer == nil || s.torn || s.model.head.Denial == edgeconfig.DenialCompact {
 		return nil
 	}
 	m := s.model
