@@ -79,6 +79,7 @@ type Compiler struct {
 
 	zones   Zones // nil: none
 	said    map[string]zoneSaid
+	leaving map[string][]leavingZone     // by the ID of the zone that takes their place
 	servers map[string][]string          // names of name servers, by zone
 	online  map[string][]zones.OnlineKey // that edges sign with, by zone
 }
@@ -95,7 +96,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
 	c.said, c.servers = map[string]zoneSaid{}, map[string][]string{}
-	c.online = map[string][]zones.OnlineKey{}
+	c.online, c.leaving = map[string][]zones.OnlineKey{}, map[string][]leavingZone{}
 	c.problems.reset()
 }
 

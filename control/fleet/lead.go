@@ -227,10 +227,16 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
 		}
 	}
-	if _, _, published := l.ledger.get(edgeconfig.ZoneKey(removed)); published {
+	if _, _, published := l.ledger.get(edgeconfig.ZoneKey(removed)); published && !l.keeps(removed) {
 		changes = append(changes, l.zoneGone(removed, cause, changes)...)
 	}
 	return changes, nil
+}
+
+// keeps asks the compiler whether a deleted zone's documents stay for now.
+func (l *lead) keeps(id string) bool {
+	k, can := l.f.options.Compiler.(Keeper)
+	return can && k.Keeps(id)
 }
 
 // zoneGone removes what is published of a zone that was deleted, as far as the

@@ -87,3 +87,16 @@ func (s *Service) planHandOver(ctx context.Context, plan *resource.Plan, z Zone,
 	plan.Update(stored, mustJSON(spec))
 	return nil
 }
+
+// Successor tells which zone has an apex: "" when none has, or it cannot be told.
+// Edges keep what they have of a zone that is deleted until its successor is made.
+func (s *Service) Successor(apex string) string {
+	d, _, err := s.findDelegation(context.Background(), apex)
+	if err != nil || d.Spec.Zone == "" {
+		return ""
+	}
+	if _, err := s.Store.Get(context.Background(), Kind, d.Spec.Zone); err != nil {
+		return "" // nobody has let go of it yet
+	}
+	return d.Spec.Zone
+}

@@ -47,6 +47,9 @@ func TestZoneFollowsItsDomain(t *testing.T) {
 
 	z, err := w.room.Get(t.Context(), "q", "staging", "example.com")
 	ok(t, err)
+	if got := w.room.Successor("example.com"); got != z.ID {
+		t.Errorf("the zone of the apex is %q, want %q: edges would be without it for a moment", got, z.ID)
+	}
 	if !slices.Equal(z.Status.NameServers, before.Status.NameServers) {
 		t.Errorf("the name servers were %v, and are %v", before.Status.NameServers, z.Status.NameServers)
 	}
