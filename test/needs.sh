@@ -20,6 +20,8 @@ need nsd installed nsd
 need ldnsutils command -v ldns-verify-zone
 need bind9-utils command -v named-checkzone
 need bind9 installed named
+need unbound installed unbound
+need gcc command -v cc
 need curl command -v curl
 need openssl command -v openssl
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -138,6 +138,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	zoneRoom := p.zoneRoom(domainRoom)
+	p.types = p.types.With(zoneRoom.Types()...)
 	certificateRoom, err := p.certificateRoom(domainRoom, mode)
 	if err != nil {
 		return p, err
