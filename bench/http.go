@@ -127,7 +127,7 @@ func benchHTTP(ctx context.Context, s settings) (string, error) {
 					host = "proxy." + benchHost
 				}
 				client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: host}}} //nolint:gosec // loopback, made for this run
-				if err := answers(ctx, client, scheme+"://"+address+path, host); err != nil {
+				if err := answers(ctx, client, scheme+"://"+address+path, host, time.Minute); err != nil {
 					return "", fmt.Errorf("%s: %w", x.name, err)
 				}
 			}

@@ -142,8 +142,8 @@ func (p *product) apply(ctx context.Context, resources []map[string]any) error {
 }
 
 // answers waits until a URL is answered with 200 over the edge.
-func answers(ctx context.Context, client *http.Client, url, host string) error {
-	deadline := time.Now().Add(60 * time.Second)
+func answers(ctx context.Context, client *http.Client, url, host string, within time.Duration) error {
+	deadline := time.Now().Add(within)
 	var last string
 	for time.Now().Before(deadline) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -87,7 +87,7 @@ func benchTLS(ctx context.Context, s settings) (string, error) {
 	}
 	for _, x := range servers {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: benchHost}}} //nolint:gosec // loopback, made for this run
-		if err := answers(ctx, client, "https://"+x.ports["hit-tls"]+"/1k", benchHost); err != nil {
+		if err := answers(ctx, client, "https://"+x.ports["hit-tls"]+"/1k", benchHost, time.Minute); err != nil {
 			return "", fmt.Errorf("%s: %w", x.name, err)
 		}
 	}

@@ -262,10 +262,13 @@ type (
 )
 
 func (replaceStart) Help() string { return examples("edgewright certs replace start rpl_01j5example") }
+
 func (replacePause) Help() string { return examples("edgewright certs replace pause rpl_01j5example") }
+
 func (replaceCancel) Help() string {
 	return examples("edgewright certs replace cancel rpl_01j5example")
 }
+
 func (replaceShow) Help() string { return examples("edgewright certs replace show rpl_01j5example") }
 func (replaceList) Help() string { return examples("edgewright certs replace list") }
 

@@ -138,14 +138,27 @@ type dnsSet struct {
 	Edges   bool     `help:"Point at all edges, in place of values."`
 	Region  string   `placeholder:"REGION" help:"Point at the edges of a region, in place of values."`
 	Comment string   `help:"A note that is kept with the records."`
+
+	Steering string `placeholder:"FILE" help:"Who gets which answer, and which are checked: YAML or JSON; - reads it from the input; none answers everybody the same. Values or a target beside it are what is left when nothing fits."`
 	dryFlag
 }
 
 func (dnsSet) Help() string {
-	return "What the name had of that type is replaced.\n\n" + examples(
+	return `What the name had of that type is replaced. A steering file, with all there can be:
+
+    answers:
+      - {order: 0, check: web, values: [192.0.2.1]}     # the lowest order that lives
+      - {order: 1, check: web, values: [198.51.100.1]}
+      - {countries: [DE, AT], values: [203.0.113.1]}    # or continents, or regions
+      - {weight: 10, values: [203.0.113.2]}             # beside others of its order
+    checks:
+      web: {type: https, port: 443, path: /alive, interval: 10, rise: 2, fall: 3}
+
+` + examples(
 		"edgewright dns set example.com www A 192.0.2.1 192.0.2.2 --ttl 60",
 		"edgewright dns set example.com @ MX '10 mail' '20 mail.example.net.'",
-		"edgewright dns set example.com @ ALIAS --edges")
+		"edgewright dns set example.com @ ALIAS --edges",
+		"edgewright dns set example.com www A 192.0.2.1 --steering steering.yaml")
 }
 
 func (c *dnsSet) Run(a *app) error {
@@ -155,7 +168,7 @@ func (c *dnsSet) Run(a *app) error {
 		data.Target = &client.RecordTarget{Kind: "edges"}
 	case c.Region != "":
 		data.Target = &client.RecordTarget{Kind: "region", ID: c.Region}
-	case len(c.Values) == 0:
+	case len(c.Values) == 0 && c.Steering == "":
 		return fault.New(fault.Invalid, "there is no value; give one, or --edges, or remove the records with \"edgewright dns rm\"")
 	}
 	cl, err := a.client()
@@ -165,6 +178,14 @@ func (c *dnsSet) Run(a *app) error {
 	old, err := a.findRecord(cl, c.Zone, c.Name, c.Type)
 	if err != nil {
 		return err
+	}
+	switch {
+	case c.Steering == "" && old != nil && old.Steering != nil:
+		return fault.New(fault.Conflict, "%s %s is steered, which this would undo: say --steering FILE with how it shall be, or --steering %s", clean(old.FullName), old.Type, noSteering)
+	case c.Steering != "" && c.Steering != noSteering:
+		if data.Steering, err = a.steering(c.Steering); err != nil {
+			return err
+		}
 	}
 	record := client.NewRecord{Name: c.Name, Type: c.Type, RecordData: data}
 	if c.DryRun {
@@ -254,20 +275,21 @@ func (dnsImport) Help() string {
 		"edgewright dns import example.com example.com.zone --dry-run", "named-compilezone -o - example.com db.example | edgewright dns import example.com - --replace")
 }
 
-func (a *app) zoneFile(name string) (string, error) {
+// input reads a file, or for "-" the input; what names it.
+func (a *app) input(name, what string) (string, error) {
 	if name == "-" {
 		b, err := io.ReadAll(a.in)
 		return string(b), err
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return "", fault.New(fault.Invalid, "the zone file cannot be read: %w", err)
+		return "", fault.New(fault.Invalid, "%s cannot be read: %w", what, err)
 	}
 	return string(b), nil
 }
 
 func (c *dnsImport) Run(a *app) error {
-	text, err := a.zoneFile(c.File)
+	text, err := a.input(c.File, "the zone file")
 	if err != nil {
 		return err
 	}
@@ -322,7 +344,7 @@ func (dnsDiff) Help() string {
 }
 
 func (c *dnsDiff) Run(a *app) error {
-	text, err := a.zoneFile(c.File)
+	text, err := a.input(c.File, "the zone file")
 	if err != nil {
 		return err
 	}

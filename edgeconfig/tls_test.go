@@ -11,8 +11,13 @@ func TestValidateTLS(t *testing.T) {
 		tls TLS
 		at  string
 	}{
-		{TLS{}, ""}, {TLS{Policy: PolicyModern}, ""}, {TLS{Policy: PolicyIntermediate, MinVersion: "1.3"}, ""}, {TLS{MinVersion: "1.2"}, ""},
-		{TLS{Policy: "old"}, "/tls/policy"}, {TLS{MinVersion: "1.1"}, "/tls/min_version"}, {TLS{Policy: PolicyModern, MinVersion: "1.2"}, "/tls/min_version"},
+		{TLS{}, ""},
+		{TLS{Policy: PolicyModern}, ""},
+		{TLS{Policy: PolicyIntermediate, MinVersion: "1.3"}, ""},
+		{TLS{MinVersion: "1.2"}, ""},
+		{TLS{Policy: "old"}, "/tls/policy"},
+		{TLS{MinVersion: "1.1"}, "/tls/min_version"},
+		{TLS{Policy: PolicyModern, MinVersion: "1.2"}, "/tls/min_version"},
 	} {
 		s := Site{ID: "dom_1", Project: "prj_1", Hosts: []string{"a.test"}, TLS: &c.tls, Pool: Pool{ID: "p", Origins: []Origin{{ID: "o", URL: "http://127.0.0.1"}}}}
 		if err := ValidateSite(&s); c.at != "" {

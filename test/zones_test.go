@@ -25,7 +25,7 @@ func TestManagedZone(t *testing.T) {
 		if err != nil {
 			t.Fatalf("dns %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-		return string(out)
+		return out
 	}
 	ask := func(server, name string, typ uint16) (*dns.Msg, error) {
 		q := new(dns.Msg).SetQuestion(name, typ).SetEdns0(1232, true)
@@ -105,6 +105,28 @@ func TestManagedZone(t *testing.T) {
 	if after := serial(s); int32(after-before) <= 0 {
 		t.Errorf("the serial went from %d to %d", before, after)
 	}
+
+	// Steering is read from a file, and not lost by a change that does not speak
+	// of it.
+	steering := filepath.Join(dir, "steering.yaml")
+	if err := os.WriteFile(steering, []byte("answers:\n  - {order: 0, check: port, values: [192.0.2.50]}\n  - {order: 1, values: [192.0.2.51]}\nchecks:\n  port: {type: tcp, port: 9, interval: 60}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cli(s, "set", "example.com", "late", "A", "192.0.2.9", "--steering", steering)
+	everywhere(s, "late.example.com.", "192.0.2.50")
+	env := []string{"EDGEWRIGHT_URL=http://" + s.Ready.API, "EDGEWRIGHT_TOKEN=" + token}
+	if out, err := run(t, env, binary, "dns", "set", "example.com", "late", "A", "192.0.2.9"); err == nil || !strings.Contains(out, "late.example.com A is steered") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := os.WriteFile(steering, []byte("answers: [{ordr: 1}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, env, binary, "dns", "set", "example.com", "late", "A", "--steering", steering); err == nil || !strings.Contains(out, `unknown field "ordr"`) {
+		t.Errorf("%v: %s", err, out)
+	}
+	cli(s, "set", "example.com", "late", "A", "192.0.2.9", "--steering", "none")
+	everywhere(s, "late.example.com.", "192.0.2.9")
+
 	if out := cli(s, "export", "example.com"); strings.Count(out, " IN A ") != 1002 {
 		t.Errorf("%d records are exported", strings.Count(out, " IN A "))
 	}

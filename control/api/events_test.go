@@ -173,10 +173,7 @@ func TestEvents(t *testing.T) {
 	feed.ends()
 	tenant.post(infrastructure+"/domains?project_id="+id, AddDomain{Domain: "u.localhost"}).want(http.StatusCreated)
 	again := tenant.follow("?project_id="+id, ev.id)
-	for {
-		if strings.Contains(again.next("change").data, "u.localhost") {
-			break
-		}
+	for !strings.Contains(again.next("change").data, "u.localhost") {
 	}
 	tenant.get(infrastructure+"/events?project_id="+otherID).refused(http.StatusNotFound, fault.NotFound)
 	tenant.with("Last-Event-ID", "x").get(infrastructure+"/events?project_id="+id).refused(http.StatusUnprocessableEntity, fault.Invalid)

@@ -232,8 +232,12 @@ func TestYear(t *testing.T) {
 		ca    string
 		count int // certificates issued
 	}{
-		{90 * day, 90 * *yearScale, "plain", 0}, {90 * day, 10 * *yearScale, "advised", 0}, {47 * day, 90 * *yearScale, "plain", 0}, {47 * day, 10 * *yearScale, "advised", 0},
-		{6 * day, 15 * *yearScale, "plain", 0}, {6 * day, 5 * *yearScale, "advised", 0},
+		{90 * day, 90 * *yearScale, "plain", 0},
+		{90 * day, 10 * *yearScale, "advised", 0},
+		{47 * day, 90 * *yearScale, "plain", 0},
+		{47 * day, 10 * *yearScale, "advised", 0},
+		{6 * day, 15 * *yearScale, "plain", 0},
+		{6 * day, 5 * *yearScale, "advised", 0},
 	}
 	kindOf := map[string]int{}
 	for k, kind := range kinds {

@@ -20,8 +20,10 @@ import (
 var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func head() edgeconfig.Zone {
-	return edgeconfig.Zone{ID: "zon_1", Project: "default", Environment: "production", Name: "example.com",
-		SOA: edgeconfig.SOA{TTL: 3600, MName: "ns1.example.com", RName: "hostmaster.example.com", Serial: 1, Refresh: 7200, Retry: 3600, Expire: 1209600, Minimum: 300}}
+	return edgeconfig.Zone{
+		ID: "zon_1", Project: "default", Environment: "production", Name: "example.com",
+		SOA: edgeconfig.SOA{TTL: 3600, MName: "ns1.example.com", RName: "hostmaster.example.com", Serial: 1, Refresh: 7200, Retry: 3600, Expire: 1209600, Minimum: 300},
+	}
 }
 
 // zone turns a zone file into names.

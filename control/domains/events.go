@@ -49,15 +49,15 @@ const (
 const maxEvents = 50
 
 // Note appends an event, and forgets the oldest when there are too many.
-func (s *Status) Note(at time.Time, typ, severity, message string, data map[string]string) {
+func (st *Status) Note(at time.Time, typ, severity, message string, data map[string]string) {
 	number := int64(1)
-	if n := len(s.Events); n > 0 {
-		number = s.Events[n-1].Number + 1
+	if n := len(st.Events); n > 0 {
+		number = st.Events[n-1].Number + 1
 	}
-	s.Events = append(s.Events, Event{
+	st.Events = append(st.Events, Event{
 		Number: number, At: at.UTC().Truncate(time.Second), Type: typ, Severity: severity, Message: message, Data: maps.Clone(data),
 	})
-	if over := len(s.Events) - maxEvents; over > 0 {
-		s.Events = append([]Event(nil), s.Events[over:]...)
+	if over := len(st.Events) - maxEvents; over > 0 {
+		st.Events = append([]Event(nil), st.Events[over:]...)
 	}
 }

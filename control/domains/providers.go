@@ -81,11 +81,32 @@ func providerOfServer(server string) (id, name string) {
 
 // Names that lead to a proxy or CDN of somebody else.
 var proxies = []struct{ suffix, name string }{
-	{"cdn.cloudflare.net", "Cloudflare"}, {"cloudfront.net", "Amazon CloudFront"}, {"fastly.net", "Fastly"}, {"fastlylb.net", "Fastly"},
-	{"akamaiedge.net", "Akamai"}, {"akamai.net", "Akamai"}, {"edgekey.net", "Akamai"}, {"edgesuite.net", "Akamai"}, {"akamaized.net", "Akamai"},
-	{"azureedge.net", "Azure CDN"}, {"azurefd.net", "Azure Front Door"}, {"b-cdn.net", "bunny.net"}, {"cdn77.org", "CDN77"}, {"incapdns.net", "Imperva"},
-	{"impervadns.net", "Imperva"}, {"sucuri.net", "Sucuri"}, {"kxcdn.com", "KeyCDN"}, {"gcdn.co", "Gcore"}, {"cdngc.net", "CDNetworks"}, {"stackpathdns.com", "StackPath"},
-	{"vercel-dns.com", "Vercel"}, {"netlifyglobalcdn.com", "Netlify"}, {"netlify.app", "Netlify"}, {"edgio.net", "Edgio"}, {"llnwd.net", "Edgio"}, {"trafficmanager.net", "Azure Traffic Manager"},
+	{"cdn.cloudflare.net", "Cloudflare"},
+	{"cloudfront.net", "Amazon CloudFront"},
+	{"fastly.net", "Fastly"},
+	{"fastlylb.net", "Fastly"},
+	{"akamaiedge.net", "Akamai"},
+	{"akamai.net", "Akamai"},
+	{"edgekey.net", "Akamai"},
+	{"edgesuite.net", "Akamai"},
+	{"akamaized.net", "Akamai"},
+	{"azureedge.net", "Azure CDN"},
+	{"azurefd.net", "Azure Front Door"},
+	{"b-cdn.net", "bunny.net"},
+	{"cdn77.org", "CDN77"},
+	{"incapdns.net", "Imperva"},
+	{"impervadns.net", "Imperva"},
+	{"sucuri.net", "Sucuri"},
+	{"kxcdn.com", "KeyCDN"},
+	{"gcdn.co", "Gcore"},
+	{"cdngc.net", "CDNetworks"},
+	{"stackpathdns.com", "StackPath"},
+	{"vercel-dns.com", "Vercel"},
+	{"netlifyglobalcdn.com", "Netlify"},
+	{"netlify.app", "Netlify"},
+	{"edgio.net", "Edgio"},
+	{"llnwd.net", "Edgio"},
+	{"trafficmanager.net", "Azure Traffic Manager"},
 }
 
 func proxyOf(target string) string {

@@ -166,11 +166,19 @@ func (b *bus) connect(o BusOptions, k *keyset, seed []byte, name string, log *sl
 		}
 		options = append(options, nats.Secure(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}))
 	}
-	conn, err := nats.Connect(url, options...)
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "the bus cannot be reached: %w", err)
+	// An external bus that starts at the same time, as on first start, when it
+	// waits for the configuration that the control plane writes, is waited for.
+	for deadline := time.Now().Add(busConnectWithin); ; time.Sleep(busReadyStep) {
+		conn, err := nats.Connect(url, options...)
+		switch {
+		case err == nil:
+			return conn, nil
+		case o.External == "":
+			return nil, fault.New(fault.Unavailable, "the bus cannot be reached: %w", err)
+		case time.Now().After(deadline):
+			return nil, fault.New(fault.Unavailable, "the bus at %s cannot be reached; its servers have to include the nats.conf that the control plane has written into its data directory: %w", o.External, err)
+		}
 	}
-	return conn, nil
 }
 
 // revoke makes the account's new revocations known; connections of revoked

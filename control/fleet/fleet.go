@@ -228,12 +228,14 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.listen(b); err != nil {
+	background, stop := context.WithCancel(context.Background())
+	if err := f.listen(background, b); err != nil {
+		stop()
 		b.close()
+		f.running.Wait()
 		return err
 	}
 	f.busInUse.Store(b)
-	background, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	f.running.Go(func() { f.watchEdges(background) })
 	f.running.Go(func() { f.reportRollouts(background) })

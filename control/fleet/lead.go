@@ -24,6 +24,7 @@ type lead struct {
 	bus       *bus
 	ledger    *ledger
 	publisher *publisher
+	bodies    bodies
 	ended     chan struct{} // closed when this term of leading is over
 
 	// sealed is which group keys each edge's Keys document holds; sealing is
@@ -207,11 +208,12 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 		return nil, nil
 	}
 	cause, accepted, removed := r.Revision, r.UpdatedAt, ""
-	if event.Type == resource.Deleted {
+	switch event.Type {
+	case resource.Deleted:
 		// The resource is as it last was; the deletion's revision is the event's
 		// number.
 		cause, accepted, removed = event.Seq, time.Time{}, r.ID
-	} else if event.Type == resource.Status {
+	case resource.Status:
 		accepted = time.Time{}
 	}
 	changes := fromOutputs(l.f.options.Compiler.Apply(event), cause, accepted, removed)

@@ -198,14 +198,16 @@ func (l *ledger) entries(edge string, r edgeconfig.EntriesRequest) edgeconfig.En
 	return reply
 }
 
-// permitted filters keys to those that the edge may read.
-func (l *ledger) permitted(edge string, keys []string) []string {
+// permitted are the current versions of those keys that the edge may read.
+func (l *ledger) permitted(edge string, keys []string) []edgeconfig.Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	permitted := make([]string, 0, len(keys))
+	permitted := make([]edgeconfig.Entry, 0, len(keys))
 	for _, key := range keys {
 		if meta, known := l.meta[key]; known && (meta.scope == edgeconfig.ScopeAll || meta.scope == edge) {
-			permitted = append(permitted, key)
+			if entry, has := l.index(meta.scope).Get(key); has {
+				permitted = append(permitted, entry)
+			}
 		}
 	}
 	return permitted

@@ -20,6 +20,7 @@ type registry struct {
 	edges map[string]*edgeState
 	byKey map[string]string // public NKey -> edge ID
 	loose map[string]map[string]struct{}
+	ring  []string // IDs in order; nil when edges have come or gone since
 }
 
 type edgeState struct {
@@ -49,7 +50,7 @@ func (g *registry) put(meta resource.Meta, spec EdgeSpec, status EdgeStatus) (ad
 	e := g.edges[meta.ID]
 	if e == nil {
 		e = &edgeState{conns: map[string]struct{}{}, lastSeen: time.Time{}}
-		g.edges[meta.ID] = e
+		g.edges[meta.ID], g.ring = e, nil
 		added = true
 	}
 	e.meta, e.spec, e.status = meta, spec, status
@@ -68,6 +69,7 @@ func (g *registry) remove(id string) {
 	if e := g.edges[id]; e != nil {
 		delete(g.byKey, e.spec.BusKey)
 		delete(g.edges, id)
+		g.ring = nil
 	}
 }
 

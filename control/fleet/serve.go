@@ -32,19 +32,32 @@ const (
 const serveWithin = 10 * time.Second
 
 // listen subscribes to everything that edges send: one subscription, and so one
-// goroutine, per sort, so that a slow sort holds up no other.
-func (f *Fleet) listen(b *bus) error {
+// goroutine, per sort, so that a slow sort holds up no other. Until ctx ends it
+// answers.
+func (f *Fleet) listen(ctx context.Context, b *bus) error {
 	for _, what := range []string{upAck, upPurged, upHeartbeat, upRollup, upManifest, upEntries, upDocuments, upPurges, upLeave, upProbe, upNotice} {
-		s, err := b.conn.Subscribe(edgeconfig.SubjectUp+"*."+what, func(m *nats.Msg) {
-			edge, ok := senderOf(m.Subject)
-			if !ok {
-				return
-			}
+		serve := func(edge string, m *nats.Msg) {
 			if reply, send := f.handle(edge, what, m.Reply, m.Data); send {
 				f.reply(b, edge, m.Reply, reply)
 			}
 			if what == upLeave {
 				f.farewell(b, edge)
+			}
+		}
+		if isQuestion(what) {
+			asked, answer := newQuestions(), serve
+			serve = func(edge string, m *nats.Msg) {
+				if m.Reply != "" && f.registry.seen(edge) {
+					asked.put(edge, m)
+				}
+			}
+			for range answerers {
+				f.running.Go(func() { asked.serve(ctx, answer) })
+			}
+		}
+		s, err := b.conn.Subscribe(edgeconfig.SubjectUp+"*."+what, func(m *nats.Msg) {
+			if edge, ok := senderOf(m.Subject); ok {
+				serve(edge, m)
 			}
 		})
 		if err != nil {
@@ -69,6 +82,11 @@ func (f *Fleet) listen(b *bus) error {
 		}
 	}
 	return nil
+}
+
+// isQuestion tells whether an edge only wants to know something.
+func isQuestion(what string) bool {
+	return what == upManifest || what == upEntries || what == upDocuments || what == upPurges
 }
 
 // senderOf is the edge that a subject belongs to. The bus lets an edge publish
@@ -133,9 +151,6 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 		}
 		return nil, err == nil && reply != ""
 	default:
-		if reply == "" {
-			return nil, false
-		}
 		return f.answer(ctx, edge, what, data)
 	}
 	return nil, false
@@ -207,12 +222,12 @@ func (f *Fleet) answer(ctx context.Context, edge, what string, data []byte) (ans
 // least one.
 func (l *lead) documents(ctx context.Context, edge string, keys []string) (edgeconfig.Documents, error) {
 	reply := edgeconfig.Documents{Documents: []edgeconfig.Document{}}
-	keys = l.ledger.permitted(edge, keys[:min(len(keys), maxRequestKeys)])
+	entries := l.ledger.permitted(edge, keys[:min(len(keys), maxRequestKeys)])
 	size := 0
-	for len(keys) > 0 {
-		part := keys[:min(len(keys), documentsAtOnce)]
-		keys = keys[len(part):]
-		docs, err := l.f.options.Documents.DocumentBodies(ctx, part)
+	for len(entries) > 0 {
+		part := entries[:min(len(entries), documentsAtOnce)]
+		entries = entries[len(part):]
+		docs, err := l.read(ctx, part)
 		if err != nil {
 			return reply, err
 		}
@@ -228,6 +243,33 @@ func (l *lead) documents(ctx context.Context, edge string, keys []string) (edgec
 		}
 	}
 	return reply, nil
+}
+
+// read returns documents, of each the version that its entry names or a newer
+// one, from memory as far as they were read lately.
+func (l *lead) read(ctx context.Context, entries []edgeconfig.Entry) ([]edgeconfig.Document, error) {
+	docs := make([]edgeconfig.Document, 0, len(entries))
+	var missing []string
+	for _, entry := range entries {
+		if d, has := l.bodies.get(entry); has {
+			docs = append(docs, d)
+		} else {
+			missing = append(missing, entry.Key)
+		}
+	}
+	if len(missing) == 0 {
+		return docs, nil
+	}
+	read, err := l.f.options.Documents.DocumentBodies(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range read {
+		if d.Scope == edgeconfig.ScopeAll { // others have one reader
+			l.bodies.put(d)
+		}
+	}
+	return append(docs, read...), nil
 }
 
 func (f *Fleet) decode(edge, what string, data []byte, into any) bool {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -133,10 +134,15 @@ func (g *registry) peer(edge string) *edgeconfig.Peer {
 	if self == nil {
 		return nil
 	}
-	var next, first *edgeconfig.Peer
-	for id, e := range g.edges {
+	if g.ring == nil {
+		g.ring = slices.Sorted(maps.Keys(g.edges))
+	}
+	at, _ := slices.BinarySearch(g.ring, edge)
+	for i := 1; i < len(g.ring); i++ {
+		id := g.ring[(at+i)%len(g.ring)]
+		e := g.edges[id]
 		address := e.beat.HTTPS
-		if id == edge || address == "" || !g.connected(e) {
+		if address == "" || !g.connected(e) {
 			continue
 		}
 		host, port, err := net.SplitHostPort(address)
@@ -152,18 +158,9 @@ func (g *registry) peer(edge string) *edgeconfig.Peer {
 		if ip == nil || ip.IsLoopback() && !(loopback(self) && loopback(e)) {
 			continue
 		}
-		p := &edgeconfig.Peer{Edge: id, Address: net.JoinHostPort(host, port)}
-		if first == nil || id < first.Edge {
-			first = p
-		}
-		if id > edge && (next == nil || id < next.Edge) {
-			next = p
-		}
+		return &edgeconfig.Peer{Edge: id, Address: net.JoinHostPort(host, port)}
 	}
-	if next != nil {
-		return next
-	}
-	return first
+	return nil
 }
 
 // loopback reports whether an edge is on the control plane's own machine, as far

@@ -13,12 +13,15 @@ import (
 
 // asking is what the agent wants to know and the one question that is under
 // way. Questions go out one after the other, the most urgent first: purges, the
-// manifest, entries, documents, rollups to be stored.
+// manifest, documents, entries, rollups to be stored. What is known to be missing
+// is fetched before it is asked what else is: so each question that is answered
+// brings an edge nearer, however often manifests come meanwhile.
 type asking struct {
 	manifest bool
 	own      bool
 	purges   bool
-	buckets  map[int]struct{}
+	buckets  map[int]struct{} // that were seen to differ
+	digests  map[int]string   // of the newest manifest
 	keys     []string
 	keySet   map[string]struct{}
 	rollupAt time.Time // when the spool may be sent; zero: nothing to send
@@ -96,16 +99,16 @@ func (a *agent) ask() {
 		a.put("purges", edgeconfig.PurgesRequest{Since: a.purgeSeq})
 	case q.manifest || q.purges:
 		a.put("manifest", nil)
-	case q.own || len(q.buckets) > 0:
+	case len(q.keys) > 0:
+		q.asked = slices.Clone(q.keys[:min(len(q.keys), keysPerAsk)])
+		a.put("documents", edgeconfig.DocumentsRequest{Keys: q.asked})
+	case q.own || a.stillDiffer():
 		r := edgeconfig.EntriesRequest{Own: q.own}
 		for n := range q.buckets {
 			r.Buckets = append(r.Buckets, n)
 		}
 		slices.Sort(r.Buckets)
 		a.put("entries", r)
-	case len(q.keys) > 0:
-		q.asked = slices.Clone(q.keys[:min(len(q.keys), keysPerAsk)])
-		a.put("documents", edgeconfig.DocumentsRequest{Keys: q.asked})
 	case !q.rollupAt.IsZero() && !now.Before(q.rollupAt):
 		r, id, ok := a.spool.oldest()
 		if !ok {
@@ -115,6 +118,22 @@ func (a *agent) ask() {
 		q.rollup = id
 		a.put("rollup", r)
 	}
+}
+
+// stillDiffer forgets the buckets that documents have mended since they were
+// seen to differ, and tells whether any are left.
+func (a *agent) stillDiffer() bool {
+	q := &a.asking
+	if len(q.buckets) == 0 {
+		return false
+	}
+	differ := a.all.Differs(q.digests)
+	for n := range q.buckets {
+		if !slices.Contains(differ, n) {
+			delete(q.buckets, n)
+		}
+	}
+	return len(q.buckets) > 0
 }
 
 // put sends one question.
@@ -130,7 +149,9 @@ func (a *agent) put(what string, request any) {
 		err = a.conn.PublishRequest(edgeconfig.SubjectUpOf(a.id.Edge, what),
 			edgeconfig.InboxPrefix(a.id.Edge)+"."+strconv.Itoa(q.number), data)
 	}
-	q.what, q.deadline = what, a.now().Add(askWithin)
+	// Who has waited in vain waits longer next time: a control plane that has
+	// many edges to answer is not asked the more for it.
+	q.what, q.deadline = what, a.now().Add(askWithin<<min(q.failures, 3))
 	if err != nil {
 		a.log.Debug("question not sent", "question", what, "error", err)
 		a.askFailed()
@@ -147,11 +168,11 @@ func (a *agent) askFailed() {
 }
 
 // answered takes in the answer to the question under way; documents in it are
-// returned. A late answer to an earlier question is of no use any more.
+// returned.
 func (a *agent) answered(number string, m *nats.Msg) []edgeconfig.Document {
 	q := &a.asking
 	if q.what == "" || number != strconv.Itoa(q.number) {
-		return nil
+		return a.late(m)
 	}
 	if m.Header.Get("Status") == "503" { // nobody listens on the other side
 		a.askFailed()
@@ -193,6 +214,16 @@ func (a *agent) answered(number string, m *nats.Msg) []edgeconfig.Document {
 	return docs
 }
 
+// late takes in an answer that was given up. Documents speak for themselves,
+// whenever they come; other answers were true then.
+func (a *agent) late(m *nats.Msg) []edgeconfig.Document {
+	var d edgeconfig.Documents
+	if json.Unmarshal(m.Data, &d) != nil || len(d.Documents) == 0 {
+		return nil
+	}
+	return a.fetched(nil, d.Documents)
+}
+
 // compare looks for differences between a manifest and what the edge holds.
 func (a *agent) compare(m edgeconfig.Manifest) {
 	q, now := &a.asking, a.now()
@@ -216,6 +247,7 @@ func (a *agent) compare(m edgeconfig.Manifest) {
 		q.purges = true
 	}
 	differ := a.all.Differs(m.Digests)
+	q.digests = m.Digests
 	if q.manifests++; q.manifests%ownEvery == 1 {
 		q.own = true
 	}

@@ -206,8 +206,11 @@ func TestPolicies(t *testing.T) {
 		version uint16
 		ok      bool
 	}{
-		{"modern.example", tls.VersionTLS12, false}, {"modern.example", tls.VersionTLS13, true},
-		{"plain.example", tls.VersionTLS12, true}, {"plain.example", tls.VersionTLS13, true}, {"plain.example", tls.VersionTLS11, false},
+		{"modern.example", tls.VersionTLS12, false},
+		{"modern.example", tls.VersionTLS13, true},
+		{"plain.example", tls.VersionTLS12, true},
+		{"plain.example", tls.VersionTLS13, true},
+		{"plain.example", tls.VersionTLS11, false},
 	} {
 		_, err := exchange(t, s.TCP, &tls.Config{RootCAs: ca.pool(), ServerName: c.name, MinVersion: tls.VersionTLS10, MaxVersion: c.version})
 		if (err == nil) != c.ok {

@@ -47,8 +47,10 @@ func TestAnswersOfAnUnsignedZone(t *testing.T) {
 	const apex = "example.com."
 	s := serve(t, map[string]string{apex: fullZone})
 	o := newOracle(apex, records(t, apex, soaLine+fullZone))
-	names := []string{"", "ns1.", "mail.", "www.", "WwW.", "out.", "gone.", "deep.", "loop1.", "wild.", "x.wild.", "x.y.wild.", "*.wild.", "a.*.wild.", "p.alias.", "ent.", "b.ent.", "a.b.ent.", "x.b.ent.",
-		"sub.", "x.sub.", "ns.sub.", "hidden.sub.", "a.hidden.sub.", "other.", "ns.other.", "into.", "big.", "_sip._tcp.", "_tcp.", "mixed.", "nothing.", "a.nothing.", "0."}
+	names := []string{
+		"", "ns1.", "mail.", "www.", "WwW.", "out.", "gone.", "deep.", "loop1.", "wild.", "x.wild.", "x.y.wild.", "*.wild.", "a.*.wild.", "p.alias.", "ent.", "b.ent.", "a.b.ent.", "x.b.ent.",
+		"sub.", "x.sub.", "ns.sub.", "hidden.sub.", "a.hidden.sub.", "other.", "ns.other.", "into.", "big.", "_sip._tcp.", "_tcp.", "mixed.", "nothing.", "a.nothing.", "0.",
+	}
 	for _, n := range names {
 		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeMX, dns.TypeNS, dns.TypeSOA, dns.TypeTXT, dns.TypeDS, dns.TypeANY, dns.TypeSRV, dns.TypeNSEC, dns.TypeRRSIG, 65280} {
 			for _, do := range []bool{false, true} {
@@ -79,13 +81,13 @@ func randomZone(t *rapid.T, apex string) []dns.RR {
 		if kinds[n] == "" {
 			kinds[n] = kind
 		}
-		switch {
-		case kinds[n] == "CNAME":
+		switch kinds[n] {
+		case "CNAME":
 			if n != apex && kind == "CNAME" && kinds[n+"!"] == "" {
 				kinds[n+"!"] = "x"
 				fmt.Fprintf(&text, "%s IN CNAME %s\n", n, name("target"))
 			}
-		case kinds[n] == "NS":
+		case "NS":
 			if n != apex && n[0] != '*' {
 				fmt.Fprintf(&text, "%s IN NS %s\n", n, name("server"))
 				if rapid.Bool().Draw(t, "ds") && kinds[n+"!"] == "" {

@@ -45,8 +45,15 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		name string
 		n    uint64
 	}{
-		{"answer", t.Answers}, {"referral", t.Referrals}, {"nodata", t.NoData}, {"nxdomain", t.NXDomain}, {"refused", t.Refused},
-		{"formerr", t.FormErr}, {"notimp", t.NotImp}, {"badvers", t.BadVers}, {"servfail", t.ServFail},
+		{"answer", t.Answers},
+		{"referral", t.Referrals},
+		{"nodata", t.NoData},
+		{"nxdomain", t.NXDomain},
+		{"refused", t.Refused},
+		{"formerr", t.FormErr},
+		{"notimp", t.NotImp},
+		{"badvers", t.BadVers},
+		{"servfail", t.ServFail},
 	} {
 		count(descAnswers, a.n, a.name)
 	}

@@ -347,7 +347,8 @@ func TestTransfersAreOfOneVersion(t *testing.T) {
 func TestNotices(t *testing.T) {
 	heard := make(chan *dns.Msg, 16)
 	bound := make(chan struct{})
-	listener := &dns.Server{Addr: "127.0.0.1:0", Net: "udp", NotifyStartedFunc: func() { close(bound) },
+	listener := &dns.Server{
+		Addr: "127.0.0.1:0", Net: "udp", NotifyStartedFunc: func() { close(bound) },
 		TsigSecret:    map[string]string{transferKey: base64.StdEncoding.EncodeToString(transferSecret)},
 		MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
 		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
@@ -356,7 +357,8 @@ func TestNotices(t *testing.T) {
 			}
 			heard <- m
 			_ = w.WriteMsg(new(dns.Msg).SetReply(m))
-		})}
+		}),
+	}
 	go func() { _ = listener.ListenAndServe() }()
 	<-bound
 	defer func() { _ = listener.Shutdown() }()

@@ -338,9 +338,11 @@ func TestVariants(t *testing.T) {
 	c := contentOf(t, "zon_1", apex, records(t, apex, soaLine+"@ IN NS ns1\nplain IN A 192.0.2.200\n"))
 	c.names = append(c.names,
 		edgeconfig.ZoneName{Name: "geo", Sets: []edgeconfig.RRset{{Type: dns.TypeA, TTL: 60, Data: a(1), Variants: []edgeconfig.Variant{
-			{Continents: []string{"EU"}, Data: a(2)}, {Countries: []string{"DE"}, Data: a(3)}, {Countries: []string{"JP"}, Data: a(4)}}}}},
+			{Continents: []string{"EU"}, Data: a(2)}, {Countries: []string{"DE"}, Data: a(3)}, {Countries: []string{"JP"}, Data: a(4)},
+		}}}},
 		edgeconfig.ZoneName{Name: "fail", Sets: []edgeconfig.RRset{{Type: dns.TypeA, TTL: 60, Data: a(1), Variants: []edgeconfig.Variant{
-			{Order: 2, Data: a(6)}, {Order: 1, Check: "hc_1", Data: a(5)}}}}},
+			{Order: 2, Data: a(6)}, {Order: 1, Check: "hc_1", Data: a(5)},
+		}}}},
 		edgeconfig.ZoneName{Name: "all", Sets: []edgeconfig.RRset{{Type: dns.TypeA, TTL: 60, Data: a(1), Variants: []edgeconfig.Variant{{Check: "hc_1", Data: a(7)}}}}},
 		edgeconfig.ZoneName{Name: "weight", Sets: []edgeconfig.RRset{{Type: dns.TypeA, TTL: 60, Data: a(1), Variants: []edgeconfig.Variant{{Weight: 3, Data: a(8)}, {Weight: 1, Data: a(9)}}}}},
 	)

@@ -26,11 +26,11 @@ type slowOrigin struct {
 }
 
 func (o *slowOrigin) serve(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.URL.Path == "/ws":
+	switch r.URL.Path {
+	case "/ws":
 		echoSocket(w, r)
 		return
-	case r.URL.Path == "/fast":
+	case "/fast":
 		w.Header().Set("Cache-Control", "max-age=60")
 		_, _ = io.WriteString(w, "/fast")
 		return

@@ -146,8 +146,10 @@ func (n *Node) look(ctx context.Context, address string, self bool, s *edgeconfi
 	}
 	weak := []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}
 	for _, c := range []*tls.Config{
-		{MaxVersion: tls.VersionTLS12}, {MaxVersion: tls.VersionTLS12, CipherSuites: weak},
-		{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS11}, {MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10},
+		{MaxVersion: tls.VersionTLS12},
+		{MaxVersion: tls.VersionTLS12, CipherSuites: weak},
+		{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS11},
+		{MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10},
 	} {
 		if c.ServerName = s.Name; c.MinVersion == 0 {
 			c.MinVersion = tls.VersionTLS12

@@ -214,8 +214,10 @@ func TestUpgradeLosesNoQuery(t *testing.T) {
 func TestTransferKeys(t *testing.T) {
 	e := nodetest.Start(t, withDNS)
 	secret := []byte("0123456789abcdef0123456789abcdef")
-	key := edgeconfig.TSIGKey{ID: "key_1", Name: "transfer.test", Algorithm: edgeconfig.HMACSHA256, KeyGroup: nodetest.Group,
-		SecretSealed: secrets.SealFor(e.GroupKey, edgeconfig.TSIGContext("key_1"), secret)}
+	key := edgeconfig.TSIGKey{
+		ID: "key_1", Name: "transfer.test", Algorithm: edgeconfig.HMACSHA256, KeyGroup: nodetest.Group,
+		SecretSealed: secrets.SealFor(e.GroupKey, edgeconfig.TSIGContext("key_1"), secret),
+	}
 	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")
 	var head edgeconfig.Zone
 	if err := json.Unmarshal(docs[0].Body, &head); err != nil {

@@ -17,7 +17,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -290,9 +289,4 @@ func group(records []record) map[dnsplan.Key]*grouped {
 		g.set.Values = slices.Compact(g.set.Values)
 	}
 	return groups
-}
-
-func atoi(s string) float64 {
-	n, _ := strconv.ParseUint(s, 10, 16) // canonical rdata has numbers here
-	return float64(n)
 }

@@ -114,7 +114,7 @@ func (c *Client) Lookup(ctx context.Context, name string) (State, error) {
 
 func (c *Client) ask(ctx context.Context, name string) (State, error) {
 	servers, err := c.bootstrap(ctx)
-	var trouble error = err
+	trouble := err
 	var after time.Duration
 	if err == nil {
 		for _, base := range servers.servers(name) {

@@ -96,10 +96,10 @@ func (w *Watcher) judgeTarget(ctx context.Context, name, typ, target string) (do
 	r := domains.DanglingRecord{Name: name, Type: typ, Target: target, Fix: fmt.Sprintf("remove the %s record of %s, or let it lead to what is yours", typ, name)}
 	gone, there := 0, 0
 	for _, s := range w.options.Resolvers.Lookup(ctx, target, "A") {
-		switch {
-		case s.Error == noName:
+		switch s.Error {
+		case noName:
 			gone++
-		case s.Error == "":
+		case "":
 			there++
 		}
 	}

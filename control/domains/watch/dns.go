@@ -103,9 +103,10 @@ func (w *Watcher) recordDNS(d *domains.Domain, found domains.Watch, now time.Tim
 		c := judgeDelegation(*found.Delegation, st.Setup)
 		c.Since = now
 		if set(st, c) {
-			if c.Status == resource.False {
+			switch c.Status {
+			case resource.False:
 				st.Note(now, domains.EventDelegationBroken, domains.Critical, c.Message, map[string]string{"reason": c.Reason})
-			} else if c.Status == resource.True {
+			case resource.True:
 				st.Note(now, domains.EventDelegationOK, domains.Info, c.Message, nil)
 			}
 		}
