@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 )
 
 // ReplacementSelector says which certificates are to be replaced: those that fit
@@ -89,42 +89,42 @@ func (s *Server) addReplacements() {
 	}, s.getReplacement)
 	for _, action := range []struct {
 		word, summary string
-		want          certificates.RunState
+		want          replacement.State
 	}{
-		{"start", "Start a mass replacement, or go on with it", certificates.RunRunning},
-		{"pause", "Pause a mass replacement: what is under way comes to its end", certificates.RunPaused},
-		{"cancel", "End a mass replacement for good", certificates.RunCancelled},
+		{"start", "Start a mass replacement, or go on with it", replacement.Running},
+		{"pause", "Pause a mass replacement: what is under way comes to its end", replacement.Paused},
+		{"cancel", "End a mass replacement for good", replacement.Cancelled},
 	} {
 		add(s, op{
 			method: http.MethodPost, path: path + "/{replacement}/" + action.word, id: "replacements-" + action.word, tag: tag, summary: action.summary,
 			level: onPlatform, resource: access.Authorities, verb: access.Write, answers: []answerDoc{{http.StatusOK, ReplacementAnswer{}, ""}},
 		}, func(ctx context.Context, c *call, in *runReplacementInput) (*answer, error) {
-			plan, err := s.certificates.PlanRun(ctx, in.ID, action.want)
+			plan, err := s.replacements.PlanRun(ctx, in.ID, action.want)
 			if err != nil {
 				return nil, err
 			}
 			if _, err := s.commitOrPlan(ctx, c, plan); err != nil {
 				return nil, err
 			}
-			return s.replacementAnswer(s.certificates.Replacement(ctx, in.ID))
+			return s.replacementAnswer(s.replacements.Run(ctx, in.ID))
 		})
 	}
 }
 
-func replacementOf(r certificates.Replacement) Replacement {
+func replacementOf(r replacement.Run) Replacement {
 	st := r.Status
 	out := Replacement{
 		ID: r.ID, Selector: ReplacementSelector(r.Spec.Selector), PerHour: r.Spec.PerHour, State: string(st.State), Total: st.Total, Done: st.Done,
 		Running: st.Running, Failing: st.Failing, Failed: append([]string{}, st.Failed...), CreatedAt: r.CreatedAt, StartedAt: st.StartedAt,
 		FinishedAt: st.FinishedAt, ExpectedAt: st.ExpectedAt, Revision: r.Revision,
 	}
-	if r.Spec.Run != certificates.RunPlanned && st.State != certificates.RunFinished {
+	if r.Spec.Run != replacement.Planned && st.State != replacement.Finished {
 		out.State = string(r.Spec.Run) // as wanted, which the next look carries out
 	}
 	return out
 }
 
-func (s *Server) replacementAnswer(r certificates.Replacement, err error) (*answer, error) {
+func (s *Server) replacementAnswer(r replacement.Run, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (s *Server) replacementAnswer(r certificates.Replacement, err error) (*answ
 }
 
 func (s *Server) listReplacements(ctx context.Context, _ *call, in *InPage) (*answer, error) {
-	list, next, err := s.certificates.Replacements(ctx, in.Limit, in.Cursor)
+	list, next, err := s.replacements.List(ctx, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +144,8 @@ func (s *Server) listReplacements(ctx context.Context, _ *call, in *InPage) (*an
 }
 
 func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacementInput) (*answer, error) {
-	plan, st, err := s.certificates.PlanReplacement(ctx, certificates.ReplacementSpec{
-		Selector: certificates.Selector(in.Body.Selector), PerHour: in.Body.PerHour,
+	plan, st, err := s.replacements.Plan(ctx, replacement.Spec{
+		Selector: replacement.Selector(in.Body.Selector), PerHour: in.Body.PerHour,
 	})
 	if err != nil {
 		return nil, err
@@ -158,10 +158,10 @@ func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacemen
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.store.PutStatus(ctx, certificates.KindReplacement, id, status, 0); err != nil {
+	if _, err := s.store.PutStatus(ctx, replacement.Kind, id, status, 0); err != nil {
 		return nil, err
 	}
-	a, err := s.replacementAnswer(s.certificates.Replacement(ctx, id))
+	a, err := s.replacementAnswer(s.replacements.Run(ctx, id))
 	if err == nil {
 		a.Location = infrastructure + "/certificate-replacements/" + id
 	}
@@ -169,5 +169,5 @@ func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacemen
 }
 
 func (s *Server) getReplacement(ctx context.Context, _ *call, in *ReplacementPath) (*answer, error) {
-	return s.replacementAnswer(s.certificates.Replacement(ctx, in.ID))
+	return s.replacementAnswer(s.replacements.Run(ctx, in.ID))
 }

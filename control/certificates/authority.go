@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -81,4 +82,58 @@ func knownReason(reason string) bool {
 
 func unknownReason(reason string) error {
 	return fault.InvalidField("/reason", "\""+reason+"\" is not a reason", `use "unspecified", "key_compromise", "affiliation_changed", "superseded" or "cessation_of_operation"`)
+}
+
+// AuthorityState is how a CA is doing here.
+type AuthorityState struct {
+	Authority
+	Priority   int
+	AccountURI string // "" until something was ordered
+	Pauses     []authority.Pause
+	Used       []LimitUse
+}
+
+// LimitUse is how much of a limit is used up. Limits by name or domain are
+// counted for each, so only their height is told.
+type LimitUse struct {
+	authority.Limit
+	Used int
+}
+
+// AuthorityStates tells of every CA that certificates are ordered from.
+func (s *Service) AuthorityStates(ctx context.Context) ([]AuthorityState, error) {
+	list, err := s.authorities(ctx, TypeACME, "")
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	states := make([]AuthorityState, 0, len(list))
+	for _, a := range list {
+		state := AuthorityState{Authority: a}
+		if state.Pauses, err = s.Ledger.Pauses(ctx, a.Name, now); err != nil {
+			return nil, err
+		}
+		if holder, ok := a.Issuer.(AccountHolder); ok {
+			if state.AccountURI, err = holder.AccountURI(ctx); err != nil {
+				return nil, err
+			}
+		}
+		for _, l := range a.Limits {
+			use := LimitUse{Limit: l}
+			if counter, ok := s.Ledger.(authority.Counter); ok && l.Kind == authority.SpentOrders {
+				if use.Used, err = counter.Spent(ctx, a.Name, l.Kind, "", now.Add(-l.Window)); err != nil {
+					return nil, err
+				}
+			}
+			state.Used = append(state.Used, use)
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
+// AccountHolder is the ability of an issuer to tell its account at the CA
+// without asking the CA; "" when there is none yet.
+type AccountHolder interface {
+	AccountURI(ctx context.Context) (string, error)
 }

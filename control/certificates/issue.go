@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -75,15 +77,15 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 }
 
 // pressure is how urgent a certificate is.
-func pressure(c Certificate, now time.Time) urgency {
+func pressure(c Certificate, now time.Time) authority.Urgency {
 	st := c.Status
 	if st.Revoked != nil || st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.Sub(now) < st.NotAfter.Sub(*st.NotBefore)/6 {
-		return pressing
+		return authority.Pressing
 	}
 	if st.Replacement != "" {
-		return planned
+		return authority.Planned
 	}
-	return regular
+	return authority.Regular
 }
 
 // noRoom waits until a CA may be asked again. It is no failure: nothing was
@@ -92,7 +94,7 @@ func (r *Reconciler) noRoom(ctx context.Context, c Certificate, now, free time.T
 	// Thousands may wait for the same place: they must not come at once, nor all
 	// again for each place that is taken. What is pressing comes first.
 	spread := 10 * time.Minute
-	if pressure(c, now) == pressing {
+	if pressure(c, now) == authority.Pressing {
 		spread = time.Minute
 	}
 	free = free.Add(time.Duration(r.random() * float64(spread))).UTC().Truncate(time.Second)
@@ -153,7 +155,7 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	spending := ""
 	if t.typ != TypeLocal && p.URL == "" {
 		spending = resource.NewID("spend")
-		free, err := t.service.Ledger.Spend(ctx, Spending{ID: spending, Authority: a.Name, At: t.now, Wants: wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, t.now))})
+		free, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: spending, Authority: a.Name, At: t.now, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, t.now))})
 		if err != nil {
 			return 0, nil, err
 		}
@@ -205,15 +207,15 @@ func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pe
 		if !slices.Contains(c.Spec.Domains, subject) {
 			subject = c.Spec.Domains[0]
 		}
-		_, err := t.service.Ledger.Spend(ctx, Spending{ID: resource.NewID("spend"), Authority: a.Name, At: now, Wants: []Want{{Kind: SpentFailures, Subject: subject}}})
+		_, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: resource.NewID("spend"), Authority: a.Name, At: now, Wants: []authority.Want{{Kind: authority.SpentFailures, Subject: subject}}})
 		return err
 	case problem.Reason == ReasonRateLimited:
 		// Which limit it is, CAs say in words only: the name's domain waits, and all
 		// when it is several domains.
 		until := now.Add(max(problem.RetryAfter, time.Hour))
-		return t.service.Ledger.Pause(ctx, a.Name, Pause{Subject: RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
+		return t.service.Ledger.Pause(ctx, a.Name, authority.Pause{Subject: authority.RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
 	case problem.Away && problem.RetryAfter > 0 && problem.Reason != ReasonBudget:
-		return t.service.Ledger.Pause(ctx, a.Name, Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
+		return t.service.Ledger.Pause(ctx, a.Name, authority.Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
 	}
 	return nil
 }
@@ -221,12 +223,12 @@ func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pe
 // rehearse makes the same order at the CA's staging twin before the first one
 // of these names, so that what is wrong costs nothing there that counts.
 func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certificate, order Order) *IssueError {
-	names := setOf(c.Spec.Domains)
+	names := authority.SetOf(c.Spec.Domains)
 	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.pending != nil {
 		return nil
 	}
 	t.progress(ctx, c.ID, StepRehearse)
-	key, err := newKey(c.Spec.KeyType)
+	key, err := pki.NewKey(c.Spec.KeyType)
 	if err != nil {
 		return t.explain(bounded, err)
 	}
@@ -289,7 +291,7 @@ func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ 
 	r.progress(ctx, c.ID, StepStore)
 	number := nextNumber(c.Status)
 	generation := strconv.Itoa(number)
-	bundle := Bundle{ChainPEM: encodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
+	bundle := pki.Bundle{ChainPEM: pki.EncodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
 	if err := r.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
 		return 0, err
 	}

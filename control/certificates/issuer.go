@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"time"
+
+	"github.com/edgewright/edgewright/control/certificates/authority"
 )
 
 // Issuer obtains certificates: control/acme, control/localca.
@@ -47,7 +49,7 @@ type Authority struct {
 	Directory  string // of ACME; "" for others
 	Issuer     Issuer
 	Rehearsal  Issuer // its staging twin; nil: none
-	Limits     []Limit
+	Limits     []authority.Limit
 	Priority   int
 	Internal   bool     // no preflight looks at public DNS
 	Identities []string // what a CAA record may name; empty: not known yet

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -228,7 +229,7 @@ func (r *Reconciler) due(c Certificate, now time.Time) string {
 		return "again" // what was wanted then is still wanted
 	}
 	for _, name := range c.Spec.Domains {
-		if !Covers(st.Names, name) {
+		if !pki.Covers(st.Names, name) {
 			return "names changed"
 		}
 	}
@@ -380,7 +381,7 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	chain, err := parseChain(b.ChainPEM)
+	chain, err := pki.ParseChain(b.ChainPEM)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -86,7 +87,7 @@ func (r *Reconciler) chain(ctx context.Context, c Certificate) ([]*x509.Certific
 	if err != nil {
 		return nil, err
 	}
-	return parseChain(b.ChainPEM)
+	return pki.ParseChain(b.ChainPEM)
 }
 
 // toRevoke reports that a wish to revoke is open.
@@ -126,12 +127,12 @@ func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, er
 	})
 }
 
-func (r *Reconciler) revokeBundle(ctx context.Context, st Status, wish RevokeWish, b Bundle) error {
-	chain, err := parseChain(b.ChainPEM)
+func (r *Reconciler) revokeBundle(ctx context.Context, st Status, wish RevokeWish, b pki.Bundle) error {
+	chain, err := pki.ParseChain(b.ChainPEM)
 	if err != nil {
 		return err
 	}
-	if serialOf(chain[0]) != wish.Serial {
+	if pki.SerialOf(chain[0]) != wish.Serial {
 		return fault.New(fault.NotFound, "that certificate is no longer here")
 	}
 	a, ok := r.service.issuerOf(ctx, st)

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -220,7 +222,7 @@ func TestYear(t *testing.T) {
 	m := &memory{objects: map[string]resource.Resource{}, secrets: map[string][]byte{}}
 	svc := certificates.New(certificates.Options{Store: m, Vault: m, Ownership: y, Now: func() time.Time { return y.now }})
 	plain, advised := newYearCA(t, y, "plain", false), newYearCA(t, y, "advised", true)
-	limits := []certificates.Limit{{Kind: certificates.SpentOrders, Max: budget, Window: time.Hour}, {Kind: certificates.SpentFailures, Max: 4, Window: time.Hour}, {Kind: certificates.SpentDuplicate, Max: 4, Window: 7 * day}}
+	limits := []authority.Limit{{Kind: authority.SpentOrders, Max: budget, Window: time.Hour}, {Kind: authority.SpentFailures, Max: 4, Window: time.Hour}, {Kind: authority.SpentDuplicate, Max: 4, Window: 7 * day}}
 	rec := certificates.NewReconciler(svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: cas{list: []certificates.Authority{
 		{Name: "plain", Issuer: plain, Limits: limits}, {Name: "advised", Issuer: advised, Limits: limits},
 	}}}, nil)
@@ -240,7 +242,7 @@ func TestYear(t *testing.T) {
 		for i := range kind.n {
 			id := fmt.Sprintf("crt_%d_%04d", k, i)
 			name := fmt.Sprintf("www.site-%d-%d.example", k, i)
-			spec, err := json.Marshal(certificates.Spec{Domains: []string{name}, Type: certificates.TypeACME, AutoRenew: true, KeyType: certificates.KeyP256, Authority: kind.ca})
+			spec, err := json.Marshal(certificates.Spec{Domains: []string{name}, Type: certificates.TypeACME, AutoRenew: true, KeyType: pki.KeyP256, Authority: kind.ca})
 			if err != nil {
 				t.Fatal(err)
 			}
