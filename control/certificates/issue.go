@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates/authority"
@@ -34,6 +35,30 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 		return r.failed(ctx, c, now, &IssueError{Away: true, Problem: Problem{Reason: "NoIssuer", Message: message, Fix: fix}})
 	}
 	pending := r.pending(ctx, c)
+	// Who finds no room has not begun: of thousands that wait, most do at each look.
+	full := func(a Authority) (time.Time, string, error) {
+		if typ == TypeLocal || pending != nil && pending.Authority == a.Name {
+			return time.Time{}, "", nil
+		}
+		return r.service.roomAt(ctx, a, c, now, pressure(c, now))
+	}
+	free, taken := time.Time{}, ""
+	for len(authorities) > 0 {
+		at, reason, err := full(authorities[0])
+		if err != nil {
+			return 0, err
+		}
+		if !at.After(now) {
+			break
+		}
+		if free.IsZero() || at.Before(free) {
+			free, taken = at, reason
+		}
+		authorities = authorities[1:]
+	}
+	if len(authorities) == 0 {
+		return r.noRoom(ctx, c, now, free, taken)
+	}
 	attempt := &attempt{Reconciler: r, now: now, why: why, typ: typ, pending: pending}
 	if c, err = r.answer(ctx, c, func(c *Certificate) {
 		started := now.UTC()
@@ -43,19 +68,15 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 	}); err != nil {
 		return 0, err
 	}
+	attempt.seen = c
 	var first *IssueError
-	var free time.Time // when the first CA without room has some
-	freeWhy := ""
-	for _, a := range authorities {
-		if typ != TypeLocal && (pending == nil || pending.Authority != a.Name) {
-			at, reason, err := r.service.roomAt(ctx, a, c, now, pressure(c, now))
+	for i, a := range authorities {
+		if i > 0 {
+			at, _, err := full(a)
 			if err != nil {
 				return 0, err
 			}
 			if at.After(now) {
-				if free.IsZero() || at.Before(free) {
-					free, freeWhy = at, reason
-				}
 				continue
 			}
 		}
@@ -69,9 +90,6 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 		if problem.Invalid {
 			break
 		}
-	}
-	if first == nil {
-		return r.noRoom(ctx, c, now, free, freeWhy)
 	}
 	return r.failed(ctx, c, r.service.Now(), first)
 }
@@ -117,6 +135,9 @@ type attempt struct {
 	why     string
 	typ     CertType
 	pending *pendingOrder
+
+	mu   sync.Mutex
+	seen Certificate // as last written; its spec may be newer than the one at work
 }
 
 // at tries one CA. It returns a problem when another may be tried.
@@ -125,11 +146,11 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	defer cancel()
 	order := Order{
 		ID: c.ID, Project: c.Project, Environment: c.Environment, Names: c.Spec.Domains, Profile: c.Spec.Profile, Attempt: c.Status.Failures,
-		Progress: func(step string) { t.progress(ctx, c.ID, step) },
+		Progress: func(step string) { t.progress(ctx, step) },
 	}
 	if t.typ != TypeLocal {
 		if t.service.Preflight != nil && !a.Internal {
-			t.progress(ctx, c.ID, StepPreflight)
+			t.progress(ctx, StepPreflight)
 		}
 		checks, challenges := t.service.preflight(bounded, a, c)
 		if k, failed := firstFailed(checks); failed {
@@ -155,12 +176,13 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	spending := ""
 	if t.typ != TypeLocal && p.URL == "" {
 		spending = resource.NewID("spend")
-		free, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: spending, Authority: a.Name, At: t.now, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, t.now))})
+		at := t.service.Now() // preflight and rehearsal have taken their time
+		free, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: spending, Authority: a.Name, At: at, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, at))})
 		if err != nil {
 			return 0, nil, err
 		}
 		if !free.IsZero() { // others were quicker
-			return 0, &IssueError{Away: true, RetryAfter: free.Sub(t.now), Problem: Problem{Reason: ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
+			return 0, &IssueError{Away: true, RetryAfter: free.Sub(at), Problem: Problem{Reason: ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
 		}
 	}
 	order.Keep = func(url string) error {
@@ -175,7 +197,7 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	}
 	if err == nil {
 		var done time.Duration
-		if done, err = t.store(ctx, c, a, t.typ, p, chainPEM, t.service.Now()); err == nil {
+		if done, err = t.store(ctx, c, a, p, chainPEM, t.service.Now()); err == nil {
 			return done, nil, nil
 		}
 	}
@@ -227,7 +249,7 @@ func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certific
 	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.pending != nil {
 		return nil
 	}
-	t.progress(ctx, c.ID, StepRehearse)
+	t.progress(ctx, StepRehearse)
 	key, err := pki.NewKey(c.Spec.KeyType)
 	if err != nil {
 		return t.explain(bounded, err)
@@ -247,7 +269,7 @@ func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certific
 		rehearsed.Away, rehearsed.Within = true, 100*time.Minute
 		return &rehearsed
 	}
-	if _, err := t.write(ctx, c.ID, func(c *Certificate) { c.Status.Rehearsed = names }); err != nil {
+	if err := t.note(ctx, func(c *Certificate) { c.Status.Rehearsed = names }); err != nil {
 		t.log.Warn("the rehearsal could not be noted", "certificate", c.ID, "error", err)
 	}
 	return nil
@@ -276,32 +298,45 @@ func (r *Reconciler) explain(attempt context.Context, err error) *IssueError {
 }
 
 // progress notes a step. It is for people only, so its failure is none.
-func (r *Reconciler) progress(ctx context.Context, id, step string) {
-	if _, err := r.write(ctx, id, func(c *Certificate) { c.Status.Step = step }); err != nil && ctx.Err() == nil {
-		r.log.Warn("a step could not be noted", "certificate", id, "step", step, "error", err)
+func (t *attempt) progress(ctx context.Context, step string) {
+	if err := t.note(ctx, func(c *Certificate) { c.Status.Step = step }); err != nil && ctx.Err() == nil {
+		t.log.Warn("a step could not be noted", "certificate", t.seen.ID, "step", step, "error", err)
 	}
 }
 
+// note writes something of an attempt under way. An issuer may tell of its
+// progress from several goroutines.
+func (t *attempt) note(ctx context.Context, change func(*Certificate)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, err := t.write(ctx, t.seen, change)
+	if err == nil {
+		t.seen = c
+	}
+	return err
+}
+
 // store checks what was issued, keeps it and notes it.
-func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ CertType, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
+func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
 	chain, err := checkIssued(c.Spec, p.signer, chainPEM, now)
 	if err != nil {
 		return 0, err
 	}
-	r.progress(ctx, c.ID, StepStore)
+	t.progress(ctx, StepStore)
 	number := nextNumber(c.Status)
 	generation := strconv.Itoa(number)
 	bundle := pki.Bundle{ChainPEM: pki.EncodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
-	if err := r.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
+	if err := t.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
 		return 0, err
 	}
 	leaf := chain[0]
 	// The staple comes with the certificate, where the CA has one at once.
-	staple, checkAt := r.firstStaple(ctx, leaf, chain, now)
+	staple, checkAt := t.firstStaple(ctx, leaf, chain, now)
 	spec := c.Spec
-	c, err = r.answer(ctx, c, func(c *Certificate) {
+	revision := c.Revision
+	err = t.note(ctx, func(c *Certificate) {
 		st := &c.Status
-		st.Generation, st.Issued, st.IssuedType = generation, number, typ
+		st.Generation, st.Issued, st.IssuedType = generation, number, t.typ
 		st.Authority, st.AuthorityAt = a.Name, a.Directory
 		at := now.UTC().Truncate(time.Second)
 		st.IssuedAt = &at
@@ -314,25 +349,27 @@ func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ 
 		if spec.Type == TypeCustom {
 			st.TakenOver = spec.Upload
 		}
-		renewAt := r.renewalTime(leaf)
-		st.RenewAt, st.RenewBy = &renewAt, "lifetime"
-		r.settle(c, now)
+		renewAt := t.renewalTime(leaf)
+		st.RenewAt, st.RenewBy, st.Observed = &renewAt, "lifetime", revision
+		t.settle(c, now)
 	})
 	if err != nil {
 		return 0, err
 	}
+	c = t.seen
+	c.Spec, c.Revision = spec, revision // what was answered; what is newer has its own look
 	if p.URL != "" {
-		r.dropPending(ctx, c.ID)
+		t.dropPending(ctx, c.ID)
 	}
-	r.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
+	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
 	// The one before stays for edges that have not heard yet, and to be revoked;
 	// what is older goes.
 	if number > 2 {
-		if err := r.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
-			r.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
+		if err := t.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
+			t.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
 		}
 	}
-	return r.keep(ctx, c, now)
+	return t.keep(ctx, c, now)
 }
 
 func nextNumber(st Status) int { return st.Issued + 1 }

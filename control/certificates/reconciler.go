@@ -1,11 +1,13 @@
 package certificates
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates/pki"
@@ -36,6 +38,8 @@ type Reconciler struct {
 	log     *slog.Logger
 	// random returns a number in [0, 1): where in a window a renewal falls.
 	random func() float64
+	// wrote has, by certificate, the number of the last write of its own.
+	wrote sync.Map
 }
 
 // NewReconciler returns the reconciler. issuers has TypeLocal and TypeACME, as
@@ -52,6 +56,18 @@ func NewReconciler(s *Service, issuers map[CertType]Issuer, log *slog.Logger) *R
 // Kinds implements reconcile.Reconciler.
 func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind, kindClaim} }
 
+// Route implements reconcile.Router: what it has written itself needs no other
+// look, for the look that wrote it has said when the next one is due.
+func (r *Reconciler) Route(event resource.Event) []reconcile.Ref {
+	of := event.Resource
+	if event.Type == resource.Status && of.Kind == Kind {
+		if seq, own := r.wrote.Load(of.ID); own && seq == of.Seq {
+			return nil
+		}
+	}
+	return []reconcile.Ref{{Kind: of.Kind, ID: of.ID}}
+}
+
 // Workers implements reconcile.Parallel: an order takes seconds, and one whose
 // name leads nowhere takes minutes, which others must not wait for.
 func (r *Reconciler) Workers() int { return 64 }
@@ -64,6 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Dur
 	}
 	c, err := r.load(ctx, ref.ID)
 	if fault.Is(err, fault.NotFound) {
+		r.wrote.Delete(ref.ID)
 		return 0, nil
 	}
 	if err != nil {
@@ -103,7 +120,7 @@ func (r *Reconciler) claimed(ctx context.Context, id string) error {
 	}
 	// Only a touch of the status, so that the certificate's own ref, which is
 	// never worked on twice at a time, does the rest.
-	_, err = r.write(ctx, c.ID, func(c *Certificate) { c.Status.Observed = 0 })
+	_, err = r.put(ctx, c, func(c *Certificate) { c.Status.Observed = 0 })
 	return err
 }
 
@@ -425,30 +442,43 @@ func wait(now, at time.Time) time.Duration { return max(at.Sub(now), time.Second
 // answer writes what came of looking at seen. The status says which revision and
 // request it answers: seen's, also when the spec has changed meanwhile.
 func (r *Reconciler) answer(ctx context.Context, seen Certificate, change func(*Certificate)) (Certificate, error) {
-	return r.write(ctx, seen.ID, func(c *Certificate) {
+	revision := seen.Revision
+	return r.write(ctx, seen, func(c *Certificate) {
 		change(c)
-		c.Status.Observed = seen.Revision
+		c.Status.Observed = revision
 	})
 }
 
-// write changes a certificate's status: the change is applied to the latest one,
-// and again when somebody else wrote in between.
-func (r *Reconciler) write(ctx context.Context, id string, change func(*Certificate)) (Certificate, error) {
+// write changes the status of the certificate that is being looked at.
+func (r *Reconciler) write(ctx context.Context, c Certificate, change func(*Certificate)) (Certificate, error) {
+	c, err := r.put(ctx, c, change)
+	if err == nil {
+		r.wrote.Store(c.ID, c.Seq)
+	}
+	return c, err
+}
+
+// put changes a certificate's status: the change is applied to what was seen,
+// and to what is there now when somebody else wrote in between. Most looks change
+// nothing, and then nothing is asked of the store.
+func (r *Reconciler) put(ctx context.Context, c Certificate, change func(*Certificate)) (Certificate, error) {
 	const attempts = 8
 	for attempt := 1; ; attempt++ {
-		stored, err := r.service.Store.Get(ctx, Kind, id)
-		if err != nil {
-			return Certificate{}, err
+		if attempt > 1 {
+			var err error
+			if c, err = r.load(ctx, c.ID); err != nil {
+				return Certificate{}, err
+			}
 		}
-		c, err := decode(stored)
-		if err != nil {
-			return Certificate{}, err
-		}
-		before := c.Status
+		before, was := c.Status, mustJSON(c.Status)
 		before.Events = nil // they are only added to
 		change(&c)
 		events := transitions(&c, before, r.service.Now())
-		written, err := r.service.Store.PutStatus(ctx, Kind, id, mustJSON(c.Status), stored.Seq)
+		status := mustJSON(c.Status)
+		if bytes.Equal(was, status) {
+			return c, nil
+		}
+		written, err := r.service.Store.PutStatus(ctx, Kind, c.ID, status, c.Seq)
 		if err == nil {
 			c.Meta = written.Meta
 			for _, e := range events {

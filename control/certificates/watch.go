@@ -119,7 +119,7 @@ func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, er
 	}
 	now := r.service.Now().UTC().Truncate(time.Second)
 	r.log.Info("revoked", "certificate", c.ID, "domain", c.Name, "serial", wish.Serial, "reason", wish.Reason)
-	return r.write(ctx, c.ID, func(c *Certificate) {
+	return r.write(ctx, c, func(c *Certificate) {
 		c.Status.RevokedLast = wish.Serial
 		if c.Status.Serial == wish.Serial && c.Status.Revoked == nil {
 			c.Status.Revoked = &Revoked{At: now, Reason: wish.Reason, Source: "request"}
