@@ -61,7 +61,7 @@ func newServer(t *testing.T) *client.Client {
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeLocal})
 	ca := localca.New(db, nil)
 	server := api.New(api.Options{
-		DB: db, Types: types, Access: doors, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(db, nil),
+		DB: db, Types: types, Access: doors, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}),
 		Traffic: traffic.New(db, nil), Version: "test", RootPEM: ca.RootPEM,
 	})
 	listening := httptest.NewServer(server)

@@ -143,7 +143,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
-	replacements := replacement.New(p.db, nil)
+	replacements := replacement.New(replacement.Options{Store: p.db, Room: certificateRoom.PlannedPerHour})
 	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	owner, err := installation(ctx, p.db)

@@ -469,9 +469,12 @@ func TestSetFallsBack(t *testing.T) {
 	}
 	var names []string
 	for _, a := range list {
+		if a.Retired != (a.Name == "disabled") {
+			t.Errorf("%s: retired %v", a.Name, a.Retired)
+		}
 		names = append(names, a.Name)
 	}
-	if !slices.Equal(names, []string{"default", "second", "third"}) {
+	if !slices.Equal(names, []string{"disabled", "default", "second", "third"}) {
 		t.Errorf("order %v", names)
 	}
 	c := pl.provision(t, "shop.example.com")

@@ -95,15 +95,13 @@ func (s *Set) Authorities(ctx context.Context) ([]certificates.Authority, error)
 		if ca.Name == authority.Default {
 			list = slices.DeleteFunc(list, func(a certificates.Authority) bool { return a.Name == ca.Name })
 		}
-		if ca.Spec.Disabled {
-			continue
-		}
 		a, err := s.of(ctx, ca)
 		if err != nil {
 			// One that is set up wrongly must not stop the others.
 			s.log("a CA cannot be used", ca.Name, err)
 			continue
 		}
+		a.Retired = ca.Spec.Disabled
 		list = append(list, a)
 	}
 	slices.SortStableFunc(list, func(a, b certificates.Authority) int {
@@ -147,6 +145,7 @@ func (s *Set) Issue(ctx context.Context, o certificates.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	list = slices.DeleteFunc(list, func(a certificates.Authority) bool { return a.Retired })
 	if len(list) == 0 {
 		return "", fault.New(fault.Unavailable, "no CA is in use")
 	}

@@ -25,6 +25,7 @@ type ReplacementSelector struct {
 type NewReplacement struct {
 	Selector ReplacementSelector `json:"selector"`
 	PerHour  int                 `json:"per_hour,omitempty" doc:"How many an hour at most. Default: 50" minimum:"0" maximum:"100000"`
+	Revoke   string              `json:"revoke,omitempty" doc:"Reason with which each old certificate is revoked once another is in its place: unspecified, key_compromise, affiliation_changed, superseded or cessation_of_operation. Not given: it is not revoked" maxLength:"64"`
 }
 
 // Replacement is a planned, throttled run that gets many certificates anew.
@@ -32,12 +33,16 @@ type Replacement struct {
 	ID         string              `json:"id"`
 	Selector   ReplacementSelector `json:"selector"`
 	PerHour    int                 `json:"per_hour"`
+	Revoke     string              `json:"revoke,omitempty" doc:"Reason with which the old ones are revoked"`
 	State      string              `json:"state" doc:"planned, running, paused, cancelled or finished"`
 	Total      int                 `json:"total" doc:"Certificates that fit, or fitted at the start"`
 	Done       int                 `json:"done"`
 	Running    int                 `json:"running" doc:"Asked for, not yet there"`
 	Failing    int                 `json:"failing" doc:"Of those running; each is tried again by itself"`
 	Failed     []string            `json:"failed" doc:"Domains of some that fail"`
+	Revoking   int                 `json:"revoking" doc:"Replaced, the old one not yet revoked"`
+	Refused    int                 `json:"refused" doc:"Of those revoking, which the CA did not do when it was asked; each is tried again by itself"`
+	LastHour   int                 `json:"last_hour" doc:"Replaced in the last full hour"`
 	CreatedAt  time.Time           `json:"created_at"`
 	StartedAt  *time.Time          `json:"started_at,omitempty"`
 	FinishedAt *time.Time          `json:"finished_at,omitempty"`
@@ -114,8 +119,8 @@ func (s *Server) addReplacements() {
 func replacementOf(r replacement.Run) Replacement {
 	st := r.Status
 	out := Replacement{
-		ID: r.ID, Selector: ReplacementSelector(r.Spec.Selector), PerHour: r.Spec.PerHour, State: string(st.State), Total: st.Total, Done: st.Done,
-		Running: st.Running, Failing: st.Failing, Failed: append([]string{}, st.Failed...), CreatedAt: r.CreatedAt, StartedAt: st.StartedAt,
+		ID: r.ID, Selector: ReplacementSelector(r.Spec.Selector), PerHour: r.Spec.PerHour, Revoke: r.Spec.Revoke, State: string(st.State), Total: st.Total, Done: st.Done,
+		Running: st.Running, Failing: st.Failing, Failed: append([]string{}, st.Failed...), Revoking: st.Revoking, Refused: st.Refused, LastHour: st.LastHour, CreatedAt: r.CreatedAt, StartedAt: st.StartedAt,
 		FinishedAt: st.FinishedAt, ExpectedAt: st.ExpectedAt, Revision: r.Revision,
 	}
 	if r.Spec.Run != replacement.Planned && st.State != replacement.Finished {
@@ -145,7 +150,7 @@ func (s *Server) listReplacements(ctx context.Context, _ *call, in *InPage) (*an
 
 func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacementInput) (*answer, error) {
 	plan, st, err := s.replacements.Plan(ctx, replacement.Spec{
-		Selector: replacement.Selector(in.Body.Selector), PerHour: in.Body.PerHour,
+		Selector: replacement.Selector(in.Body.Selector), PerHour: in.Body.PerHour, Revoke: in.Body.Revoke,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,14 @@ import (
 // authorities are the CAs that may issue a type, in their order, or the one that
 // is named.
 func (s *Service) authorities(ctx context.Context, typ CertType, named string) ([]Authority, error) {
+	list, err := s.known(ctx, typ)
+	return slices.DeleteFunc(slices.Clone(list), func(a Authority) bool {
+		return a.Retired || named != "" && typ == TypeACME && a.Name != named
+	}), err
+}
+
+// known are all CAs of a type, those among them that nothing is ordered from.
+func (s *Service) known(ctx context.Context, typ CertType) ([]Authority, error) {
 	issuer := s.issuers[typ]
 	if issuer == nil {
 		return nil, nil
@@ -23,15 +31,12 @@ func (s *Service) authorities(ctx context.Context, typ CertType, named string) (
 			return nil, err
 		}
 	}
-	if named != "" && typ == TypeACME {
-		list = slices.DeleteFunc(slices.Clone(list), func(a Authority) bool { return a.Name != named })
-	}
 	return list, nil
 }
 
 // issuerOf returns who has issued the certificate in use, if it is still there.
 func (s *Service) issuerOf(ctx context.Context, st Status) (Authority, bool) {
-	list, err := s.authorities(ctx, st.IssuedType, "")
+	list, err := s.known(ctx, st.IssuedType)
 	if err != nil {
 		return Authority{}, false
 	}
@@ -130,6 +135,29 @@ func (s *Service) AuthorityStates(ctx context.Context) ([]AuthorityState, error)
 		states = append(states, state)
 	}
 	return states, nil
+}
+
+// PlannedPerHour is about how many certificates an hour the CAs' budgets leave to
+// mass replacements; 0: they have no limits.
+func (s *Service) PlannedPerHour(ctx context.Context) (int, error) {
+	list, err := s.authorities(ctx, TypeACME, "")
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, a := range list {
+		least := 0.0
+		for _, w := range authority.Wants(a.Limits, nil, true, authority.Planned) {
+			if pace := float64(w.Max) / w.Window.Hours(); w.Kind == authority.SpentOrders && (least == 0 || pace < least) {
+				least = pace
+			}
+		}
+		if least == 0 {
+			return 0, nil
+		}
+		sum += least
+	}
+	return int(sum), nil
 }
 
 // AccountHolder is the ability of an issuer to tell its account at the CA

@@ -160,16 +160,19 @@ type Status struct {
 	Authority   string     `json:"authority,omitempty"`    // the CA that issued it
 	AuthorityAt string     `json:"authority_at,omitempty"` // its directory
 	IssuedAt    *time.Time `json:"issued_at,omitempty"`
-	MustStaple  bool       `json:"must_staple,omitempty"`  // the leaf asks for a staple (RFC 7633)
-	Rehearsed   string     `json:"rehearsed,omitempty"`    // names for which a staging order has succeeded
-	TakenOver   int        `json:"taken_over,omitempty"`   // the Spec.Upload that an automatic one follows
-	Replacement string     `json:"replacement,omitempty"`  // the mass replacement that asks for a new one
-	Revoked     *Revoked   `json:"revoked,omitempty"`      // the certificate in use was revoked
-	RevokedLast string     `json:"revoked_last,omitempty"` // serial of the last that was revoked from here
-	Staple      *Staple    `json:"staple,omitempty"`
-	CheckAt     *time.Time `json:"check_at,omitempty"` // when revocation is looked at again
-	Warned      int        `json:"warned,omitempty"`   // how many of the thresholds were told of, for this certificate
-	Events      []Event    `json:"events,omitempty"`   // the last, newest first
+	MustStaple  bool       `json:"must_staple,omitempty"` // the leaf asks for a staple (RFC 7633)
+	Rehearsed   string     `json:"rehearsed,omitempty"`   // names for which a staging order has succeeded
+	TakenOver   int        `json:"taken_over,omitempty"`  // the Spec.Upload that an automatic one follows
+	Replacement string     `json:"replacement,omitempty"` // the mass replacement that asks for a new one
+	// ReplaceReason is why that run has the old one revoked; "": it has not.
+	ReplaceReason string       `json:"replace_reason,omitempty"`
+	Superseded    []Superseded `json:"superseded,omitempty"`   // old ones that are still to be revoked
+	Revoked       *Revoked     `json:"revoked,omitempty"`      // the certificate in use was revoked
+	RevokedLast   string       `json:"revoked_last,omitempty"` // serial of the last that was revoked from here
+	Staple        *Staple      `json:"staple,omitempty"`
+	CheckAt       *time.Time   `json:"check_at,omitempty"` // when revocation is looked at again
+	Warned        int          `json:"warned,omitempty"`   // how many of the thresholds were told of, for this certificate
+	Events        []Event      `json:"events,omitempty"`   // the last, newest first
 
 	// Observed is the revision of the spec that this status answers.
 	Observed int64 `json:"observed_revision,omitempty"`

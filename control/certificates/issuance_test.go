@@ -604,7 +604,7 @@ func TestMassReplacement(t *testing.T) {
 	}
 	w.with(named("fresh", fresh))
 	w.pass(time.Hour)
-	runs := replacement.New(w.db, w.clock)
+	runs := replacement.New(replacement.Options{Store: w.db, Now: w.clock})
 	plan, st, err := runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: 600})
 	if err != nil || st.Total != n || st.ExpectedAt == nil || !st.ExpectedAt.Equal(w.now.Add(3*time.Minute)) {
 		t.Fatalf("plan %+v, %v", st, err)

@@ -336,6 +336,7 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 	revision := c.Revision
 	err = t.note(ctx, func(c *Certificate) {
 		st := &c.Status
+		st.Superseded = supersede(*c, now)
 		st.Generation, st.Issued, st.IssuedType = generation, number, t.typ
 		st.Authority, st.AuthorityAt = a.Name, a.Directory
 		at := now.UTC().Truncate(time.Second)
@@ -344,7 +345,7 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 		st.KeyType = string(spec.KeyType)
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
 		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
-		st.Revoked, st.Replacement, st.Staple, st.CheckAt = nil, "", staple, checkAt
+		st.Revoked, st.Replacement, st.ReplaceReason, st.Staple, st.CheckAt = nil, "", "", staple, checkAt
 		st.Request = spec.Request
 		if spec.Type == TypeCustom {
 			st.TakenOver = spec.Upload
@@ -364,10 +365,8 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
 	// The one before stays for edges that have not heard yet, and to be revoked;
 	// what is older goes.
-	if number > 2 {
-		if err := t.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
-			t.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
-		}
+	if old := strconv.Itoa(number - 2); number > 2 && !c.Status.owes(old) {
+		t.forgetBundle(ctx, c.ID, old)
 	}
 	return t.keep(ctx, c, now)
 }
@@ -390,9 +389,10 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 		st := &c.Status
 		st.Failures++
 		st.Interrupted = 0
-		delay := backoff(st.Failures)
+		// That the CA was away is not held against the name.
+		delay := backoff(len(st.FailedAt) + 1)
 		if problem.Away {
-			delay = min(delay, 100*time.Minute)
+			delay = min(backoff(st.Failures), 100*time.Minute)
 		}
 		if problem.Within > 0 {
 			delay = min(delay, problem.Within)

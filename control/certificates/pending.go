@@ -41,6 +41,9 @@ func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
 	if json.Unmarshal(secret, &p) != nil || p.Names != authority.SetOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
 		return nil // for something else: the CA forgets it in some days
 	}
+	if c.Spec.PinKey && (toRevoke(c) || c.Status.ReplaceReason != "") {
+		return nil // made with the key that is to go
+	}
 	key, err := x509.ParsePKCS8PrivateKey(p.Key)
 	if err != nil {
 		return nil
@@ -70,7 +73,7 @@ func (t *attempt) prepare(ctx context.Context, a Authority, c Certificate) (*pen
 		return t.pending, nil
 	}
 	p := &pendingOrder{Authority: a.Name, Names: authority.SetOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple}
-	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil {
+	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil && c.Status.ReplaceReason == "" {
 		if b, err := t.service.Bundle(ctx, c.ID, c.Status.Generation); err == nil {
 			if key, err := x509.ParsePKCS8PrivateKey(b.KeyDER); err == nil {
 				p.signer, _ = key.(crypto.Signer)

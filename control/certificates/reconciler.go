@@ -144,9 +144,13 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 		return time.Hour, err
 	}
 	now := r.service.Now()
+	c, err := r.revokeSuperseded(ctx, c, now)
+	if err != nil {
+		return 0, err
+	}
 	if c.Spec.Type == TypeExternal {
 		_, err := r.answer(ctx, c, func(c *Certificate) {
-			c.Status = Status{State: StateExternal, Issued: c.Status.Issued, Events: c.Status.Events, Conditions: c.Status.Conditions}
+			c.Status = Status{State: StateExternal, Issued: c.Status.Issued, Superseded: c.Status.Superseded, Events: c.Status.Events, Conditions: c.Status.Conditions}
 			r.ready(c, resource.Unknown, "External", "TLS ends before our edges; nothing is issued here")
 		})
 		return 0, err
@@ -330,8 +334,11 @@ func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (ti
 	if c.Status.Revoked != nil {
 		return time.Second, nil // replaced at once
 	}
-	if toRevoke(c) {
+	if toRevoke(c) && !c.Status.owesSerial(c.Spec.Revoke.Serial) {
 		next = now.Add(revokeAgain)
+	}
+	if at := c.Status.nextRevocation(); !at.IsZero() && at.Before(next) {
+		next = at
 	}
 	return wait(now, next), nil
 }
@@ -406,7 +413,7 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	request := c.Spec.Request
 	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		fresh := Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request, Events: st.Events}
+		fresh := Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request, Superseded: st.Superseded, Events: st.Events}
 		if st.Generation == generation {
 			fresh.Staple, fresh.CheckAt, fresh.Revoked, fresh.Warned, fresh.IssuedAt, fresh.State = st.Staple, st.CheckAt, st.Revoked, st.Warned, st.IssuedAt, st.State
 		} else {
@@ -432,6 +439,9 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 		if at != nil && at.After(now) && at.Before(next) {
 			next = *at
 		}
+	}
+	if at := c.Status.nextRevocation(); !at.IsZero() && at.Before(next) {
+		next = at
 	}
 	return wait(now, next), nil
 }

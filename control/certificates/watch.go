@@ -98,7 +98,7 @@ func toRevoke(c Certificate) bool {
 // revoke carries out a wish: at once when the certificate could not be replaced,
 // else once another is in its place. It tells of its failure and is tried again.
 func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, error) {
-	if !toRevoke(c) || c.Status.IssuedType == TypeCustom {
+	if !toRevoke(c) || c.Status.IssuedType == TypeCustom || c.Status.owesSerial(c.Spec.Revoke.Serial) {
 		return c, nil
 	}
 	wish := *c.Spec.Revoke

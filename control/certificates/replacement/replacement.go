@@ -13,13 +13,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
-	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -56,7 +53,11 @@ type Selector struct {
 type Spec struct {
 	Selector Selector `json:"selector"`
 	PerHour  int      `json:"per_hour"`
-	Run      State    `json:"run"`
+	// Revoke is the reason, of certificates.RevocationReasons, with which the old
+	// ones are revoked once others are in their place; "": they are not. Their
+	// pinned keys go too.
+	Revoke string `json:"revoke,omitempty"`
+	Run    State  `json:"run"`
 }
 
 // Status is how far a run is.
@@ -67,9 +68,17 @@ type Status struct {
 	Running    int        `json:"running"` // asked for, not yet there
 	Failing    int        `json:"failing"` // of Running, those whose last attempt failed
 	Failed     []string   `json:"failed,omitempty"`
+	Revoking   int        `json:"revoking,omitempty"` // replaced, the old one not yet revoked
+	Refused    int        `json:"refused,omitempty"`  // of Revoking, those whose last attempt failed
+	LastHour   int        `json:"last_hour"`          // replaced in the last full hour
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 	ExpectedAt *time.Time `json:"expected_at,omitempty"` // when it will be done at this pace
+	// NextMinute is the first of the run's minutes that has not had its turn, so
+	// that no restart and no hurry marks twice for the same one.
+	NextMinute int        `json:"next_minute,omitempty"`
+	HourAt     *time.Time `json:"hour_at,omitempty"` // when HourDone was Done
+	HourDone   int        `json:"hour_done,omitempty"`
 }
 
 // Run is a run as stored.
@@ -108,6 +117,9 @@ func Type() resource.Type {
 			if spec.PerHour < 1 || spec.PerHour > maxPerHour {
 				faults = append(faults, fault.Field{Pointer: "/per_hour", Detail: fmt.Sprintf("it is a number from 1 to %d", maxPerHour), Fix: fmt.Sprintf("the default is %d", defaultPerHour)})
 			}
+			if _, known := certificates.RevocationReasons[spec.Revoke]; spec.Revoke != "" && !known {
+				faults = append(faults, fault.Field{Pointer: "/revoke", Detail: fmt.Sprintf("%q is not a reason", spec.Revoke), Fix: `use "unspecified", "key_compromise", "affiliation_changed", "superseded" or "cessation_of_operation"`})
+			}
 			switch spec.Run {
 			case Planned, Running, Paused, Cancelled:
 			default:
@@ -118,18 +130,32 @@ func Type() resource.Type {
 	}
 }
 
-// fits reports whether a certificate is to be replaced by a run.
-func (s Selector) fits(c certificates.Certificate, started time.Time) bool {
+// picker tells which certificates a run is to replace.
+type picker struct {
+	Selector
+	serials map[string]bool
+	started time.Time
+}
+
+func (s Selector) picker(started time.Time) picker {
+	p := picker{s, make(map[string]bool, len(s.Serials)), started}
+	for _, serial := range s.Serials {
+		p.serials[serial] = true
+	}
+	return p
+}
+
+func (s picker) fits(c certificates.Certificate) bool {
 	st := c.Status
 	issued := st.IssuedAt
 	if issued == nil {
 		issued = st.NotBefore
 	}
-	return st.Generation != "" && st.IssuedType != certificates.TypeCustom && st.IssuedType != certificates.TypeLocal && issued != nil && issued.Before(started) &&
+	return st.Generation != "" && st.IssuedType != certificates.TypeCustom && st.IssuedType != certificates.TypeLocal && issued != nil && issued.Before(s.started) &&
 		(s.Authority == "" || s.Authority == st.Authority) &&
 		(s.Issuer == "" || s.Issuer == st.Issuer) &&
 		(s.Project == "" || s.Project == c.Project) &&
-		(len(s.Serials) == 0 || slices.Contains(s.Serials, st.Serial)) &&
+		(len(s.serials) == 0 || s.serials[st.Serial]) &&
 		(s.IssuedBefore == nil || issued.Before(*s.IssuedBefore)) &&
 		(s.IssuedAfter == nil || issued.After(*s.IssuedAfter))
 }
@@ -137,16 +163,24 @@ func (s Selector) fits(c certificates.Certificate, started time.Time) bool {
 // Service holds the use cases of runs. Its methods may be called from any
 // goroutine.
 type Service struct {
-	store resource.Store
-	now   func() time.Time
+	Options
 }
 
-// New returns the service; now nil means time.Now.
-func New(store resource.Store, now func() time.Time) *Service {
-	if now == nil {
-		now = time.Now
+// Options of a Service.
+type Options struct {
+	Store resource.Store
+	Now   func() time.Time // nil: time.Now
+	// Room tells how many certificates an hour the CAs' budgets leave to runs, 0:
+	// any number; certificates.Service.PlannedPerHour does. nil: nobody knows.
+	Room func(ctx context.Context) (int, error)
+}
+
+// New returns the service.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	return &Service{store, now}
+	return &Service{o}
 }
 
 // Plan plans a run, which is created without being started. The
@@ -168,18 +202,35 @@ func (s *Service) Plan(ctx context.Context, spec Spec) (resource.Plan, Status, e
 	}
 	plan.Create(typ, "", "", "", raw)
 	plan.Actions[0].Name = plan.Actions[0].ID
-	now := s.now()
+	now := s.Now()
 	st := Status{State: Planned}
-	err = s.each(ctx, spec.Selector.Project, func(c certificates.Certificate) error {
-		if spec.Selector.fits(c, now) {
+	pick := spec.Selector.picker(now)
+	if err := s.each(ctx, spec.Selector.Project, func(c certificates.Certificate) error {
+		if pick.fits(c) {
 			st.Total++
 		}
 		return nil
-	})
+	}); err != nil {
+		return plan, st, err
+	}
 	at := now.Add(spec.takes(st.Total)).UTC().Truncate(time.Second)
 	st.ExpectedAt = &at
 	plan.Warnings = append(plan.Warnings, fmt.Sprintf("%d certificates fit; at %d an hour it takes %s", st.Total, spec.PerHour, certificates.Span(spec.takes(st.Total))))
-	return plan, st, err
+	if s.Room != nil {
+		room, err := s.Room(ctx)
+		if err != nil {
+			return plan, st, err
+		}
+		if room > 0 && room < spec.PerHour {
+			later := now.Add(Spec{PerHour: room}.takes(st.Total)).UTC().Truncate(time.Second)
+			st.ExpectedAt = &later
+			plan.Warnings = append(plan.Warnings, fmt.Sprintf("the budgets at the CAs leave it about %d an hour, so that it takes %s", room, certificates.Span(Spec{PerHour: room}.takes(st.Total))))
+		}
+	}
+	if spec.Revoke != "" {
+		plan.Warnings = append(plan.Warnings, "each old certificate is revoked once another is in its place")
+	}
+	return plan, st, nil
 }
 
 // takes is how long so many need at the pace of a run.
@@ -190,7 +241,7 @@ func (s Spec) takes(n int) time.Duration {
 // each calls fn for every certificate, of all projects or one.
 func (s *Service) each(ctx context.Context, project string, fn func(certificates.Certificate) error) error {
 	for q := (resource.Query{Kind: certificates.Kind, Project: project, Limit: 1000}); ; {
-		page, err := s.store.List(ctx, q)
+		page, err := s.Store.List(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -212,7 +263,7 @@ func (s *Service) each(ctx context.Context, project string, fn func(certificates
 
 // Run returns a run. Errors: NotFound.
 func (s *Service) Run(ctx context.Context, id string) (Run, error) {
-	r, err := s.store.Get(ctx, Kind, id)
+	r, err := s.Store.Get(ctx, Kind, id)
 	if err != nil {
 		return Run{}, err
 	}
@@ -221,7 +272,7 @@ func (s *Service) Run(ctx context.Context, id string) (Run, error) {
 
 // List returns a page of runs, in order of ID.
 func (s *Service) List(ctx context.Context, limit int, cursor string) ([]Run, string, error) {
-	page, err := s.store.List(ctx, resource.Query{Kind: Kind, PlatformOnly: true, Limit: limit, Cursor: cursor})
+	page, err := s.Store.List(ctx, resource.Query{Kind: Kind, PlatformOnly: true, Limit: limit, Cursor: cursor})
 	if err != nil {
 		return nil, "", err
 	}
@@ -240,7 +291,7 @@ func (s *Service) List(ctx context.Context, limit int, cursor string) ([]Run, st
 // Conflict when it is over.
 func (s *Service) PlanRun(ctx context.Context, id string, want State) (resource.Plan, error) {
 	plan := resource.NewPlan("", "")
-	r, err := s.store.Get(ctx, Kind, id)
+	r, err := s.Store.Get(ctx, Kind, id)
 	if err != nil {
 		return plan, err
 	}
@@ -255,169 +306,6 @@ func (s *Service) PlanRun(ctx context.Context, id string, want State) (resource.
 	spec.Run = want
 	plan.Update(r, mustJSON(spec))
 	return plan, nil
-}
-
-// Reconciler carries mass replacements out. Only the holder of the lease may run
-// it. It issues nothing by itself: it marks, at the pace of the run, certificates
-// whose own reconciliation then gets another within the CA's budget.
-type Reconciler struct {
-	service *Service
-	log     *slog.Logger
-}
-
-// NewReconciler returns the reconciler of runs.
-func NewReconciler(s *Service, log *slog.Logger) *Reconciler {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &Reconciler{s, log}
-}
-
-// Kinds implements reconcile.Reconciler.
-func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind} }
-
-// Reconcile marks the next certificates of a run and counts how far it is.
-func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Duration, error) {
-	stored, err := r.service.store.Get(ctx, Kind, ref.ID)
-	if fault.Is(err, fault.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	run, err := Decode(stored)
-	if err != nil {
-		return 0, err
-	}
-	st := run.Status
-	if st.State == Finished || run.Spec.Run == Planned || run.Spec.Run == Cancelled && st.State == Cancelled {
-		return 0, nil
-	}
-	now := r.service.now().UTC().Truncate(time.Second)
-	first := st.StartedAt == nil
-	if first {
-		st.StartedAt = &now
-	}
-	todo, marked, err := r.scan(ctx, run, *st.StartedAt)
-	if err != nil {
-		return 0, err
-	}
-	if first {
-		st.Total = len(todo)
-	}
-	st.State = run.Spec.Run
-	if run.Spec.Run == Cancelled {
-		for _, c := range marked {
-			if err := r.mark(ctx, c.ID, ref.ID, ""); err != nil {
-				return 0, err
-			}
-		}
-		marked = nil
-	}
-	if run.Spec.Run == Running {
-		// What is asked for and fails waits for its own backoff and holds no other
-		// up; what is on its way does.
-		room := max(run.Spec.PerHour/60, 1)
-		busy := 0
-		for _, c := range marked {
-			if c.Status.Failures == 0 {
-				busy++
-			}
-		}
-		room = min(room, max(room*10-busy, 0))
-		if run.Spec.PerHour < 60 && !r.turn(run, now) {
-			room = 0
-		}
-		for _, c := range todo {
-			if room == 0 {
-				break
-			}
-			if c.Status.Replacement != "" {
-				continue
-			}
-			if err := r.mark(ctx, c.ID, "", ref.ID); err != nil {
-				return 0, err
-			}
-			marked = append(marked, c)
-			room--
-		}
-	}
-	st.Done, st.Running, st.Failing, st.Failed = max(st.Total-len(todo), 0), len(marked), 0, nil
-	for _, c := range marked {
-		if c.Status.Failures > 0 && c.Status.LastError != nil {
-			st.Failing++
-			if len(st.Failed) < maxFailedNames {
-				st.Failed = append(st.Failed, c.Name)
-			}
-		}
-	}
-	expected := now.Add(run.Spec.takes(len(todo)))
-	if st.ExpectedAt = &expected; len(todo) == 0 && run.Spec.Run == Running {
-		st.State, st.FinishedAt, st.ExpectedAt = Finished, &now, nil
-		r.log.Info("a mass replacement is finished", "replacement", ref.ID, "certificates", st.Total)
-	}
-	if run.Spec.Run != Running {
-		st.ExpectedAt = nil
-	}
-	_, err = r.service.store.PutStatus(ctx, Kind, ref.ID, mustJSON(st), 0)
-	if err != nil || st.State != Running {
-		return 0, err
-	}
-	return tick, nil
-}
-
-// turn spreads a slow run over the hour: n of its 60 minutes have their turn.
-func (r *Reconciler) turn(run Run, now time.Time) bool {
-	minute := int(now.Sub(*cmpTime(run.Status.StartedAt, &now)) / time.Minute)
-	n := run.Spec.PerHour
-	return minute*n/60 != (minute-1)*n/60 || minute == 0
-}
-
-func cmpTime(a, b *time.Time) *time.Time {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// scan lists what is still to be replaced, what expires first before the rest,
-// and which of it is marked already.
-func (r *Reconciler) scan(ctx context.Context, run Run, started time.Time) (todo, marked []certificates.Certificate, err error) {
-	err = r.service.each(ctx, run.Spec.Selector.Project, func(c certificates.Certificate) error {
-		if !run.Spec.Selector.fits(c, started) {
-			return nil
-		}
-		c.Status.Events, c.Status.Staple = nil, nil // thousands are held at once
-		todo = append(todo, c)
-		if c.Status.Replacement == run.ID {
-			marked = append(marked, c)
-		}
-		return nil
-	})
-	slices.SortStableFunc(todo, func(a, b certificates.Certificate) int { return a.Status.NotAfter.Compare(*b.Status.NotAfter) })
-	return todo, marked, err
-}
-
-// mark sets whose run a certificate belongs to, if it is still as seen.
-func (r *Reconciler) mark(ctx context.Context, id, from, to string) error {
-	for {
-		stored, err := r.service.store.Get(ctx, certificates.Kind, id)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		c, err := certificates.Decode(stored)
-		if err != nil || c.Status.Replacement != from {
-			return err
-		}
-		c.Status.Replacement = to
-		_, err = r.service.store.PutStatus(ctx, certificates.Kind, id, mustJSON(c.Status), stored.Seq)
-		if !fault.Is(err, fault.Stale) {
-			return err
-		}
-	}
 }
 
 // mustJSON encodes this room's own types, which hold nothing that JSON cannot.
