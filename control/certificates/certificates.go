@@ -166,6 +166,7 @@ type Status struct {
 	Replacement string     `json:"replacement,omitempty"` // the mass replacement that asks for a new one
 	// ReplaceReason is why that run has the old one revoked; "": it has not.
 	ReplaceReason string       `json:"replace_reason,omitempty"`
+	Held          *Held        `json:"held,omitempty"`         // issued, and waits for its staple
 	Superseded    []Superseded `json:"superseded,omitempty"`   // old ones that are still to be revoked
 	Revoked       *Revoked     `json:"revoked,omitempty"`      // the certificate in use was revoked
 	RevokedLast   string       `json:"revoked_last,omitempty"` // serial of the last that was revoked from here

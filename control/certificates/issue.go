@@ -16,8 +16,12 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
-// renewByARI is the Status.RenewBy of a time that the CA has chosen.
-const renewByARI = "ari"
+// The Status.RenewBy of a time that the CA has chosen, and of one that was
+// reckoned from the lifetime.
+const (
+	renewByARI      = "ari"
+	renewByLifetime = "lifetime"
+)
 
 // issue makes one attempt: at each CA in turn that may be asked, until one gives
 // a certificate or says of the names what any other would say too.
@@ -332,26 +336,22 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 	leaf := chain[0]
 	// The staple comes with the certificate, where the CA has one at once.
 	staple, checkAt := t.firstStaple(ctx, leaf, chain, now)
-	spec := c.Spec
-	revision := c.Revision
+	spec, revision := c.Spec, c.Revision
+	fresh := Held{
+		Generation: generation, Type: t.typ, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
+		KeyType: spec.KeyType, Request: spec.Request, Upload: spec.Upload,
+	}
+	held := t.service.Revocation != nil && holdsBack(c.Status, leaf, staple, now)
 	err = t.note(ctx, func(c *Certificate) {
 		st := &c.Status
-		st.Superseded = supersede(*c, now)
-		st.Generation, st.Issued, st.IssuedType = generation, number, t.typ
-		st.Authority, st.AuthorityAt = a.Name, a.Directory
-		at := now.UTC().Truncate(time.Second)
-		st.IssuedAt = &at
-		st.take(leaf)
-		st.KeyType = string(spec.KeyType)
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
-		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
-		st.Revoked, st.Replacement, st.ReplaceReason, st.Staple, st.CheckAt = nil, "", "", staple, checkAt
-		st.Request = spec.Request
-		if spec.Type == TypeCustom {
-			st.TakenOver = spec.Upload
+		st.Step, st.StartedAt, st.Issued, st.Observed = "", nil, number, revision
+		if held {
+			fresh.AskAt = now.Add(heldFirst).UTC().Truncate(time.Second)
+			st.Held = &fresh
+		} else {
+			t.adopt(c, fresh, leaf, staple, checkAt, now)
 		}
-		renewAt := t.renewalTime(leaf)
-		st.RenewAt, st.RenewBy, st.Observed = &renewAt, "lifetime", revision
 		t.settle(c, now)
 	})
 	if err != nil {
@@ -363,11 +363,7 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 		t.dropPending(ctx, c.ID)
 	}
 	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
-	// The one before stays for edges that have not heard yet, and to be revoked;
-	// what is older goes.
-	if old := strconv.Itoa(number - 2); number > 2 && !c.Status.owes(old) {
-		t.forgetBundle(ctx, c.ID, old)
-	}
+	t.forgetOlder(ctx, c)
 	return t.keep(ctx, c, now)
 }
 

@@ -1,6 +1,7 @@
 package certificates_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -67,4 +68,13 @@ func find(t *testing.T, db *simtest.Store) string {
 		t.Fatalf("%d certificates, %v", len(page.Items), err)
 	}
 	return page.Items[0].ID
+}
+
+func encode(t *testing.T, v any) json.RawMessage {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -163,8 +163,11 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 	} else {
 		r.log.Warn("a certificate could not be revoked; it is tried again", "certificate", c.ID, "error", err)
 	}
+	if c, err = r.release(ctx, c, now); err != nil {
+		return 0, err
+	}
 	why := r.due(c, now)
-	if why == "" {
+	if why == "" || c.Status.Held != nil {
 		return r.keep(ctx, c, now)
 	}
 	if at := r.allowedAt(c, now); at.After(now) {
@@ -333,6 +336,9 @@ func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (ti
 	}
 	if c.Status.Revoked != nil {
 		return time.Second, nil // replaced at once
+	}
+	if held := c.Status.Held; held != nil && held.AskAt.Before(next) {
+		next = held.AskAt
 	}
 	if toRevoke(c) && !c.Status.owesSerial(c.Spec.Revoke.Serial) {
 		next = now.Add(revokeAgain)

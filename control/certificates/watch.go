@@ -162,6 +162,8 @@ func troubled(c *Certificate, now time.Time) (reason, message string, trouble bo
 		return "Revoked", "its CA has revoked it at " + day(&st.Revoked.At) + ": upload another", true
 	case st.Revoked != nil:
 		return "Revoked", "its CA has revoked it at " + day(&st.Revoked.At) + ": it is being replaced", true
+	case st.Held != nil:
+		return "AwaitingStaple", "its successor is issued and waits for its OCSP answer, without which clients may refuse it", true
 	case st.MustStaple && st.Staple == nil:
 		return "StapleMissing", "it must be stapled, and its CA has given no OCSP answer yet: clients may refuse it", true
 	}

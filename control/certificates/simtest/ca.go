@@ -24,6 +24,8 @@ import (
 type CA struct {
 	Now  func() time.Time
 	Life func(o certificates.Order) time.Duration // of what it issues; nil: 90 days
+	// Change is asked about each certificate before it is signed; nil: never.
+	Change func(o certificates.Order, c *x509.Certificate)
 	// Refuse is asked before it signs, and RefuseRevocation before it revokes; nil:
 	// never.
 	Refuse           func(o certificates.Order) error
@@ -83,6 +85,9 @@ func (c *CA) Issue(_ context.Context, o certificates.Order) (string, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), NotBefore: now, NotAfter: now.Add(life), DNSNames: o.Names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if c.Change != nil {
+		c.Change(o, template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, o.Key.Public(), c.key)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})) + c.pem, err
