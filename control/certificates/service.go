@@ -25,6 +25,7 @@ type Options struct {
 	Ledger     authority.Ledger // nil: one that a restart empties
 	Preflight  Preflight        // nil: orders are made unlooked
 	Revocation Revocation       // nil: no certificate is stapled, and none is found revoked
+	Issuers    IssuerFetcher    // nil: uploaded chains stay as short as they came
 	Observer   Observer         // nil: events are in the status and the log only
 	// Addresses are those at which the edges are reached: the platform's own project
 	// may have certificates for them. nil: nobody may have any for addresses.

@@ -131,7 +131,7 @@ func (s *Service) readUpload(ctx context.Context, name string, r UploadRequest) 
 			keyPEM = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 		}
 	}
-	return pki.Check(name, chainPEM, keyPEM, s.Now())
+	return s.check(ctx, name, chainPEM, keyPEM)
 }
 
 // freeUpload returns the first upload number that has no bundle, so that an

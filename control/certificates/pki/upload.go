@@ -267,14 +267,14 @@ func Covers(names []string, host string) bool {
 // out: who trusts it has it.
 func orderChain(leaf *x509.Certificate, rest []*x509.Certificate, now time.Time) (chain []*x509.Certificate, warnings []string, err error) {
 	chain = []*x509.Certificate{leaf}
-	for last := leaf; !selfSigned(last); {
+	for last := leaf; !SelfSigned(last); {
 		i := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return last.CheckSignatureFrom(c) == nil })
 		if i < 0 {
 			break
 		}
 		last = rest[i]
 		rest = slices.Delete(slices.Clone(rest), i, i+1)
-		if selfSigned(last) {
+		if SelfSigned(last) {
 			break
 		}
 		if now.After(last.NotAfter) {
@@ -285,11 +285,11 @@ func orderChain(leaf *x509.Certificate, rest []*x509.Certificate, now time.Time)
 		}
 		chain = append(chain, last)
 	}
-	rest = slices.DeleteFunc(slices.Clone(rest), selfSigned)
+	rest = slices.DeleteFunc(slices.Clone(rest), SelfSigned)
 	if len(rest) > 0 {
 		return nil, nil, badChain(fmt.Sprintf("%q is not part of the chain: it signed none of the other certificates", rest[0].Subject.CommonName), fmt.Sprintf("remove it, or add what is missing; %q is signed by %q", chain[len(chain)-1].Subject.CommonName, chain[len(chain)-1].Issuer.CommonName))
 	}
-	if last := chain[len(chain)-1]; selfSigned(leaf) {
+	if last := chain[len(chain)-1]; SelfSigned(leaf) {
 		warnings = append(warnings, "it signs itself, so browsers will warn everybody")
 	} else if !issuedByKnownRoot(chain, now) {
 		warnings = append(warnings, fmt.Sprintf("its chain ends at %q, signed by %q, which is no root that this machine trusts: if that is an intermediate, add its certificate", last.Subject.CommonName, last.Issuer.CommonName))
@@ -297,8 +297,15 @@ func orderChain(leaf *x509.Certificate, rest []*x509.Certificate, now time.Time)
 	return chain, warnings, nil
 }
 
-func selfSigned(c *x509.Certificate) bool {
+// SelfSigned reports that a certificate is signed with its own key.
+func SelfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+// Anchored reports that a chain ends below a root that this machine trusts, or
+// signs itself.
+func Anchored(chain []*x509.Certificate, now time.Time) bool {
+	return SelfSigned(chain[len(chain)-1]) || issuedByKnownRoot(chain, now)
 }
 
 func issuedByKnownRoot(chain []*x509.Certificate, now time.Time) bool {
