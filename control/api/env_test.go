@@ -18,6 +18,8 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/domains/watch"
@@ -94,7 +96,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}), Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),

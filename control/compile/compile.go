@@ -33,6 +33,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
@@ -56,7 +57,7 @@ type Output struct {
 
 // Bundles reads chains and keys; *certificates.Service is one.
 type Bundles interface {
-	Bundle(ctx context.Context, id string, generation string) (certificates.Bundle, error)
+	Bundle(ctx context.Context, id string, generation string) (pki.Bundle, error)
 }
 
 // Kinds are the kinds whose events a Compiler wants.
