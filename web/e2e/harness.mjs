@@ -90,6 +90,24 @@ async function startEdgewright(flags) {
   };
 }
 
+/** Starts Debian's Chromium, or the one that is named. */
+export function launch({ args = [], env = process.env } = {}) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    env,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...args,
+    ],
+  });
+}
+
 /**
  * One binary and one browser for a test file. Returns a handle whose fields are
  * there once the tests run; `setup` is called with it before the first.
@@ -99,19 +117,7 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
   before(async () => {
     mkdirSync(screenshots, { recursive: true });
     handle.server = await startEdgewright(flags);
-    handle.browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
+    handle.browser = await launch({ args: ["--disable-quic"] });
     await setup?.(handle);
   });
   after(async () => {
