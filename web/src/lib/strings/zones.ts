@@ -212,6 +212,8 @@ export const zones = {
       "The registrar still leads here: every name in it stops resolving until you hand it to other name servers.",
     signed:
       "The parent still has its DS: wherever the zone goes, validating resolvers refuse it until the DS is taken away at the registrar.",
+    held: "Domains have their records set in this zone, and would make it again. Choose another way for them first:",
+    holder: (domain: string) => `Set-up of ${domain}`,
     first: "Export it first when you want to keep it.",
     confirm: "Remove the zone",
     done: (zone: string) => `${zone} removed`,

@@ -101,7 +101,13 @@ function Form({
       }}
     >
       {(props) => (
-        <Button {...props} variant="subtle" size="compact-xs" leftSection={<Icon name="file" size={13} />}>
+        <Button
+          {...props}
+          variant="subtle"
+          size="compact-xs"
+          leftSection={<Icon name="file" size={13} />}
+          aria-label={`${t.certificateOwn[name]}: ${t.certificateOwn.fromFile}`}
+        >
           {t.certificateOwn.fromFile}
         </Button>
       )}

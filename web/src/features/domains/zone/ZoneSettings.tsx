@@ -14,6 +14,7 @@ import { RemoveZone } from "./RemoveZone";
 /** What a zone says of itself: TTLs, whom to write to, and whether names served here get their records. */
 export function ZoneSettings({ scope, domain, zone }: { scope: Scope; domain: string; zone: Zone }) {
   const [open, setOpen] = useState(false);
+  const [removing, setRemoving] = useState(false);
   const configure = useConfigureZone(scope, domain, zone);
   return (
     <>
@@ -37,12 +38,23 @@ export function ZoneSettings({ scope, domain, zone }: { scope: Scope; domain: st
                 onReview={review}
               />
               <div style={{ marginTop: 16, paddingTop: 14, borderTop: "1px solid var(--ew-border)" }}>
-                <RemoveZone scope={scope} zone={zone} />
+                <Button
+                  color="red"
+                  variant="outline"
+                  disabled={!may(scope, "developer")}
+                  onClick={() => {
+                    setOpen(false);
+                    setRemoving(true);
+                  }}
+                >
+                  {t.zoneRemove.open}
+                </Button>
               </div>
             </>
           )}
         />
       </Modal>
+      <RemoveZone scope={scope} zone={zone} opened={removing} onClose={() => setRemoving(false)} />
     </>
   );
 }
