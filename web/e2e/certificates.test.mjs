@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { accessible, clipboard, desk, edgewright, lookAt, picture } from "./harness.mjs";
+import { accessible, clipboard, edgewright, lookAt, picture } from "./harness.mjs";
 
 const P = "/api/v1/infrastructure";
 const demo = "/certificates/demo.localhost";
@@ -282,7 +282,6 @@ test("authorities: budget and state, added, refused where it was typed, removed 
       await page.getByRole("button", { name: "Details of second" }).click();
       await page.getByText("https://acme.example.org/directory").waitFor();
       await lookAt(page, "authorities");
-      await page.setViewportSize(desk);
       await page.getByRole("button", { name: "Remove", exact: true }).click();
       const confirm = page.getByRole("dialog", { name: "Remove second" });
       await confirm.getByRole("textbox").fill("second");
@@ -330,7 +329,6 @@ test("a mass replacement: counted, kept as a plan, started, ended", async () => 
     async (page) => {
       await page.getByText("3120 of 10000").waitFor();
       await lookAt(page, "replacements");
-      await page.setViewportSize(desk);
       await page.getByRole("button", { name: /^Pause/ }).click();
       await page.getByRole("table", { name: "Mass replacements" }).getByText("Paused").waitFor();
       await page.getByRole("button", { name: /^Go on/ }).waitFor();

@@ -325,6 +325,7 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
 
 /** What is on the page now, in light, dark and at phone width. */
 export async function lookAt(page, name) {
+  const size = page.viewportSize();
   await picture(page, `${name}-light`);
   await accessible(page, `${name} light`);
   await fits(page);
@@ -336,6 +337,7 @@ export async function lookAt(page, name) {
   await picture(page, `${name}-phone`);
   await accessible(page, `${name} phone`);
   await fits(page);
+  await page.setViewportSize(size);
 }
 
 /** Has the page change its colours, as the system would. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { accessible, clipboard, desk, edgewright, lookAt, picture } from "./harness.mjs";
+import { accessible, clipboard, edgewright, lookAt, picture } from "./harness.mjs";
 
 const P = "/api/v1/infrastructure";
 const D = `${P}/domains/shop.example.com`;
@@ -137,7 +137,6 @@ test("steers a set: by place, weight and health; refused where it was typed; led
       await form.getByRole("button", { name: "Review the change" }).click();
       await answer.getByText(/"XYZ" is no country/).waitFor();
       await lookAt(page, "steering");
-      await page.setViewportSize(desk);
       await countries.press("Backspace");
       await countries.fill("de");
       await countries.press("Enter");
@@ -301,7 +300,6 @@ test("changes many sets as one: text in their values, then all of them away", as
     await bulk.getByRole("button", { name: "Review the change" }).click();
     await bulk.getByText("No selected set has this in its values.").waitFor();
     await lookAt(page, "bulk");
-    await page.setViewportSize(desk);
     await bulk.getByRole("textbox", { name: "Find" }).fill("10.1.0.1");
     await bulk.getByRole("textbox", { name: "Replace by" }).fill("10.9.0.1");
     await bulk.getByRole("button", { name: "Review the change" }).click();

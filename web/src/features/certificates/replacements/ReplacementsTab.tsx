@@ -130,6 +130,10 @@ export function selectionText(s: Selector): string {
   return parts.length === 0 ? words.all : parts.join(", ");
 }
 
+function State({ run }: { run: Replacement }) {
+  return <StatusBadge tone={tones[run.state] ?? "idle"}>{t.replacements.states[run.state] ?? run.state}</StatusBadge>;
+}
+
 function columnsFor(
   admin: boolean,
   onAct: (run: Replacement, action: RunAction) => void,
@@ -152,21 +156,27 @@ function columnsFor(
     {
       id: "what",
       header: t.replacements.columns.what,
-      cell: (r) => <span style={{ fontWeight: 500 }}>{selectionText(r.selector)}</span>,
+      cell: (r) => (
+        <>
+          <span style={{ fontWeight: 500 }}>{selectionText(r.selector)}</span>
+          <div className="onlySm">
+            <State run={r} />
+          </div>
+        </>
+      ),
     },
     {
       id: "state",
       header: t.replacements.columns.state,
-      cell: (r) => (
-        <StatusBadge tone={tones[r.state] ?? "idle"}>{t.replacements.states[r.state] ?? r.state}</StatusBadge>
-      ),
+      hideBelow: "sm",
+      cell: (r) => <State run={r} />,
     },
     {
       id: "progress",
       header: t.replacements.columns.progress,
       cell: (r) => (
         <span className={styles["budget"]}>
-          <span className="row tight nowrap tnum">
+          <span className="row wrap tight tnum">
             {t.replacements.progress(r.done, r.total)}
             {r.failing > 0 && (
               <StatusBadge tone="bad" title={t.replacements.failed(r.failed.join(", "))}>
