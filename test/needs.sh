@@ -12,6 +12,7 @@ need() { # need PACKAGE TEST...
 postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
 need postgresql postgres
 need chromium command -v chromium
+need libnss3-tools command -v certutil
 need bind9-dnsutils command -v dig
 installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
 need knot installed knotd
