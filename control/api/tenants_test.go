@@ -22,6 +22,7 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/store/storetest"
+	"github.com/edgewright/edgewright/control/zones/tsig"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -69,6 +70,11 @@ func newTenant(e *testEnv, name string) *tenant {
 	var key TSIGKeyAnswer
 	w.post(infrastructure+"/dns/tsig"+q, NewTSIGKey{Name: "main", Comment: "key of " + name}).want(http.StatusCreated, &key)
 	w.post(infrastructure+"/dns/tsig"+q, NewTSIGKey{Name: "transfer." + name + ".example"}).want(http.StatusCreated)
+	eventually(e.t, "the keys are made", func() bool {
+		keys, err := e.db.List(ctx, resource.Query{Kind: tsig.Kind, Project: id})
+		ok(e.t, err)
+		return !slices.ContainsFunc(keys.Items, func(r resource.Resource) bool { return len(r.Status) == 0 })
+	})
 	var record RecordAnswerBody
 	w.post(infrastructure+"/domains/"+f.domain+"/records"+q, NewRecord{Name: "www", Type: "TXT", RecordData: RecordData{Values: []string{"text of " + name}}}).
 		want(http.StatusCreated, &record)
