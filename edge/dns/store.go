@@ -42,14 +42,15 @@ type held struct {
 
 // staged is a zone with what has arrived for versions that are not served yet.
 type staged struct {
-	head  *edgeconfig.Zone // the newest
-	apex  string           // wire form
-	raw   map[int][]byte   // bodies of parts whose head, and so whose apex, is not known yet
-	parts map[int]*part    // newest of each part, once served only those that differ
-	model *model           // of the served version
-	zone  *zone            // nil: not served
-	torn  bool             // served from parts of several versions
-	fault error            // why the version held is not served
+	head     *edgeconfig.Zone // the newest
+	revision int64            // of its document
+	apex     string           // wire form
+	raw      map[int][]byte   // bodies of parts whose head, and so whose apex, is not known yet
+	parts    map[int]*part    // newest of each part, once served only those that differ
+	model    *model           // of the served version
+	zone     *zone            // nil: not served
+	torn     bool             // served from parts of several versions
+	fault    error            // why the version held is not served
 }
 
 // NewZones returns an empty store.
@@ -238,14 +239,16 @@ func (z *Zones) takeHead(d *edgeconfig.Document) error {
 		return err
 	}
 	apex := string(wire)
-	if other, taken := z.apex[apex]; taken && other != head.ID && z.held[edgeconfig.ZoneKey(other)].revision >= d.Revision {
-		return fault.New(fault.Conflict, "the zone %s is served as %s", head.Name, other)
+	if id, taken := z.apex[apex]; taken && id != head.ID {
+		if other := z.zones[id]; other != nil && other.revision >= d.Revision {
+			return fault.New(fault.Conflict, "the zone %s is served as %s", head.Name, id)
+		}
 	}
 	if s.head != nil && s.apex != apex {
 		return fault.New(fault.Conflict, "a zone keeps its name: %s cannot become %s", s.head.Name, head.Name)
 	}
 	z.apex[apex] = head.ID
-	s.head, s.apex, s.fault = &head, apex, nil
+	s.head, s.apex, s.fault, s.revision = &head, apex, nil, d.Revision
 	for n, body := range s.raw {
 		delete(s.raw, n)
 		if err := s.stage(n, body); err != nil {
