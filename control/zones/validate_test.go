@@ -88,9 +88,9 @@ var waysOfSigning = map[string]string{
 	"ed25519":       `{"dnssec":{"enabled":true,"algorithm":"ed25519"}}`,
 }
 
-// proved has every validator there is accept what a zone says now, and on the
-// last day of its signatures.
-func proved(t *testing.T, w *world, e *edge, asks []ask) {
+// proved has every validator there is accept what a zone says at some times, of
+// which the last is the last day of its signatures.
+func proved(t *testing.T, w *world, e *edge, asks []ask, times ...time.Time) {
 	t.Helper()
 	z := w.zone("example.com")
 	v, made := w.room.Version(z.ID, z.Status.Serial)
@@ -112,7 +112,7 @@ func proved(t *testing.T, w *world, e *edge, asks []ask) {
 			asks[i].rcode = dns.RcodeSuccess // for resolvers that do not know NXNAME
 		}
 	}
-	for _, at := range []time.Time{w.time(), lastDay(w.time())} {
+	for _, at := range append(times, lastDay(w.time())) {
 		if !compact { // no file holds the proofs that are made when they are asked for
 			validates(t, "example.com", zone, at)
 		}
@@ -138,7 +138,7 @@ func TestValidatorsAcceptAnImportedZone(t *testing.T) {
 			w.configure("example.com", patch)
 			w.settle()
 			e := newEdge(t)
-			proved(t, w, e, questions)
+			proved(t, w, e, questions, w.time())
 			a := ask{name: "nothing.example.com.", typ: dns.TypeA}
 			delves(t, e, "example.com", w.anchors(w.zone("example.com").Status), w.time(), a)
 		})

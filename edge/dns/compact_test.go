@@ -28,7 +28,7 @@ sub IN NS ns.elsewhere.net.
 
 // compactly serves compactZone as the control plane signs it. Without a signer,
 // the zone's keys have not arrived.
-func compactly(t *testing.T, signing bool) (*responder, *dnssec.Key) {
+func compactly(t testing.TB, signing bool) (*responder, *dnssec.Key) {
 	t.Helper()
 	const apex = "example.com."
 	k, err := dnssec.Generate(dnssec.CSK, dnssec.ECDSAP256)
@@ -254,4 +254,35 @@ func wireOf(t *testing.T, m *dns.Msg) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// FuzzCompact asks a zone whose answers are partly made, and signed, when asked.
+func FuzzCompact(f *testing.F) {
+	s, _ := compactly(f, true)
+	for _, n := range []string{"nothing.", "x.wild.", "x.alias.", "x.lost.", "ent.", "x.sub.", "*.no."} {
+		q := question(n+"example.com.", dns.TypeMX, true)
+		q.IsEdns0().Hdr.Ttl |= 1 << 14
+		wire, err := q.Pack()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire)
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > udpSlot {
+			return
+		}
+		for i := range s.zones.online.spent {
+			s.zones.online.spent[i].Store(0)
+		}
+		for _, tcp := range []bool{false, true} {
+			out := exchangeWire(s, in, tcp)
+			if out == nil {
+				continue
+			}
+			if err := new(dns.Msg).Unpack(out); err != nil || !tcp && len(out) > max(1232, len(in)) {
+				t.Fatalf("%x answers %x: %v", out, in, err)
+			}
+		}
+	})
 }
