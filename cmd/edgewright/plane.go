@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,6 +155,9 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	domainRoom.Providers = dnsproviders.Records{Service: p.dnsProviders, Installation: owner}
 	p.local = localca.New(p.db, nil)
+	if o.publicURL != "" {
+		p.local.ListsAt(strings.TrimSuffix(o.publicURL, "/") + "/api/v1/trust/crls")
+	}
 	p.traffic = traffic.New(p.db, nil)
 
 	p.compiler = compile.New(certificateRoom, p.platformSettings())
@@ -191,7 +195,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Authorities: authority.New(p.db, p.db), Replacements: replacements, Zones: zoneRoom, TSIG: keyRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
-		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
+		RootPEM: p.local.RootPEM, CRL: p.local.CRL, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,
 	})
 	p.server = api.NewHTTPServer(p.api, o.log)
 	return p, nil

@@ -74,10 +74,11 @@ type Options struct {
 	// HTTPSPort is where sites are served, for their URLs; nil: 443.
 	HTTPSPort func() int
 
-	RootPEM   func(ctx context.Context) ([]byte, error) // the local CA's root; nil: none
-	Dashboard http.Handler                              // mounted at /; nil: none
-	Ready     func(ctx context.Context) error           // for /readyz; nil: always ready
-	Metrics   *prometheus.Registry                      // for /metrics, and for the API's own numbers; nil: none
+	RootPEM   func(ctx context.Context) ([]byte, error)                // the local CA's root; nil: none
+	CRL       func(ctx context.Context, issuer string) ([]byte, error) // its lists of revoked certificates; nil: none
+	Dashboard http.Handler                                             // mounted at /; nil: none
+	Ready     func(ctx context.Context) error                          // for /readyz; nil: always ready
+	Metrics   *prometheus.Registry                                     // for /metrics, and for the API's own numbers; nil: none
 
 	Logger *slog.Logger     // nil: discard
 	Now    func() time.Time // nil: time.Now

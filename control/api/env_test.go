@@ -99,7 +99,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}), Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
-		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),
+		RootPEM: ca.RootPEM, CRL: ca.CRL, Metrics: prometheus.NewRegistry(),
 	}
 	for _, option := range options {
 		option(&o)

@@ -113,6 +113,33 @@ func (s *Server) addPlatform() {
 		method: http.MethodGet, path: "/api/v1/trust/root.pem", id: "trust-root", tag: "Platform", summary: "Root certificate of the local CA",
 		level: public, contentType: "application/x-pem-file", answers: []answerDoc{{http.StatusOK, "", ""}},
 	}, s.trustRoot)
+	addStream(s, op{
+		method: http.MethodGet, path: "/api/v1/trust/crls/{issuer}", id: "trust-crl", tag: "Platform", summary: "Revoked certificates of the local CA",
+		doc:   "Signed by the intermediate that issued them, which is named by its key ID in hex; \"current\" is the present one.",
+		level: public, contentType: "application/pkix-crl", answers: []answerDoc{{http.StatusOK, "", ""}},
+	}, s.trustCRL)
+}
+
+type crlInput struct {
+	Issuer string `path:"issuer" maxLength:"64"`
+}
+
+func (s *Server) trustCRL(ctx context.Context, _ *call, in *crlInput) (func(huma.Context), error) {
+	if s.options.CRL == nil {
+		return nil, fault.New(fault.NotFound, "this control plane has no local CA")
+	}
+	if in.Issuer == "current" {
+		in.Issuer = ""
+	}
+	list, err := s.options.CRL(ctx, in.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/pkix-crl")
+		hc.SetHeader("Cache-Control", "public, max-age=3600")
+		_, _ = hc.BodyWriter().Write(list) // a client that went away
+	}, nil
 }
 
 func (s *Server) listAudit(ctx context.Context, c *call, in *listAuditInput) (*answer, error) {

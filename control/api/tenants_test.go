@@ -99,7 +99,7 @@ func newTenant(e *testEnv, name string) *tenant {
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
 	f.path = map[string]string{
 		"project": id, "environment": "canary", "user": invited.Member.ID, "domain": f.domain, "name": "main", "edge": "edge_test", "kind": "site",
-		"authority": name, "replacement": replacement.Replacement.ID,
+		"authority": name, "replacement": replacement.Replacement.ID, "issuer": "current",
 		"revision": strconv.FormatInt(f.revision, 10),
 	}
 	f.markers = []string{
@@ -250,6 +250,7 @@ var tenantCases = map[string]tenantCase{
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
 	"trust-root":       {status: 200, shared: "public"},
+	"trust-crl":        {status: 200, shared: "public"},
 
 	"dns-drivers-list":          {status: 200, shared: "the same for all"},
 	"dns-providers-list":        {status: 200},

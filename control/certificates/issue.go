@@ -177,11 +177,12 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 			order.Replaces = leaf
 		}
 	}
-	spending := ""
+	spending, spent := "", authority.Spending{}
 	if t.typ != TypeLocal && p.URL == "" {
 		spending = resource.NewID("spend")
 		at := t.service.Now() // preflight and rehearsal have taken their time
-		free, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: spending, Authority: a.Name, At: at, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, at))})
+		spent = authority.Spending{ID: spending, Authority: a.Name, At: at, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, at))}
+		free, err := t.service.Ledger.Spend(ctx, spent)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -209,15 +210,25 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	if !errors.As(err, &problem) {
 		problem = t.explain(bounded, err)
 	}
-	return 0, problem, t.account(ctx, a, c, p, spending, problem)
+	return 0, problem, t.account(ctx, a, c, p, spending, spent, problem)
 }
 
 // account notes what a failure means for this CA: what was not spent, what is to
 // be left alone, and an order that is lost.
-func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pendingOrder, spending string, problem *IssueError) error {
+func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pendingOrder, spending string, spent authority.Spending, problem *IssueError) error {
 	now := t.service.Now()
-	if spending != "" && problem.Away {
+	switch {
+	case spending != "" && problem.Away:
 		if err := t.service.Ledger.Refund(ctx, spending); err != nil {
+			return err
+		}
+	case spent.ID != "" && !problem.Away:
+		// An order was made, but no certificate, of which CAs count those of a domain
+		// and of the same names.
+		if err := t.service.Ledger.Refund(ctx, spent.ID); err != nil {
+			return err
+		}
+		if _, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: resource.NewID("spend"), Authority: a.Name, At: spent.At, Wants: []authority.Want{{Kind: authority.SpentOrders}}}); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 )
 
-var yearOf = flag.Int("year", 44, "how many certificates live through TestYear; the issue's figure is 5000")
+var yearOf = flag.Int("year", 22, "how many certificates live through TestYear; the issue's figure is 5000")
 
 // outage is a time in which the CA does not answer.
 type outage struct{ from, to time.Time }
@@ -110,7 +110,7 @@ func (y *year) Standing(_ context.Context, leaf, _ *x509.Certificate) (certifica
 	defer y.mu.Unlock()
 	y.looked++
 	s := certificates.Standing{AskAt: time.Now().Add(24 * time.Hour)}
-	if y.random.IntN(2000) == 0 {
+	if y.random.IntN(800) == 0 {
 		s.Revoked = &certificates.Revoked{At: time.Now(), Reason: "key_compromise", Source: "crl"}
 		y.revoked[pki.SerialOf(leaf)] = time.Now()
 	}
@@ -133,13 +133,13 @@ func newYearCA(t *testing.T, y *year, name string) yearCA {
 			return away
 		}
 		switch roll := y.roll(); {
-		case roll < 0.01:
+		case roll < 0.02:
 			ca.Count()
 			y.mu.Lock()
 			y.limited++
 			y.mu.Unlock()
 			return &certificates.IssueError{RetryAfter: 2 * time.Hour, Problem: limited.Problem}
-		case roll < 0.02:
+		case roll < 0.04:
 			ca.Count()
 			y.mu.Lock()
 			y.refused++
@@ -161,7 +161,7 @@ func (c yearCA) Issue(ctx context.Context, o certificates.Order) (string, error)
 	return chain, err
 }
 
-// RenewalWindow is around two thirds; of one in three hundred looks, in the past,
+// RenewalWindow is around two thirds; of one in a hundred looks, in the past,
 // as when the CA has to revoke.
 func (c advisingCA) RenewalWindow(_ context.Context, leaf *x509.Certificate) (certificates.Window, time.Duration, bool, error) {
 	if c.y.away() {
@@ -170,7 +170,7 @@ func (c advisingCA) RenewalWindow(_ context.Context, leaf *x509.Certificate) (ce
 	c.y.mu.Lock()
 	defer c.y.mu.Unlock()
 	serial := pki.SerialOf(leaf)
-	if c.y.random.IntN(300) == 0 {
+	if c.y.random.IntN(100) == 0 {
 		c.y.taken[serial] = time.Now()
 	}
 	if at, moved := c.y.taken[serial]; moved {

@@ -1,7 +1,7 @@
 // Package localca is the certificate authority inside Edgewright, for names
 // that no public CA signs: localhost, internal names.
 //
-// Types: CA, which is a certificates.Issuer. Interface needed: Vault.
+// Types: CA, which is a certificates.Issuer and Revoker. Interface needed: Vault.
 //
 // A root signs one intermediate, the intermediate signs leaves. Both keys live
 // in the vault and never leave the control plane; the root's certificate is
@@ -23,6 +23,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -57,6 +58,7 @@ type Vault interface {
 type CA struct {
 	vault Vault
 	now   func() time.Time
+	lists string // the URL below which lists of revoked certificates are; "": nobody knows
 
 	mu     sync.Mutex
 	loaded *authority
@@ -68,6 +70,9 @@ type stored struct {
 	RootKey         []byte `json:"root_key"` // PKCS #8
 	IntermediateDER []byte `json:"intermediate"`
 	IntermediateKey []byte `json:"intermediate_key"`
+	// The one before, which still signs the list of what it issued.
+	BeforeDER []byte `json:"before,omitempty"`
+	BeforeKey []byte `json:"before_key,omitempty"`
 }
 
 type authority struct {
@@ -75,6 +80,7 @@ type authority struct {
 	rootKey      crypto.Signer
 	intermediate *x509.Certificate
 	key          crypto.Signer
+	before       signer // zero: there is none
 }
 
 // New returns the CA that lives in a vault. now may be nil.
@@ -84,6 +90,10 @@ func New(vault Vault, now func() time.Time) *CA {
 	}
 	return &CA{vault: vault, now: now}
 }
+
+// ListsAt says below which URL clients find the lists of revoked certificates,
+// each under its issuer's key ID. It is called before anything is issued.
+func (c *CA) ListsAt(url string) { c.lists = url }
 
 // RootPEM is the root's certificate, which clients are to trust.
 func (c *CA) RootPEM(ctx context.Context) ([]byte, error) {
@@ -138,6 +148,9 @@ func (c *CA) sign(a *authority, names []string, public crypto.PublicKey) ([]byte
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
+	}
+	if c.lists != "" {
+		template.CRLDistributionPoints = []string{c.lists + "/" + hex.EncodeToString(a.intermediate.SubjectKeyId)}
 	}
 	for _, name := range names {
 		if addr, err := netip.ParseAddr(name); err == nil {
@@ -205,6 +218,14 @@ func (c *CA) load(ctx context.Context) error {
 	}
 	if a.key, err = parseKey(s.IntermediateKey); err != nil {
 		return err
+	}
+	if len(s.BeforeDER) > 0 {
+		if a.before.cert, err = x509.ParseCertificate(s.BeforeDER); err != nil {
+			return fault.New(fault.Internal, "the local CA's former intermediate cannot be read: %w", err)
+		}
+		if a.before.key, err = parseKey(s.BeforeKey); err != nil {
+			return err
+		}
 	}
 	c.loaded = a
 	return nil
@@ -274,6 +295,9 @@ func (c *CA) renewIntermediate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.key != nil {
+		a.before = signer{a.intermediate, a.key}
+	}
 	if a.intermediate, err = x509.ParseCertificate(der); err != nil {
 		return err
 	}
@@ -284,6 +308,12 @@ func (c *CA) renewIntermediate(ctx context.Context) error {
 	}
 	if s.IntermediateKey, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
 		return err
+	}
+	if a.before.cert != nil {
+		s.BeforeDER = a.before.cert.Raw
+		if s.BeforeKey, err = x509.MarshalPKCS8PrivateKey(a.before.key); err != nil {
+			return err
+		}
 	}
 	secret, err := json.Marshal(s)
 	if err != nil {
