@@ -309,13 +309,12 @@ test("a mass replacement: counted, kept as a plan, started, ended", async () => 
     await picture(page, "replacement-plan");
     await accessible(page, "plan of a replacement");
     await dialog.getByRole("button", { name: "Keep the plan" }).click();
-    await page.getByRole("table", { name: "Mass replacements" }).getByText("Planned").waitFor();
+    const state = (name) =>
+      page.getByRole("table", { name: "Mass replacements" }).getByText(name).filter({ visible: true });
+    await state("Planned").waitFor();
     await page.getByRole("button", { name: /^Start/ }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
-    await page
-      .getByRole("table", { name: "Mass replacements" })
-      .getByText(/Running|Finished/)
-      .waitFor();
+    await state(/Running|Finished/).waitFor();
   });
   // One with much to do, which this machine has not.
   const { replacements } = await ew.api("GET", `${P}/certificate-replacements`);
@@ -330,7 +329,6 @@ test("a mass replacement: counted, kept as a plan, started, ended", async () => 
       await page.getByText("3120 of 10000").waitFor();
       await lookAt(page, "replacements");
       await page.getByRole("button", { name: /^Pause/ }).click();
-      await page.getByRole("table", { name: "Mass replacements" }).getByText("Paused").waitFor();
       await page.getByRole("button", { name: /^Go on/ }).waitFor();
       await page.getByRole("button", { name: /^End/ }).click();
       await page

@@ -204,7 +204,9 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
     const state = await signIn();
     const kept = tabs.get(kind);
     if (kept) {
-      await kept.context().setStorageState(state);
+      // Not setStorageState: that empties the cache too, and opens another tab to do it in.
+      await kept.context().clearCookies();
+      await kept.context().addCookies(state.cookies);
       return kept;
     }
     const context = await newContext(state);
@@ -254,7 +256,10 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
     } finally {
       page.off("console", onConsole).off("pageerror", onError).off("request", onRequest);
       if (signedIn && !failed) {
-        await page.evaluate(() => sessionStorage.clear()).catch(() => undefined);
+        await page.evaluate(() => {
+          localStorage.clear();
+          sessionStorage.clear();
+        });
         await page.unrouteAll({ behavior: "ignoreErrors" });
       } else {
         tabs.delete(signedIn ? kind : "");

@@ -59,6 +59,14 @@ export function CommandPalette({ session, scope }: { session: Session; scope: Sc
           leftSection: <Icon name="globe" />,
           onClick: () => void navigate({ to: "/settings", search: { tab: "dns" } }),
         },
+        ...(session.principal.platform_role
+          ? (["authorities", "replacements"] as const).map((view) => ({
+              id: view,
+              label: t[view].title,
+              leftSection: <Icon name="certificate" />,
+              onClick: () => void navigate({ to: "/certificates", search: { view } }),
+            }))
+          : []),
         {
           id: "theme",
           label: t.palette.theme,

@@ -108,7 +108,6 @@ export const certificateState = {
       settings: "Settings",
       own: "Bring your own",
     },
-    all: "All certificates",
     toDomain: "To the domain",
     open: "Open the certificate",
     servedOn: (same: number, all: number) => `${same} of ${all} edges serve it, as last seen`,
@@ -168,8 +167,6 @@ export const certificateState = {
     reissue:
       "A change of names, key, method, authority or profile gets another certificate. The present one is served until then.",
     review: "Review the change",
-    applied: "Applied.",
-    again: "Change something else",
   },
   certificateOwn: {
     title: "Upload a certificate",
@@ -192,9 +189,6 @@ export const certificateState = {
     seen: "What can be told so far",
     seenNote: "Read in your browser; nothing was sent yet.",
     tooBig: "This file is too large for a certificate.",
-    uploadNow: "Upload and serve",
-    uploaded: "Uploaded. The edges are taking it up.",
-    another: "Upload another",
     findings: {
       damaged: "A certificate cannot be read: copy it again, to the last line.",
       covers: (names: string) => `For ${names}.`,
@@ -222,7 +216,6 @@ export const certificateState = {
     makeNow: "Make it",
     made: "Request made",
     none: "No requests yet",
-    noneText: "A request (CSR) is what an authority makes a certificate of.",
     columns: { names: "Names", key: "Key", made: "Made", actions: "Request" },
     names: "Further names",
     namesHint: "One a line, beside the domain.",
@@ -252,8 +245,6 @@ export const certificateState = {
     passwordShort: "At least 12 characters.",
     confirm: "Export with the key",
     done: "Exported. It was noted in the audit log.",
-    doneText: "Nothing of it stays in this page.",
-    files: { chain: "Certificate", key: "Private key", pkcs12: "PKCS #12 file" },
     ownersOnly: "For owners of the project.",
   },
 };

@@ -119,7 +119,7 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
         <TextInput label={t.authorities.eabKey} {...quiet} {...form.getInputProps("eabKey")} />
         <PasswordInput
           label={t.authorities.eabMac}
-          placeholder={a?.eab_key_id ? t.authorities.eabMacKept : ""}
+          placeholder={a?.eab_key_id ? t.authorities.eabMacKept : t.authorities.eabMacHint}
           autoComplete="off"
           {...form.getInputProps("eabMac")}
         />

@@ -40,13 +40,14 @@ const columns = (names: Map<string, string>): Column<Served>[] => [
         ) : (
           s.chain && <span className="dim nowrap">{t.served.chains[s.chain] ?? s.chain}</span>
         )}
+        {s.fingerprint && <span className="onlySm mono dim">{s.fingerprint.slice(0, 24)}…</span>}
       </span>
     ),
   },
   {
     id: "fingerprint",
     header: t.served.columns.fingerprint,
-    hideBelow: "md",
+    hideBelow: "sm",
     cell: (s) =>
       s.fingerprint ? <CopyText value={s.fingerprint} shown={`${s.fingerprint.slice(0, 12)}…`} /> : <span>–</span>,
   },

@@ -85,7 +85,7 @@ export function PlanForm({ onDone }: { onDone: () => void }) {
         />
         <TextInput
           label={t.replacements.issuer}
-          placeholder={t.replacements.anyAuthority}
+          placeholder={t.replacements.issuerHint}
           {...form.getInputProps("issuer")}
         />
         <TextInput type="date" label={t.replacements.afterLabel} {...form.getInputProps("after")} />
