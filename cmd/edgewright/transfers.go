@@ -24,5 +24,7 @@ func (p *plane) secondaries(room *zones.Service, keys *tsig.Service) *secondary.
 
 // noticed takes in what primaries say to edges.
 func noticed(room *zones.Service) func(context.Context, edgeconfig.Notice) error {
-	return func(ctx context.Context, n edgeconfig.Notice) error { return room.Noticed(ctx, n.Zone, n.Serial, n.Known) }
+	return func(ctx context.Context, n edgeconfig.Notice) error {
+		return room.Noticed(ctx, n.Zone, n.Serial, n.Known)
+	}
 }
