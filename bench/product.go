@@ -19,8 +19,11 @@ import (
 type product struct {
 	cmd   *exec.Cmd
 	done  chan error
-	ready struct{ API, HTTP, HTTPS string }
-	took  time.Duration // from start to READY
+	ready struct {
+		API, HTTP, HTTPS string
+		Edges            []struct{ DNS string }
+	}
+	took time.Duration // from start to READY
 }
 
 const benchToken = "ew_bench_00000000000000000000000000000000"
@@ -103,6 +106,9 @@ func (p *product) call(ctx context.Context, method, path string, in, out any) er
 	}
 	req.Header.Set("Authorization", "Bearer "+benchToken)
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPut {
+		req.Header.Set("If-Match", "*") // nobody else is there
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -203,10 +203,11 @@ type replacePlan struct {
 	File    string   `name:"serials-file" placeholder:"FILE" help:"The same, one a line."`
 	All     bool     `help:"All of them."`
 	PerHour int      `name:"per-hour" placeholder:"N" help:"How many an hour at most. Default 50."`
+	Revoke  string   `placeholder:"REASON" help:"Have each old certificate revoked once another is in its place: unspecified, key_compromise, affiliation_changed, superseded or cessation_of_operation."`
 }
 
 func (replacePlan) Help() string {
-	return examples("edgewright certs replace plan --ca default", "edgewright certs replace plan --issuer 'Example R3' --per-hour 200")
+	return examples("edgewright certs replace plan --ca default", "edgewright certs replace plan --issuer 'Example R3' --per-hour 200", "edgewright certs replace plan --serials-file leaked.txt --revoke key_compromise")
 }
 
 func (c *replacePlan) Run(a *app) error {
@@ -222,7 +223,7 @@ func (c *replacePlan) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	r, err := cl.PlanReplacement(a.ctx, client.NewReplacement{PerHour: c.PerHour, Selector: client.ReplacementSelector{
+	r, err := cl.PlanReplacement(a.ctx, client.NewReplacement{PerHour: c.PerHour, Revoke: c.Revoke, Selector: client.ReplacementSelector{
 		Authority: c.CA, Issuer: c.Issuer, Project: c.Within, Serials: serials, All: c.All,
 	}})
 	if err != nil {
@@ -242,7 +243,11 @@ func (a *app) printReplacement(r *client.Replacement) {
 	p.add("done", fmt.Sprintf("%d of %d", r.Done, r.Total))
 	p.add("under way", fmt.Sprint(r.Running))
 	p.add("failing", strings.TrimSpace(fmt.Sprint(r.Failing)+suffix(strings.Join(r.Failed, ", "))))
-	p.add("per hour", fmt.Sprint(r.PerHour))
+	if r.Revoke != "" {
+		p.add("revoke", r.Revoke)
+		p.add("to be revoked", strings.TrimSpace(fmt.Sprint(r.Revoking)+suffix(map[bool]string{true: fmt.Sprintf("%d refused so far", r.Refused)}[r.Refused > 0])))
+	}
+	p.add("per hour", fmt.Sprintf("%d, %d in the last hour", r.PerHour, r.LastHour))
 	p.add("started", date(r.StartedAt))
 	p.add("expected", date(r.ExpectedAt))
 	p.add("finished", date(r.FinishedAt))

@@ -369,7 +369,7 @@ type dnsSecure struct {
 	Roll      string `xor:"what" placeholder:"KEY" help:"Roll a key: csk, ksk or zsk."`
 	Algorithm string `placeholder:"NAME" help:"With --enable: ecdsap256 or ed25519."`
 	Keys      string `placeholder:"KIND" help:"With --enable: csk or ksk-zsk."`
-	Denial    string `placeholder:"KIND" help:"With --enable: nsec or nsec3."`
+	Denial    string `placeholder:"KIND" help:"With --enable: nsec, nsec3 or compact."`
 }
 
 func (dnsSecure) Help() string {

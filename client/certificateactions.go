@@ -162,6 +162,7 @@ type ReplacementSelector struct {
 type NewReplacement struct {
 	Selector ReplacementSelector `json:"selector"`
 	PerHour  int                 `json:"per_hour,omitempty"` // 0: the server's default
+	Revoke   string              `json:"revoke,omitempty"`   // the reason to revoke the old ones with; "": they are not
 }
 
 // Replacement is a planned, throttled run that gets many certificates anew.
@@ -169,12 +170,16 @@ type Replacement struct {
 	ID         string              `json:"id"`
 	Selector   ReplacementSelector `json:"selector"`
 	PerHour    int                 `json:"per_hour"`
+	Revoke     string              `json:"revoke,omitempty"`
 	State      string              `json:"state"` // planned, running, paused, cancelled, finished
 	Total      int                 `json:"total"`
 	Done       int                 `json:"done"`
 	Running    int                 `json:"running"`
 	Failing    int                 `json:"failing"`
 	Failed     []string            `json:"failed"`
+	Revoking   int                 `json:"revoking"`  // replaced, the old one not yet revoked
+	Refused    int                 `json:"refused"`   // of those, which the CA did not do when it was asked
+	LastHour   int                 `json:"last_hour"` // replaced in the last full hour
 	CreatedAt  time.Time           `json:"created_at"`
 	StartedAt  *time.Time          `json:"started_at,omitempty"`
 	FinishedAt *time.Time          `json:"finished_at,omitempty"`

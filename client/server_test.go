@@ -17,6 +17,8 @@ import (
 	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/localca"
 	"github.com/edgewright/edgewright/control/projects"
@@ -59,7 +61,7 @@ func newServer(t *testing.T) *client.Client {
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeLocal})
 	ca := localca.New(db, nil)
 	server := api.New(api.Options{
-		DB: db, Types: types, Access: doors, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs,
+		DB: db, Types: types, Access: doors, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}),
 		Traffic: traffic.New(db, nil), Version: "test", RootPEM: ca.RootPEM,
 	})
 	listening := httptest.NewServer(server)

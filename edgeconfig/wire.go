@@ -244,6 +244,10 @@ type Counters struct {
 	Refusals     map[string]int64 `json:"handshake_refusals,omitempty"` // of HandshakeErr, by reason
 }
 
+// RefusalReasons are the keys of Counters.Refusals; what is none of them counts
+// as the last.
+var RefusalReasons = []string{"no_certificate", "version", "cipher", "alpn", "no_challenge", "client_refused", "client_left", "not_tls", "timeout", "other"}
+
 // Add adds o to c.
 func (c *Counters) Add(o Counters) {
 	c.Requests += o.Requests

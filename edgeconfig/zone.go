@@ -35,11 +35,16 @@ const (
 	KindZonePart = "zonepart" // body ZonePart
 )
 
-// How a zone proves that something is absent (RFC 4035 section 3.1.3, RFC 5155).
+// How a zone proves that something is absent (RFC 4035 section 3.1.3, RFC 5155,
+// RFC 9824).
 const (
 	DenialNone  = ""      // the zone is not signed
 	DenialNSEC  = "nsec"  // every name that has records has an NSEC set among them
 	DenialNSEC3 = "nsec3" // parts carry NSEC3 records; SHA-1, 0 iterations, no salt (RFC 9276)
+	// DenialCompact: every name that has records has an NSEC set that leads to the
+	// next possible name; for others, edges make one (ZoneKeys). The zone can be
+	// answered by edges only.
+	DenialCompact = "compact"
 )
 
 // Bounds of zones.

@@ -42,7 +42,7 @@ func ValidateZone(z *Zone) error {
 		if len(z.SOASigs) > 0 {
 			c.add("/soa_sigs", "a zone without denial of existence is not signed")
 		}
-	case DenialNSEC, DenialNSEC3:
+	case DenialNSEC, DenialNSEC3, DenialCompact:
 		if len(z.SOASigs) == 0 {
 			c.add("/soa_sigs", "the SOA of a signed zone has no signature")
 		}

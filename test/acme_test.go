@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +36,37 @@ type acmeServer struct {
 	RootFile  string // verifies the directory's own HTTPS
 	dns       *challtestsrv.ChallSrv
 	ca        *ca.CAImpl
+	// watch sees each request twice, before it is answered (status 0) and after; what
+	// it says is to be dropped goes no further.
+	watch atomic.Pointer[func(r *http.Request, body []byte, status int) (drop bool)]
+}
+
+// watched lets the watcher see what is asked, and holds each answer back until it
+// has seen it.
+func (a *acmeServer) watched(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		watch := a.watch.Load()
+		if watch == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if (*watch)(r, body, 0) {
+			return
+		}
+		held := httptest.NewRecorder()
+		next.ServeHTTP(held, r)
+		if (*watch)(r, body, held.Code) {
+			return
+		}
+		maps.Copy(w.Header(), held.Header())
+		w.WriteHeader(held.Code)
+		_, _ = w.Write(held.Body.Bytes())
+	})
 }
 
 // startACME runs Pebble; its HTTP-01 validation connects to httpPort.
@@ -61,7 +94,7 @@ func startACMEAsking(t *testing.T, httpPort int, names string) *acmeServer {
 	store := db.NewMemoryStore()
 	a.ca = ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "90 days", ValidityPeriod: 90 * 24 * 3600}, "shortlived": {Description: "6 days", ValidityPeriod: 6 * 24 * 3600}})
 	front := wfe.New(quiet, store, va.New(quiet, httpPort, 0, true, a.DNS, store), a.ca, []string{"pebble.letsencrypt.org"}, true, false, 1, 1)
-	server := httptest.NewTLSServer(front.Handler())
+	server := httptest.NewTLSServer(a.watched(front.Handler()))
 	t.Cleanup(server.Close)
 	a.Directory = server.URL + wfe.DirectoryPath
 	a.RootFile = filepath.Join(t.TempDir(), "acme-root.pem")

@@ -12,6 +12,7 @@ need() { # need PACKAGE TEST...
 postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
 need postgresql postgres
 need chromium command -v chromium
+need libnss3-tools command -v certutil
 need bind9-dnsutils command -v dig
 installed() { command -v "$1" || test -x "/usr/sbin/$1"; }
 need knot installed knotd
@@ -20,6 +21,8 @@ need nsd installed nsd
 need ldnsutils command -v ldns-verify-zone
 need bind9-utils command -v named-checkzone
 need bind9 installed named
+need unbound installed unbound
+need gcc command -v cc
 need curl command -v curl
 need openssl command -v openssl
 [ ${#missing[@]} -eq 0 ] && exit 0

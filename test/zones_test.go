@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,22 @@ func TestManagedZone(t *testing.T) {
 				err = fmt.Errorf("not signed at %s: %v", e.Region, answer)
 			}
 			return err
+		})
+	}
+	// Edges sign what nobody could have signed before it was asked.
+	cli(s, "dnssec", "example.com", "--enable", "--denial", "compact")
+	for _, e := range s.Ready.Edges {
+		eventually(t, 60*time.Second, func() error {
+			answer, err := ask(e.DNS, "no.such.name.example.com.", dns.TypeA)
+			if err != nil {
+				return err
+			}
+			for _, rr := range answer.Ns {
+				if n, is := rr.(*dns.NSEC); is && n.Hdr.Name == "no.such.name.example.com." && slices.Contains(n.TypeBitMap, dns.TypeNXNAME) {
+					return nil
+				}
+			}
+			return fmt.Errorf("not denied compactly at %s: %v", e.Region, answer)
 		})
 	}
 	serial := func(s *system) uint32 {

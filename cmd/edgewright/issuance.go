@@ -18,9 +18,10 @@ import (
 // certificateRoom wires the room of certificates to the store, to DNS and to
 // CAs' responders.
 func (p *plane) certificateRoom(owner certificates.Ownership, mode certificates.Mode) (*certificates.Service, error) {
+	checker := revocation.New(responderClient(), nil)
 	o := certificates.Options{
 		Store: p.db, Vault: p.db, Ownership: owner, Mode: mode, Ledger: p.db,
-		Revocation: revocation.New(responderClient(), nil),
+		Revocation: checker, Issuers: checker,
 		Addresses: func(ctx context.Context) ([]string, error) {
 			_, addresses, err := targets{p}.Targets(ctx)
 			return addresses, err

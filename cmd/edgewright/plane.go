@@ -22,7 +22,9 @@ import (
 	"github.com/edgewright/edgewright/control/api"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
@@ -138,10 +140,12 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		return p, err
 	}
 	zoneRoom := p.zoneRoom(domainRoom)
+	p.types = p.types.With(zoneRoom.Types()...)
 	certificateRoom, err := p.certificateRoom(domainRoom, mode)
 	if err != nil {
 		return p, err
 	}
+	replacements := replacement.New(replacement.Options{Store: p.db, Room: certificateRoom.PlannedPerHour})
 	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
 	owner, err := installation(ctx, p.db)
@@ -176,7 +180,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
 		p.zones, p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
-		certificates.NewReplacer(certificateRoom, o.log),
+		replacement.NewReconciler(replacements, o.log),
 	)
 
 	if err := p.listen(ctx); err != nil {
@@ -184,7 +188,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.api = api.New(api.Options{
 		DB: p.db, Types: p.types, Access: p.access, Projects: projectRoom,
-		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Zones: zoneRoom, TSIG: keyRoom, Fleet: p.fleet, Traffic: p.traffic,
+		Domains: domainRoom.Service, Watch: domainRoom.watch, CDN: cdnRoom, Certificates: certificateRoom, Authorities: authority.New(p.db, p.db), Replacements: replacements, Zones: zoneRoom, TSIG: keyRoom, Fleet: p.fleet, Traffic: p.traffic,
 		Version: version, PlatformDomain: o.platformDomain, PublicURL: o.publicURL, JoinFlags: o.joinFlags(), HTTPSPort: o.httpsPort,
 		DNSProviders: p.dnsProviders, DNSDrivers: p.dnsProviders.Drivers,
 		RootPEM: p.local.RootPEM, Dashboard: web.Handler(), Ready: p.ready, Metrics: p.metrics, Logger: o.log,

@@ -39,6 +39,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -245,7 +246,7 @@ func (c *Client) finalize(ctx context.Context, client *acme.Client, account acme
 	csr := o.CSR
 	if csr == nil {
 		var err error
-		if csr, err = certificates.NewCSR(o.Names, o.Key, certificates.Subject{}, false); err != nil {
+		if csr, err = pki.NewCSR(o.Names, o.Key, pki.Subject{}, false); err != nil {
 			return order, err
 		}
 	}

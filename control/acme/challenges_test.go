@@ -21,6 +21,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
@@ -449,12 +450,12 @@ func TestSetFallsBack(t *testing.T) {
 	}
 	pl := startPlane(t, db, set)
 	cause := resource.Cause{Actor: "user usr_test", Via: "test"}
-	for name, spec := range map[string]certificates.CASpec{
+	for name, spec := range map[string]authority.Spec{
 		"second":   {Directory: p.directory, RootPEM: p.rootPEM, Priority: 150},
 		"third":    {Directory: "https://127.0.0.1:1/dir", Priority: 160},
 		"disabled": {Directory: "https://127.0.0.1:1/dir", Priority: 1, Disabled: true},
 	} {
-		plan, err := pl.room.PutCA(t.Context(), name, spec, "", 0, true)
+		plan, err := authority.New(db, db).PutCA(t.Context(), name, spec, "", 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,9 +469,12 @@ func TestSetFallsBack(t *testing.T) {
 	}
 	var names []string
 	for _, a := range list {
+		if a.Retired != (a.Name == "disabled") {
+			t.Errorf("%s: retired %v", a.Name, a.Retired)
+		}
 		names = append(names, a.Name)
 	}
-	if !slices.Equal(names, []string{"default", "second", "third"}) {
+	if !slices.Equal(names, []string{"disabled", "default", "second", "third"}) {
 		t.Errorf("order %v", names)
 	}
 	c := pl.provision(t, "shop.example.com")
@@ -478,10 +482,10 @@ func TestSetFallsBack(t *testing.T) {
 		t.Errorf("issued by %q: %+v", c.Status.Authority, c.Status.LastError)
 	}
 	// What the first was to cost is given back: it never heard of it.
-	if n, err := db.Spent(t.Context(), "default", certificates.SpentOrders, "", time.Now().Add(-time.Hour)); err != nil || n != 0 {
+	if n, err := db.Spent(t.Context(), "default", authority.SpentOrders, "", time.Now().Add(-time.Hour)); err != nil || n != 0 {
 		t.Errorf("%d orders spent at a CA that was away, %v", n, err)
 	}
-	if n, err := db.Spent(t.Context(), "second", certificates.SpentOrders, "", time.Now().Add(-time.Hour)); err != nil || n != 1 {
+	if n, err := db.Spent(t.Context(), "second", authority.SpentOrders, "", time.Now().Add(-time.Hour)); err != nil || n != 1 {
 		t.Errorf("%d orders spent at the second, %v", n, err)
 	}
 	states, err := pl.room.AuthorityStates(t.Context())

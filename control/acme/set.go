@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -16,15 +17,15 @@ const LetsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directo
 
 // SetOptions say which CAs there are.
 type SetOptions struct {
-	// Default is the CA of the command line, named certificates.DefaultCA; what it
+	// Default is the CA of the command line, named authority.Default; what it
 	// says of Vault, Presenter, TXT, Resolver, Logger and Now holds for all.
 	Default Options
 	Staging string // directory of its twin; "": none
 	// Internal says that it signs for a network of its own, so that no preflight
 	// looks at public DNS.
 	Internal bool
-	Limits   []certificates.Limit // nil: certificates.DefaultLimits
-	Store    resource.Store       // for the CAs that the operator adds; nil: none
+	Limits   []authority.Limit // nil: authority.DefaultLimits
+	Store    resource.Store    // for the CAs that the operator adds; nil: none
 }
 
 // Set is the platform's CAs in their order. It is a certificates.Issuer, by the
@@ -55,17 +56,17 @@ var (
 func NewSet(o SetOptions) (*Set, error) {
 	s := &Set{options: o, added: map[string]made{}}
 	var err error
-	s.standard, err = s.authority(certificates.DefaultCA, o.Default, o.Staging, o.Limits, o.Internal, certificates.DefaultPriority)
+	s.standard, err = s.authority(authority.Default, o.Default, o.Staging, o.Limits, o.Internal, authority.DefaultPriority)
 	return s, err
 }
 
-func (s *Set) authority(name string, o Options, staging string, limits []certificates.Limit, internal bool, priority int) (certificates.Authority, error) {
+func (s *Set) authority(name string, o Options, staging string, limits []authority.Limit, internal bool, priority int) (certificates.Authority, error) {
 	client, err := New(o)
 	if err != nil {
 		return certificates.Authority{}, err
 	}
 	if limits == nil {
-		limits = certificates.DefaultLimits()
+		limits = authority.DefaultLimits()
 	}
 	a := certificates.Authority{Name: name, Directory: client.options.Directory, Issuer: client, Limits: limits, Internal: internal, Priority: priority}
 	if staging != "" {
@@ -86,16 +87,13 @@ func (s *Set) Authorities(ctx context.Context) ([]certificates.Authority, error)
 	if s.options.Store == nil {
 		return list, nil
 	}
-	cas, err := certificates.CAs(ctx, s.options.Store)
+	cas, err := authority.List(ctx, s.options.Store)
 	if err != nil {
 		return nil, err
 	}
 	for _, ca := range cas {
-		if ca.Name == certificates.DefaultCA {
+		if ca.Name == authority.Default {
 			list = slices.DeleteFunc(list, func(a certificates.Authority) bool { return a.Name == ca.Name })
-		}
-		if ca.Spec.Disabled {
-			continue
 		}
 		a, err := s.of(ctx, ca)
 		if err != nil {
@@ -103,6 +101,7 @@ func (s *Set) Authorities(ctx context.Context) ([]certificates.Authority, error)
 			s.log("a CA cannot be used", ca.Name, err)
 			continue
 		}
+		a.Retired = ca.Spec.Disabled
 		list = append(list, a)
 	}
 	slices.SortStableFunc(list, func(a, b certificates.Authority) int {
@@ -118,20 +117,20 @@ func (s *Set) log(message, name string, err error) {
 }
 
 // of returns the client for a CA, made once for each revision of it.
-func (s *Set) of(ctx context.Context, ca certificates.CA) (certificates.Authority, error) {
+func (s *Set) of(ctx context.Context, ca authority.CA) (certificates.Authority, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if had, ok := s.added[ca.Name]; ok && had.revision == ca.Revision {
 		return had.authority, had.err
 	}
-	mac, err := certificates.EABKey(ctx, s.options.Default.Vault, ca)
+	mac, err := authority.EABKey(ctx, s.options.Default.Vault, ca)
 	if err != nil {
 		return certificates.Authority{}, err
 	}
 	o := s.options.Default
 	o.Directory, o.RootPEM, o.Email, o.Profile = ca.Spec.Directory, ca.Spec.RootPEM, ca.Spec.Email, ca.Spec.Profile
 	o.EABKeyID, o.EABMACKey = ca.Spec.EABKeyID, mac
-	var limits []certificates.Limit
+	var limits []authority.Limit
 	if len(ca.Spec.Limits) > 0 {
 		limits = ca.Spec.Limits
 	}
@@ -146,6 +145,7 @@ func (s *Set) Issue(ctx context.Context, o certificates.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	list = slices.DeleteFunc(list, func(a certificates.Authority) bool { return a.Retired })
 	if len(list) == 0 {
 		return "", fault.New(fault.Unavailable, "no CA is in use")
 	}

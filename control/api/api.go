@@ -52,6 +52,8 @@ type Options struct {
 	Domains      *domains.Service
 	CDN          *cdn.Service
 	Certificates Certificates
+	Authorities  Authorities
+	Replacements Replacements
 	Zones        *zones.Service
 	TSIG         *tsig.Service
 	Fleet        Fleet
@@ -93,6 +95,8 @@ type Server struct {
 	domains      *domains.Service
 	cdn          *cdn.Service
 	certificates Certificates
+	cas          Authorities
+	replacements Replacements
 	fleet        Fleet
 	traffic      TrafficSource
 	store        resource.Store
@@ -117,7 +121,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		options: o, log: o.Logger, now: o.Now, access: o.Access, projects: o.Projects, domains: o.Domains, cdn: o.CDN,
-		certificates: o.Certificates, fleet: o.Fleet, traffic: o.Traffic, store: o.DB, db: o.DB,
+		certificates: o.Certificates, cas: o.Authorities, replacements: o.Replacements, fleet: o.Fleet, traffic: o.Traffic, store: o.DB, db: o.DB,
 		mux: http.NewServeMux(), metrics: newMetrics(o.Metrics),
 		issueWait: issueWait, purgeWait: purgeWait, heartbeat: heartbeatEvery,
 		bodyTimeout: cmp.Or(o.bodyTimeout, bodyTimeout),

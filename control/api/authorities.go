@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -131,7 +131,7 @@ func (s *Server) addAuthorities() {
 
 // authorities joins what the operator has set up with how it is doing.
 func (s *Server) authorities(ctx context.Context) ([]Authority, error) {
-	cas, err := certificates.CAs(ctx, s.store)
+	cas, err := authority.List(ctx, s.store)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (s *Server) authorities(ctx context.Context) ([]Authority, error) {
 	return list, nil
 }
 
-func authorityOf(ca certificates.CA) Authority {
+func authorityOf(ca authority.CA) Authority {
 	out := Authority{
 		Name: ca.Name, ID: ca.ID, Directory: ca.Spec.Directory, Staging: ca.Spec.Staging, RootPEM: ca.Spec.RootPEM, Email: ca.Spec.Email,
 		EABKeyID: ca.Spec.EABKeyID, Profile: ca.Spec.Profile, Priority: ca.Spec.Priority, Disabled: ca.Spec.Disabled, Internal: ca.Spec.Internal,
@@ -181,16 +181,16 @@ func authorityOf(ca certificates.CA) Authority {
 	return out
 }
 
-func (r ReplaceAuthority) spec() certificates.CASpec {
-	spec := certificates.CASpec{
+func (r ReplaceAuthority) spec() authority.Spec {
+	spec := authority.Spec{
 		Directory: r.Directory, Staging: r.Staging, RootPEM: r.RootPEM, Email: r.Email, EABKeyID: r.EABKeyID, Profile: r.Profile,
-		Priority: certificates.AddedPriority, Disabled: r.Disabled, Internal: r.Internal,
+		Priority: authority.AddedPriority, Disabled: r.Disabled, Internal: r.Internal,
 	}
 	if r.Priority != nil {
 		spec.Priority = *r.Priority
 	}
 	for _, l := range r.Limits {
-		spec.Limits = append(spec.Limits, certificates.Limit{Kind: l.Kind, Max: l.Max, Window: time.Duration(l.WindowSeconds) * time.Second})
+		spec.Limits = append(spec.Limits, authority.Limit{Kind: l.Kind, Max: l.Max, Window: time.Duration(l.WindowSeconds) * time.Second})
 	}
 	return spec
 }
@@ -233,12 +233,12 @@ func (s *Server) commitOrPlan(ctx context.Context, c *call, plan resource.Plan) 
 }
 
 func (s *Server) addAuthority(ctx context.Context, c *call, in *newAuthorityInput) (*answer, error) {
-	if _, err := s.certificates.CA(ctx, in.Body.Name); err == nil {
+	if _, err := s.cas.CA(ctx, in.Body.Name); err == nil {
 		return nil, fault.New(fault.Conflict, "there is a CA of this name: change it with PUT, or take another name").About("ca " + in.Body.Name)
 	} else if !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	plan, err := s.certificates.PutCA(ctx, in.Body.Name, in.Body.spec(), in.Body.EABMACKey, 0, !c.dryRun)
+	plan, err := s.cas.PutCA(ctx, in.Body.Name, in.Body.spec(), in.Body.EABMACKey, 0, !c.dryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -253,11 +253,11 @@ func (s *Server) addAuthority(ctx context.Context, c *call, in *newAuthorityInpu
 }
 
 func (s *Server) replaceAuthority(ctx context.Context, c *call, in *replaceAuthorityInput) (*answer, error) {
-	found, err := s.certificates.CA(ctx, in.Name)
+	found, err := s.cas.CA(ctx, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.certificates.PutCA(ctx, found.Name, in.Body.spec(), in.Body.EABMACKey, c.ifRevision, !c.dryRun)
+	plan, err := s.cas.PutCA(ctx, found.Name, in.Body.spec(), in.Body.EABMACKey, c.ifRevision, !c.dryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +268,7 @@ func (s *Server) replaceAuthority(ctx context.Context, c *call, in *replaceAutho
 }
 
 func (s *Server) removeAuthority(ctx context.Context, c *call, in *deleteAuthorityInput) (*answer, error) {
-	plan, err := s.certificates.DeleteCA(ctx, in.Name, c.ifRevision)
+	plan, err := s.cas.DeleteCA(ctx, in.Name, c.ifRevision)
 	if err != nil {
 		return nil, err
 	}

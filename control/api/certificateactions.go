@@ -12,6 +12,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -226,7 +227,7 @@ func settingsOf(p CertificatePatch) certificates.Settings {
 		AutoRenew: p.AutoRenew, Takeover: p.Takeover, PinKey: p.PinKey, MustStaple: p.MustStaple, Profile: p.Profile, Authority: p.Authority, Domains: p.Domains,
 	}
 	if p.KeyType != nil {
-		typ := certificates.KeyType(*p.KeyType)
+		typ := pki.KeyType(*p.KeyType)
 		set.KeyType = &typ
 	}
 	if p.Challenge != nil {
@@ -324,7 +325,7 @@ func (s *Server) newCSR(ctx context.Context, c *call, in *csrInput) (*answer, er
 	if err := s.known(ctx, c, in.Domain); err != nil {
 		return nil, err
 	}
-	r, err := s.certificates.NewRequest(ctx, c.project, c.environment, in.Domain, in.Body.Domains, certificates.KeyType(in.Body.KeyType), certificates.Subject(in.Body.Subject))
+	r, err := s.certificates.NewRequest(ctx, c.project, c.environment, in.Domain, in.Body.Domains, pki.KeyType(in.Body.KeyType), pki.Subject(in.Body.Subject))
 	if err != nil {
 		return nil, err
 	}

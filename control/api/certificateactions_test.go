@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/store"
 )
 
@@ -112,7 +112,7 @@ func TestAuthoritiesHideTheirSecrets(t *testing.T) {
 	r := e.admin().post(path, NewAuthority{Name: "bought", ReplaceAuthority: ReplaceAuthority{
 		Directory: "https://acme.example.org/dir", EABKeyID: "kid-1", EABMACKey: "very-secret-mac",
 	}}).want(http.StatusCreated, &made)
-	if strings.Contains(string(r.body), "very-secret-mac") || made.Authority.EABKeyID != "kid-1" || made.Authority.Priority != certificates.AddedPriority {
+	if strings.Contains(string(r.body), "very-secret-mac") || made.Authority.EABKeyID != "kid-1" || made.Authority.Priority != authority.AddedPriority {
 		t.Errorf("%s", r.body)
 	}
 	e.admin().post(path, NewAuthority{Name: "bought", ReplaceAuthority: anAuthority}).refused(http.StatusConflict, "conflict")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/fault"
@@ -183,7 +184,7 @@ func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomai
 func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*answer, error) {
 	request := certificates.ProvisionRequest{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, Type: certificates.CertType(in.Body.Type), AutoRenew: orTrue(in.Body.AutoRenew),
-		Domains: in.Body.Domains, KeyType: certificates.KeyType(in.Body.KeyType), Challenge: certificates.Challenge(in.Body.Challenge),
+		Domains: in.Body.Domains, KeyType: pki.KeyType(in.Body.KeyType), Challenge: certificates.Challenge(in.Body.Challenge),
 		Profile: in.Body.Profile, Authority: in.Body.Authority, MustStaple: in.Body.MustStaple, PinKey: in.Body.PinKey,
 	}
 	upload := certificates.UploadRequest{

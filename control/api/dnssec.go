@@ -19,7 +19,7 @@ type ZoneSecurity struct {
 	Secure    bool          `json:"secure" doc:"The parent knows the keys"`
 	Algorithm string        `json:"algorithm" doc:"ecdsap256 or ed25519"`
 	Keys      string        `json:"keys" doc:"csk or ksk-zsk"`
-	Denial    string        `json:"denial" doc:"nsec or nsec3"`
+	Denial    string        `json:"denial" doc:"nsec, nsec3 or compact"`
 	DS        []string      `json:"ds" doc:"For the registrar: tag algorithm digest-type digest"`
 	ParentDS  []string      `json:"parent_ds" doc:"What the parent was last seen to have"`
 	List      []ZoneKey     `json:"key_list"`
@@ -59,7 +59,7 @@ type ZoneSecurityWish struct {
 	Enabled   bool   `json:"enabled"`
 	Algorithm string `json:"algorithm,omitempty" doc:"ecdsap256 (default) or ed25519" maxLength:"20"`
 	Keys      string `json:"keys,omitempty" doc:"csk (default) or ksk-zsk" maxLength:"20"`
-	Denial    string `json:"denial,omitempty" doc:"nsec (default) or nsec3" maxLength:"20"`
+	Denial    string `json:"denial,omitempty" doc:"nsec (default), nsec3 or compact" maxLength:"20"`
 }
 
 // NewRollover asks for new keys.

@@ -18,6 +18,8 @@ import (
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/domains/watch"
@@ -84,7 +86,8 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
 	ok(t, err)
 	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
-	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, Locks: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	types = types.With(e.zones.Types()...)
 	e.tsig = tsig.New(tsig.Options{Store: db, Vault: db, Users: e.zones})
 	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})
 	names.Followers = []resource.Follower{certs}
@@ -93,7 +96,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	e.issuer = &gatedIssuer{Issuer: ca}
 
 	o := Options{
-		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
+		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}), Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
 		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, Metrics: prometheus.NewRegistry(),

@@ -145,6 +145,9 @@ func (s *Server) applyPlan(ctx context.Context, c *call, in *applyInput) (*answe
 	if err := s.mayCarryOut(c, p); err != nil {
 		return nil, err
 	}
+	if err := resource.CheckHeld(ctx, s.options.Types, p); err != nil {
+		return nil, err
+	}
 	if in.Body != nil {
 		c.cause.Reason = cmp.Or(c.cause.Reason, in.Body.Reason)
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
@@ -102,7 +105,7 @@ type Certificates interface {
 	PlanDelete(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error)
 	Delete(ctx context.Context, project, environment, domain string, ifRevision int64, cause resource.Cause) error
 	CertificateActions
-	CertificateOperations
+	AuthorityStates(ctx context.Context) ([]certificates.AuthorityState, error)
 }
 
 // CertificateActions are what is done with one certificate besides.
@@ -115,20 +118,24 @@ type CertificateActions interface {
 	Export(ctx context.Context, project, environment, domain, password string) (certificates.Exported, certificates.Certificate, error)
 	Chain(ctx context.Context, c certificates.Certificate) ([]*x509.Certificate, error)
 	Requests(ctx context.Context, project, environment, domain string) ([]certificates.Request, error)
-	NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType certificates.KeyType, subject certificates.Subject) (certificates.Request, error)
+	NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType pki.KeyType, subject pki.Subject) (certificates.Request, error)
 	CheckReadiness(ctx context.Context, project, environment, domain string, extra []string, challenge certificates.Challenge) (certificates.Readiness, error)
 }
 
-// CertificateOperations are the operator's: CAs and mass replacements.
-type CertificateOperations interface {
-	AuthorityStates(ctx context.Context) ([]certificates.AuthorityState, error)
-	CA(ctx context.Context, name string) (certificates.CA, error)
-	PutCA(ctx context.Context, name string, spec certificates.CASpec, mac string, ifRevision int64, keep bool) (resource.Plan, error)
+// Authorities are the CAs that the operator adds. authority.Service is one.
+type Authorities interface {
+	CA(ctx context.Context, name string) (authority.CA, error)
+	PutCA(ctx context.Context, name string, spec authority.Spec, mac string, ifRevision int64, keep bool) (resource.Plan, error)
 	DeleteCA(ctx context.Context, name string, ifRevision int64) (resource.Plan, error)
-	PlanReplacement(ctx context.Context, spec certificates.ReplacementSpec) (resource.Plan, certificates.ReplacementStatus, error)
-	Replacement(ctx context.Context, id string) (certificates.Replacement, error)
-	Replacements(ctx context.Context, limit int, cursor string) ([]certificates.Replacement, string, error)
-	PlanRun(ctx context.Context, id string, want certificates.RunState) (resource.Plan, error)
+}
+
+// Replacements are the mass replacements of certificates. replacement.Service is
+// one.
+type Replacements interface {
+	Plan(ctx context.Context, spec replacement.Spec) (resource.Plan, replacement.Status, error)
+	Run(ctx context.Context, id string) (replacement.Run, error)
+	List(ctx context.Context, limit int, cursor string) ([]replacement.Run, string, error)
+	PlanRun(ctx context.Context, id string, want replacement.State) (resource.Plan, error)
 }
 
 // raw is a JSON document under construction.

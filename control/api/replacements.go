@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 )
 
 // ReplacementSelector says which certificates are to be replaced: those that fit
@@ -25,6 +25,7 @@ type ReplacementSelector struct {
 type NewReplacement struct {
 	Selector ReplacementSelector `json:"selector"`
 	PerHour  int                 `json:"per_hour,omitempty" doc:"How many an hour at most. Default: 50" minimum:"0" maximum:"100000"`
+	Revoke   string              `json:"revoke,omitempty" doc:"Reason with which each old certificate is revoked once another is in its place: unspecified, key_compromise, affiliation_changed, superseded or cessation_of_operation. Not given: it is not revoked" maxLength:"64"`
 }
 
 // Replacement is a planned, throttled run that gets many certificates anew.
@@ -32,12 +33,16 @@ type Replacement struct {
 	ID         string              `json:"id"`
 	Selector   ReplacementSelector `json:"selector"`
 	PerHour    int                 `json:"per_hour"`
+	Revoke     string              `json:"revoke,omitempty" doc:"Reason with which the old ones are revoked"`
 	State      string              `json:"state" doc:"planned, running, paused, cancelled or finished"`
 	Total      int                 `json:"total" doc:"Certificates that fit, or fitted at the start"`
 	Done       int                 `json:"done"`
 	Running    int                 `json:"running" doc:"Asked for, not yet there"`
 	Failing    int                 `json:"failing" doc:"Of those running; each is tried again by itself"`
 	Failed     []string            `json:"failed" doc:"Domains of some that fail"`
+	Revoking   int                 `json:"revoking" doc:"Replaced, the old one not yet revoked"`
+	Refused    int                 `json:"refused" doc:"Of those revoking, which the CA did not do when it was asked; each is tried again by itself"`
+	LastHour   int                 `json:"last_hour" doc:"Replaced in the last full hour"`
 	CreatedAt  time.Time           `json:"created_at"`
 	StartedAt  *time.Time          `json:"started_at,omitempty"`
 	FinishedAt *time.Time          `json:"finished_at,omitempty"`
@@ -89,42 +94,42 @@ func (s *Server) addReplacements() {
 	}, s.getReplacement)
 	for _, action := range []struct {
 		word, summary string
-		want          certificates.RunState
+		want          replacement.State
 	}{
-		{"start", "Start a mass replacement, or go on with it", certificates.RunRunning},
-		{"pause", "Pause a mass replacement: what is under way comes to its end", certificates.RunPaused},
-		{"cancel", "End a mass replacement for good", certificates.RunCancelled},
+		{"start", "Start a mass replacement, or go on with it", replacement.Running},
+		{"pause", "Pause a mass replacement: what is under way comes to its end", replacement.Paused},
+		{"cancel", "End a mass replacement for good", replacement.Cancelled},
 	} {
 		add(s, op{
 			method: http.MethodPost, path: path + "/{replacement}/" + action.word, id: "replacements-" + action.word, tag: tag, summary: action.summary,
 			level: onPlatform, resource: access.Authorities, verb: access.Write, answers: []answerDoc{{http.StatusOK, ReplacementAnswer{}, ""}},
 		}, func(ctx context.Context, c *call, in *runReplacementInput) (*answer, error) {
-			plan, err := s.certificates.PlanRun(ctx, in.ID, action.want)
+			plan, err := s.replacements.PlanRun(ctx, in.ID, action.want)
 			if err != nil {
 				return nil, err
 			}
 			if _, err := s.commitOrPlan(ctx, c, plan); err != nil {
 				return nil, err
 			}
-			return s.replacementAnswer(s.certificates.Replacement(ctx, in.ID))
+			return s.replacementAnswer(s.replacements.Run(ctx, in.ID))
 		})
 	}
 }
 
-func replacementOf(r certificates.Replacement) Replacement {
+func replacementOf(r replacement.Run) Replacement {
 	st := r.Status
 	out := Replacement{
-		ID: r.ID, Selector: ReplacementSelector(r.Spec.Selector), PerHour: r.Spec.PerHour, State: string(st.State), Total: st.Total, Done: st.Done,
-		Running: st.Running, Failing: st.Failing, Failed: append([]string{}, st.Failed...), CreatedAt: r.CreatedAt, StartedAt: st.StartedAt,
+		ID: r.ID, Selector: ReplacementSelector(r.Spec.Selector), PerHour: r.Spec.PerHour, Revoke: r.Spec.Revoke, State: string(st.State), Total: st.Total, Done: st.Done,
+		Running: st.Running, Failing: st.Failing, Failed: append([]string{}, st.Failed...), Revoking: st.Revoking, Refused: st.Refused, LastHour: st.LastHour, CreatedAt: r.CreatedAt, StartedAt: st.StartedAt,
 		FinishedAt: st.FinishedAt, ExpectedAt: st.ExpectedAt, Revision: r.Revision,
 	}
-	if r.Spec.Run != certificates.RunPlanned && st.State != certificates.RunFinished {
+	if r.Spec.Run != replacement.Planned && st.State != replacement.Finished {
 		out.State = string(r.Spec.Run) // as wanted, which the next look carries out
 	}
 	return out
 }
 
-func (s *Server) replacementAnswer(r certificates.Replacement, err error) (*answer, error) {
+func (s *Server) replacementAnswer(r replacement.Run, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +137,7 @@ func (s *Server) replacementAnswer(r certificates.Replacement, err error) (*answ
 }
 
 func (s *Server) listReplacements(ctx context.Context, _ *call, in *InPage) (*answer, error) {
-	list, next, err := s.certificates.Replacements(ctx, in.Limit, in.Cursor)
+	list, next, err := s.replacements.List(ctx, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +149,8 @@ func (s *Server) listReplacements(ctx context.Context, _ *call, in *InPage) (*an
 }
 
 func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacementInput) (*answer, error) {
-	plan, st, err := s.certificates.PlanReplacement(ctx, certificates.ReplacementSpec{
-		Selector: certificates.Selector(in.Body.Selector), PerHour: in.Body.PerHour,
+	plan, st, err := s.replacements.Plan(ctx, replacement.Spec{
+		Selector: replacement.Selector(in.Body.Selector), PerHour: in.Body.PerHour, Revoke: in.Body.Revoke,
 	})
 	if err != nil {
 		return nil, err
@@ -158,10 +163,10 @@ func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacemen
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.store.PutStatus(ctx, certificates.KindReplacement, id, status, 0); err != nil {
+	if _, err := s.store.PutStatus(ctx, replacement.Kind, id, status, 0); err != nil {
 		return nil, err
 	}
-	a, err := s.replacementAnswer(s.certificates.Replacement(ctx, id))
+	a, err := s.replacementAnswer(s.replacements.Run(ctx, id))
 	if err == nil {
 		a.Location = infrastructure + "/certificate-replacements/" + id
 	}
@@ -169,5 +174,5 @@ func (s *Server) planReplacement(ctx context.Context, c *call, in *newReplacemen
 }
 
 func (s *Server) getReplacement(ctx context.Context, _ *call, in *ReplacementPath) (*answer, error) {
-	return s.replacementAnswer(s.certificates.Replacement(ctx, in.ID))
+	return s.replacementAnswer(s.replacements.Run(ctx, in.ID))
 }

@@ -11,6 +11,7 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -22,7 +23,7 @@ type Settings struct {
 	Takeover   *bool
 	PinKey     *bool
 	MustStaple *bool
-	KeyType    *KeyType
+	KeyType    *pki.KeyType
 	Challenge  *Challenge
 	Profile    *string
 	Authority  *string
@@ -179,7 +180,7 @@ func (s *Service) Export(ctx context.Context, project, environment, domain, pass
 		out.KeyPEM = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b.KeyDER}))
 		return out, c, nil
 	}
-	chain, err := parseChain(b.ChainPEM)
+	chain, err := pki.ParseChain(b.ChainPEM)
 	if err != nil {
 		return Exported{}, c, fault.New(fault.Internal, "a stored certificate cannot be read: %w", err).About("certificate " + c.Name)
 	}
@@ -205,18 +206,18 @@ func (s *Service) Chain(ctx context.Context, c Certificate) ([]*x509.Certificate
 	if err != nil {
 		return nil, err
 	}
-	return parseChain(b.ChainPEM)
+	return pki.ParseChain(b.ChainPEM)
 }
 
 // Request is a certificate request whose key was made here and stays here, for a
 // CA that the user goes to.
 type Request struct {
-	ID        string    `json:"id"`
-	CreatedAt time.Time `json:"created_at"`
-	Names     []string  `json:"names"`
-	KeyType   KeyType   `json:"key_type"`
-	CSR       []byte    `json:"csr"` // DER
-	Key       []byte    `json:"key"` // PKCS #8
+	ID        string      `json:"id"`
+	CreatedAt time.Time   `json:"created_at"`
+	Names     []string    `json:"names"`
+	KeyType   pki.KeyType `json:"key_type"`
+	CSR       []byte      `json:"csr"` // DER
+	Key       []byte      `json:"key"` // PKCS #8
 }
 
 // PEM is the request as CAs take it.
@@ -254,7 +255,7 @@ func (s *Service) Requests(ctx context.Context, project, environment, domain str
 // NewRequest makes a key and a request for a domain and further names. The
 // certificate made of it is uploaded without a key. Errors: Invalid; Conflict
 // when a name is not verified here.
-func (s *Service) NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType KeyType, subject Subject) (Request, error) {
+func (s *Service) NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType pki.KeyType, subject pki.Subject) (Request, error) {
 	name, err := CanonicalName(domain)
 	if err != nil {
 		return Request{}, err
@@ -263,7 +264,7 @@ func (s *Service) NewRequest(ctx context.Context, project, environment, domain s
 	if err := spec.normalize(name, s.Mode); err != nil {
 		return Request{}, err
 	}
-	if spec.KeyType == KeyEd25519 {
+	if spec.KeyType == pki.KeyEd25519 {
 		return Request{}, fault.InvalidField("/key_type", "CAs that people buy from do not take Ed25519", `use "p256" or "rsa2048"`)
 	}
 	if len(subject.Country) != 0 && len(subject.Country) != 2 {
@@ -277,7 +278,7 @@ func (s *Service) NewRequest(ctx context.Context, project, environment, domain s
 	if subject.CommonName == "" && len(name) <= 64 {
 		subject.CommonName = name
 	}
-	key, err := newKey(spec.KeyType)
+	key, err := pki.NewKey(spec.KeyType)
 	if err != nil {
 		return Request{}, err
 	}
@@ -285,7 +286,7 @@ func (s *Service) NewRequest(ctx context.Context, project, environment, domain s
 	if r.Key, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
 		return Request{}, err
 	}
-	if r.CSR, err = NewCSR(spec.Domains, key, subject, false); err != nil {
+	if r.CSR, err = pki.NewCSR(spec.Domains, key, subject, false); err != nil {
 		return Request{}, err
 	}
 	list, err := s.Requests(ctx, project, environment, name)
@@ -312,12 +313,12 @@ func (s *Service) requestKey(ctx context.Context, project, environment, name str
 		if !ok {
 			continue
 		}
-		if _, _, err := pickLeaf(certs, signer); err == nil {
+		if _, _, err := pki.PickLeaf(certs, signer); err == nil {
 			return r.Key, nil
 		}
 	}
 	if len(list) == 0 {
-		return nil, badKey("the private key is missing, and no request for this domain was made here", "send the key with the certificate")
+		return nil, pki.BadKey("the private key is missing, and no request for this domain was made here", "send the key with the certificate")
 	}
-	return nil, badKey("the private key is missing, and the certificate was made of none of the requests that were made here", "send the key that its request was made with")
+	return nil, pki.BadKey("the private key is missing, and the certificate was made of none of the requests that were made here", "send the key that its request was made with")
 }

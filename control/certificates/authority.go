@@ -5,12 +5,21 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/fault"
 )
 
 // authorities are the CAs that may issue a type, in their order, or the one that
 // is named.
 func (s *Service) authorities(ctx context.Context, typ CertType, named string) ([]Authority, error) {
+	list, err := s.known(ctx, typ)
+	return slices.DeleteFunc(slices.Clone(list), func(a Authority) bool {
+		return a.Retired || named != "" && typ == TypeACME && a.Name != named
+	}), err
+}
+
+// known are all CAs of a type, those among them that nothing is ordered from.
+func (s *Service) known(ctx context.Context, typ CertType) ([]Authority, error) {
 	issuer := s.issuers[typ]
 	if issuer == nil {
 		return nil, nil
@@ -22,15 +31,12 @@ func (s *Service) authorities(ctx context.Context, typ CertType, named string) (
 			return nil, err
 		}
 	}
-	if named != "" && typ == TypeACME {
-		list = slices.DeleteFunc(slices.Clone(list), func(a Authority) bool { return a.Name != named })
-	}
 	return list, nil
 }
 
 // issuerOf returns who has issued the certificate in use, if it is still there.
 func (s *Service) issuerOf(ctx context.Context, st Status) (Authority, bool) {
-	list, err := s.authorities(ctx, st.IssuedType, "")
+	list, err := s.known(ctx, st.IssuedType)
 	if err != nil {
 		return Authority{}, false
 	}
@@ -81,4 +87,81 @@ func knownReason(reason string) bool {
 
 func unknownReason(reason string) error {
 	return fault.InvalidField("/reason", "\""+reason+"\" is not a reason", `use "unspecified", "key_compromise", "affiliation_changed", "superseded" or "cessation_of_operation"`)
+}
+
+// AuthorityState is how a CA is doing here.
+type AuthorityState struct {
+	Authority
+	Priority   int
+	AccountURI string // "" until something was ordered
+	Pauses     []authority.Pause
+	Used       []LimitUse
+}
+
+// LimitUse is how much of a limit is used up. Limits by name or domain are
+// counted for each, so only their height is told.
+type LimitUse struct {
+	authority.Limit
+	Used int
+}
+
+// AuthorityStates tells of every CA that certificates are ordered from.
+func (s *Service) AuthorityStates(ctx context.Context) ([]AuthorityState, error) {
+	list, err := s.authorities(ctx, TypeACME, "")
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	states := make([]AuthorityState, 0, len(list))
+	for _, a := range list {
+		state := AuthorityState{Authority: a}
+		if state.Pauses, err = s.Ledger.Pauses(ctx, a.Name, now); err != nil {
+			return nil, err
+		}
+		if holder, ok := a.Issuer.(AccountHolder); ok {
+			if state.AccountURI, err = holder.AccountURI(ctx); err != nil {
+				return nil, err
+			}
+		}
+		for _, l := range a.Limits {
+			use := LimitUse{Limit: l}
+			if counter, ok := s.Ledger.(authority.Counter); ok && l.Kind == authority.SpentOrders {
+				if use.Used, err = counter.Spent(ctx, a.Name, l.Kind, "", now.Add(-l.Window)); err != nil {
+					return nil, err
+				}
+			}
+			state.Used = append(state.Used, use)
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
+// PlannedPerHour is about how many certificates an hour the CAs' budgets leave to
+// mass replacements; 0: they have no limits.
+func (s *Service) PlannedPerHour(ctx context.Context) (int, error) {
+	list, err := s.authorities(ctx, TypeACME, "")
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, a := range list {
+		least := 0.0
+		for _, w := range authority.Wants(a.Limits, nil, true, authority.Planned) {
+			if pace := float64(w.Max) / w.Window.Hours(); w.Kind == authority.SpentOrders && (least == 0 || pace < least) {
+				least = pace
+			}
+		}
+		if least == 0 {
+			return 0, nil
+		}
+		sum += least
+	}
+	return int(sum), nil
+}
+
+// AccountHolder is the ability of an issuer to tell its account at the CA
+// without asking the CA; "" when there is none yet.
+type AccountHolder interface {
+	AccountURI(ctx context.Context) (string, error)
 }

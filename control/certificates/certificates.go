@@ -2,10 +2,9 @@
 // wants, how they are obtained, renewed and replaced, and what state they are in.
 //
 // Types: Spec (names, type, key, challenge, renewal), Status (state, step,
-// dates, failures, next attempt, events), Certificate (the resource), Bundle
-// (chain, key, request; only in the Vault, under
-// "certificate/<id>/<generation>"), Authority (a CA with its limits), CA and
-// Replacement (resources of the platform).
+// dates, failures, next attempt, events), Certificate (the resource), Authority (a
+// CA with its limits). Chains and keys (pki.Bundle) are only in the Vault, under
+// "certificate/<id>/<generation>".
 //
 // Use cases: Service.Provision (create and wait), Upload (the user's own, PEM or
 // PKCS #12), NewRequest (a CSR for a CA of one's own), Renew, Revoke, Export,
@@ -31,6 +30,7 @@ package certificates
 import (
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 )
 
@@ -51,22 +51,6 @@ const (
 	TypeExternal CertType = "external"
 )
 
-// KeyType is the algorithm of a certificate's key.
-type KeyType string
-
-// The key types.
-const (
-	KeyP256    KeyType = "p256" // the default
-	KeyP384    KeyType = "p384"
-	KeyEd25519 KeyType = "ed25519" // browsers refuse it: for clients of one's own
-	KeyRSA2048 KeyType = "rsa2048"
-	KeyRSA3072 KeyType = "rsa3072"
-	KeyRSA4096 KeyType = "rsa4096"
-)
-
-// KeyTypes lists the key types, the default first.
-var KeyTypes = []KeyType{KeyP256, KeyP384, KeyEd25519, KeyRSA2048, KeyRSA3072, KeyRSA4096}
-
 // Challenge is how control over a name is proved to a CA.
 type Challenge string
 
@@ -80,10 +64,10 @@ const (
 
 // Spec is a certificate as wanted.
 type Spec struct {
-	Domains   []string `json:"domains"` // A-labels, wildcards and addresses; the first is the resource's name
-	Type      CertType `json:"type"`
-	AutoRenew bool     `json:"auto_renew"` // default true
-	KeyType   KeyType  `json:"key_type,omitempty"`
+	Domains   []string    `json:"domains"` // A-labels, wildcards and addresses; the first is the resource's name
+	Type      CertType    `json:"type"`
+	AutoRenew bool        `json:"auto_renew"` // default true
+	KeyType   pki.KeyType `json:"key_type,omitempty"`
 	// Upload is the generation of an uploaded bundle in the Vault, for custom.
 	Upload int `json:"upload,omitempty"`
 	// Automatic says that the platform made it by itself for a verified domain.
@@ -176,16 +160,20 @@ type Status struct {
 	Authority   string     `json:"authority,omitempty"`    // the CA that issued it
 	AuthorityAt string     `json:"authority_at,omitempty"` // its directory
 	IssuedAt    *time.Time `json:"issued_at,omitempty"`
-	MustStaple  bool       `json:"must_staple,omitempty"`  // the leaf asks for a staple (RFC 7633)
-	Rehearsed   string     `json:"rehearsed,omitempty"`    // names for which a staging order has succeeded
-	TakenOver   int        `json:"taken_over,omitempty"`   // the Spec.Upload that an automatic one follows
-	Replacement string     `json:"replacement,omitempty"`  // the mass replacement that asks for a new one
-	Revoked     *Revoked   `json:"revoked,omitempty"`      // the certificate in use was revoked
-	RevokedLast string     `json:"revoked_last,omitempty"` // serial of the last that was revoked from here
-	Staple      *Staple    `json:"staple,omitempty"`
-	CheckAt     *time.Time `json:"check_at,omitempty"` // when revocation is looked at again
-	Warned      int        `json:"warned,omitempty"`   // how many of the thresholds were told of, for this certificate
-	Events      []Event    `json:"events,omitempty"`   // the last, newest first
+	MustStaple  bool       `json:"must_staple,omitempty"` // the leaf asks for a staple (RFC 7633)
+	Rehearsed   string     `json:"rehearsed,omitempty"`   // names for which a staging order has succeeded
+	TakenOver   int        `json:"taken_over,omitempty"`  // the Spec.Upload that an automatic one follows
+	Replacement string     `json:"replacement,omitempty"` // the mass replacement that asks for a new one
+	// ReplaceReason is why that run has the old one revoked; "": it has not.
+	ReplaceReason string       `json:"replace_reason,omitempty"`
+	Held          *Held        `json:"held,omitempty"`         // issued, and waits for its staple
+	Superseded    []Superseded `json:"superseded,omitempty"`   // old ones that are still to be revoked
+	Revoked       *Revoked     `json:"revoked,omitempty"`      // the certificate in use was revoked
+	RevokedLast   string       `json:"revoked_last,omitempty"` // serial of the last that was revoked from here
+	Staple        *Staple      `json:"staple,omitempty"`
+	CheckAt       *time.Time   `json:"check_at,omitempty"` // when revocation is looked at again
+	Warned        int          `json:"warned,omitempty"`   // how many of the thresholds were told of, for this certificate
+	Events        []Event      `json:"events,omitempty"`   // the last, newest first
 
 	// Observed is the revision of the spec that this status answers.
 	Observed int64 `json:"observed_revision,omitempty"`
@@ -218,10 +206,3 @@ type Certificate = resource.Object[Spec, Status]
 
 // Decode turns a stored resource into a Certificate.
 func Decode(r resource.Resource) (Certificate, error) { return resource.Decode[Spec, Status](r) }
-
-// Bundle is a certificate chain with its private key.
-type Bundle struct {
-	ChainPEM string `json:"chain_pem"` // leaf first
-	KeyDER   []byte `json:"key_der"`   // PKCS #8
-	CSRDER   []byte `json:"csr_der,omitempty"`
-}

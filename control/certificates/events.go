@@ -99,7 +99,7 @@ func transitions(c *Certificate, before Status, now time.Time) []Event {
 		add(EventExpired, "it expired at %s", day(st.NotAfter))
 	} else if n := passed(c, now); n > st.Warned {
 		st.Warned = n
-		add(EventExpiring, "it expires in %s, at %s", span(st.NotAfter.Sub(now)), day(st.NotAfter))
+		add(EventExpiring, "it expires in %s, at %s", Span(st.NotAfter.Sub(now)), day(st.NotAfter))
 	}
 	for _, e := range list {
 		st.Events = append([]Event{e}, st.Events...)
@@ -117,8 +117,8 @@ func day(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// span writes a time to go as people say it.
-func span(d time.Duration) string {
+// Span writes a time to go as people say it.
+func Span(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", int(d.Hours()/24))

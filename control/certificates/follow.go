@@ -44,6 +44,9 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 	after.Status = map[string]json.RawMessage{fresh: mustJSON(st)}
 	if st.Generation != "" {
 		after.Secrets = map[string]string{bundleName(fresh, st.Generation): bundleName(c.ID, st.Generation)}
+		for _, old := range st.Superseded {
+			after.Secrets[bundleName(fresh, old.Generation)] = bundleName(c.ID, old.Generation)
+		}
 	}
 	return after, nil
 }

@@ -16,6 +16,9 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -59,7 +62,7 @@ func (w *world) with(list ...certificates.Authority) {
 	}, nil)
 }
 
-func authority(name string, c *ca, limits ...certificates.Limit) certificates.Authority {
+func named(name string, c *ca, limits ...authority.Limit) certificates.Authority {
 	return certificates.Authority{Name: name, Directory: "https://" + name, Issuer: c, Limits: limits}
 }
 
@@ -90,7 +93,7 @@ func TestCAsAreTriedInOrder(t *testing.T) {
 		t.Run(tt.what, func(t *testing.T) {
 			w := newWorld(t)
 			one, two := &ca{w: w, fail: tt.first}, &ca{w: w, fail: tt.second}
-			w.with(authority("one", one), authority("two", two))
+			w.with(named("one", one), named("two", two))
 			w.ensure("shop.example.com")
 			c, _ := w.reconcile("shop.example.com")
 			if got := [2]int{one.asked, two.asked}; got != tt.asked || c.Status.Authority != tt.by {
@@ -106,7 +109,7 @@ func TestCAsAreTriedInOrder(t *testing.T) {
 func TestNamedCA(t *testing.T) {
 	w := newWorld(t)
 	one, two := &ca{w: w}, &ca{w: w}
-	w.with(authority("one", one), authority("two", two))
+	w.with(named("one", one), named("two", two))
 	w.ensure("shop.example.com")
 	w.reconcile("shop.example.com")
 	name := "two"
@@ -128,7 +131,7 @@ func TestNamedCA(t *testing.T) {
 func TestBudget(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
-	w.with(authority("one", one, certificates.Limit{Kind: certificates.SpentOrders, Max: 2, Window: time.Hour}))
+	w.with(named("one", one, authority.Limit{Kind: authority.SpentOrders, Max: 2, Window: time.Hour}))
 	for i := range 4 {
 		w.ensure(fmt.Sprintf("s%d.example.com", i))
 	}
@@ -139,7 +142,7 @@ func TestBudget(t *testing.T) {
 		t.Fatalf("%d orders", one.asked)
 	}
 	w.restart()
-	w.with(authority("one", one, certificates.Limit{Kind: certificates.SpentOrders, Max: 2, Window: time.Hour}))
+	w.with(named("one", one, authority.Limit{Kind: authority.SpentOrders, Max: 2, Window: time.Hour}))
 	c, next := w.reconcile("s3.example.com")
 	if one.asked != 1 || c.Status.LastError.Reason != certificates.ReasonBudget || c.Status.Failures != 0 || next < 59*time.Minute || next > 71*time.Minute {
 		t.Errorf("after a restart: %d orders, next in %v, %+v", one.asked, next, c.Status)
@@ -156,7 +159,7 @@ func TestBudget(t *testing.T) {
 func TestDuplicatesAndDomainsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
-	w.with(authority("one", one, certificates.DefaultLimits()...))
+	w.with(named("one", one, authority.DefaultLimits()...))
 	w.ensure("shop.example.com")
 	w.reconcile("shop.example.com")
 	for range 8 { // a user who asks again and again
@@ -199,7 +202,7 @@ func (s waits) Watch(ctx context.Context, after int64, f func(resource.Event) er
 func TestRateLimitPausesTheDomainOnly(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w, fail: limited}
-	w.with(authority("one", one))
+	w.with(named("one", one))
 	w.ensure("shop.example.com")
 	_, next := w.reconcile("shop.example.com")
 	if next != 5*time.Hour {
@@ -219,7 +222,7 @@ func TestRateLimitPausesTheDomainOnly(t *testing.T) {
 func TestRehearsal(t *testing.T) {
 	w := newWorld(t)
 	staging, production := &ca{w: w, fail: unseen}, &ca{w: w}
-	a := authority("one", production)
+	a := named("one", production)
 	a.Rehearsal = staging
 	w.with(a)
 	w.ensure("shop.example.com")
@@ -256,7 +259,7 @@ func TestPreflightHoldsOrdersBack(t *testing.T) {
 	one := &ca{w: w}
 	v := &verdicts{checks: []certificates.Check{{Name: certificates.CheckAddress, Subject: "shop.example.com", State: certificates.CheckFailed, Reason: "PointsElsewhere", Detail: "it leads elsewhere", Fix: "set the records"}}}
 	w.svc.Preflight = v
-	w.with(authority("one", one, certificates.DefaultLimits()...))
+	w.with(named("one", one, authority.DefaultLimits()...))
 	w.ensure("shop.example.com")
 	for range 6 {
 		c, next := w.reconcile("shop.example.com")
@@ -278,7 +281,7 @@ func TestPreflightHoldsOrdersBack(t *testing.T) {
 	}
 	// A CA that signs for a network of its own is not looked at from outside.
 	v.checks = []certificates.Check{{State: certificates.CheckFailed, Detail: "no", Fix: "no"}}
-	inside := authority("inside", one)
+	inside := named("inside", one)
 	inside.Internal = true
 	w.with(inside)
 	w.ensure("blog.example.com")
@@ -290,7 +293,7 @@ func TestPreflightHoldsOrdersBack(t *testing.T) {
 func TestRevokeReplacesFirst(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
-	w.with(authority("one", one))
+	w.with(named("one", one))
 	w.ensure("shop.example.com")
 	before, _ := w.reconcile("shop.example.com")
 	if _, err := w.svc.Revoke(done(t), project, env, "shop.example.com", "because", cause); !fault.Is(err, fault.Invalid) {
@@ -326,7 +329,7 @@ func TestPinnedKeyAndKeyTypes(t *testing.T) {
 	w := newWorld(t)
 	w.ensure("shop.example.com")
 	yes := true
-	for _, typ := range certificates.KeyTypes {
+	for _, typ := range pki.KeyTypes {
 		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", certificates.Settings{KeyType: &typ, PinKey: &yes}, 0, cause); err != nil {
 			t.Fatal(err)
 		}
@@ -355,10 +358,10 @@ func bought(t *testing.T) *issuer { return sign(t, "bought CA", nil, newKey(t, "
 
 func TestRequestAndUploadWithoutKey(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.svc.NewRequest(t.Context(), project, env, "other.example.com", nil, "", certificates.Subject{}); !fault.Is(err, fault.Conflict) {
+	if _, err := w.svc.NewRequest(t.Context(), project, env, "other.example.com", nil, "", pki.Subject{}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("for a name that is not verified: %v", err)
 	}
-	r, err := w.svc.NewRequest(t.Context(), project, env, "shop.example.com", nil, certificates.KeyRSA2048, certificates.Subject{Organization: "Example Ltd", Country: "GB"})
+	r, err := w.svc.NewRequest(t.Context(), project, env, "shop.example.com", nil, pki.KeyRSA2048, pki.Subject{Organization: "Example Ltd", Country: "GB"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +456,7 @@ func TestExport(t *testing.T) {
 	if err != nil || len(out.PKCS12) != 0 {
 		t.Fatal(err)
 	}
-	if _, _, err := certificates.CheckUpload("shop.example.com", out.ChainPEM, out.KeyPEM, w.clock()); err != nil {
+	if _, _, err := pki.Check("shop.example.com", out.ChainPEM, out.KeyPEM, w.clock()); err != nil {
 		t.Errorf("what was exported cannot be uploaded: %v", err)
 	}
 	if _, _, err := w.svc.Export(t.Context(), project, env, "shop.example.com", "short"); !fault.Is(err, fault.Invalid) {
@@ -593,15 +596,16 @@ func TestRevokedIsReplaced(t *testing.T) {
 func TestMassReplacement(t *testing.T) {
 	w := newWorld(t)
 	old, fresh := &ca{w: w}, &ca{w: w}
-	w.with(authority("old", old))
+	w.with(named("old", old))
 	const n = 30
 	for i := range n {
 		w.ensure(fmt.Sprintf("s%d.example.com", i))
 		w.reconcile(fmt.Sprintf("s%d.example.com", i))
 	}
-	w.with(authority("fresh", fresh))
+	w.with(named("fresh", fresh))
 	w.pass(time.Hour)
-	plan, st, err := w.svc.PlanReplacement(t.Context(), certificates.ReplacementSpec{Selector: certificates.Selector{Authority: "old"}, PerHour: 600})
+	runs := replacement.New(replacement.Options{Store: w.db, Now: w.clock})
+	plan, st, err := runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: 600})
 	if err != nil || st.Total != n || st.ExpectedAt == nil || !st.ExpectedAt.Equal(w.now.Add(3*time.Minute)) {
 		t.Fatalf("plan %+v, %v", st, err)
 	}
@@ -609,21 +613,21 @@ func TestMassReplacement(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := plan.Actions[0].ID
-	replacer := certificates.NewReplacer(w.svc, nil)
-	look := func() certificates.ReplacementStatus {
+	replacer := replacement.NewReconciler(runs, nil)
+	look := func() replacement.Status {
 		t.Helper()
-		if _, err := replacer.Reconcile(t.Context(), reconcile.Ref{Kind: certificates.KindReplacement, ID: id}); err != nil {
+		if _, err := replacer.Reconcile(t.Context(), reconcile.Ref{Kind: replacement.Kind, ID: id}); err != nil {
 			t.Fatal(err)
 		}
-		run, err := w.svc.Replacement(t.Context(), id)
+		run, err := runs.Run(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return run.Status
 	}
-	want := func(state certificates.RunState) {
+	want := func(state replacement.State) {
 		t.Helper()
-		plan, err := w.svc.PlanRun(t.Context(), id, state)
+		plan, err := runs.PlanRun(t.Context(), id, state)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -640,22 +644,22 @@ func TestMassReplacement(t *testing.T) {
 	if all(); fresh.asked != 0 {
 		t.Fatal("replaced before it was started")
 	}
-	want(certificates.RunRunning)
+	want(replacement.Running)
 	if st := look(); st.Running != 10 || st.Done != 0 || st.Total != n {
 		t.Fatalf("the first minute: %+v", st)
 	}
 	if all(); fresh.asked != 10 {
 		t.Errorf("%d replaced in the first minute, want 10", fresh.asked)
 	}
-	want(certificates.RunPaused)
+	want(replacement.Paused)
 	w.pass(time.Minute)
-	if st := look(); st.Done != 10 || st.State != certificates.RunPaused {
+	if st := look(); st.Done != 10 || st.State != replacement.Paused {
 		t.Errorf("paused: %+v", st)
 	}
 	if all(); fresh.asked != 10 {
 		t.Error("replaced while paused")
 	}
-	want(certificates.RunRunning)
+	want(replacement.Running)
 	fresh.fail = refused
 	w.pass(time.Minute)
 	look()
@@ -669,16 +673,16 @@ func TestMassReplacement(t *testing.T) {
 		look()
 		all()
 	}
-	if st := look(); st.State != certificates.RunFinished || st.Done != n || st.FinishedAt == nil {
+	if st := look(); st.State != replacement.Finished || st.Done != n || st.FinishedAt == nil {
 		t.Errorf("in the end: %+v", st)
 	}
 	if c := w.get("s7.example.com"); c.Status.Authority != "fresh" || c.Status.Replacement != "" {
 		t.Errorf("replaced: %+v", c.Status)
 	}
-	if _, err := w.svc.PlanRun(t.Context(), id, certificates.RunRunning); !fault.Is(err, fault.Conflict) {
+	if _, err := runs.PlanRun(t.Context(), id, replacement.Running); !fault.Is(err, fault.Conflict) {
 		t.Errorf("starting what is finished: %v", err)
 	}
-	if _, _, err := w.svc.PlanReplacement(t.Context(), certificates.ReplacementSpec{}); !fault.Is(err, fault.Invalid) {
+	if _, _, err := runs.Plan(t.Context(), replacement.Spec{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("selecting nothing: %v", err)
 	}
 }
@@ -736,43 +740,44 @@ func TestExternal(t *testing.T) {
 
 func TestCAsAreChecked(t *testing.T) {
 	w := newWorld(t)
-	for spec, pointer := range map[*certificates.CASpec]string{
-		{Directory: "http://ca.example/dir"}:                         "/directory",
-		{Directory: "https://a/d", Staging: "https://a/d"}:           "/staging",
-		{Directory: "https://a/d", RootPEM: "x"}:                     "/root_pem",
-		{Directory: "https://a/d", Email: "nobody"}:                  "/email",
-		{Directory: "https://a/d", EABKeyID: "kid"}:                  "/eab_key_id",
-		{Directory: "https://a/d", Priority: -1}:                     "/priority",
-		{Directory: "https://a/d", Limits: []certificates.Limit{{}}}: "/limits/0/kind",
+	cas := authority.New(w.db, w.db)
+	for spec, pointer := range map[*authority.Spec]string{
+		{Directory: "http://ca.example/dir"}:                      "/directory",
+		{Directory: "https://a/d", Staging: "https://a/d"}:        "/staging",
+		{Directory: "https://a/d", RootPEM: "x"}:                  "/root_pem",
+		{Directory: "https://a/d", Email: "nobody"}:               "/email",
+		{Directory: "https://a/d", EABKeyID: "kid"}:               "/eab_key_id",
+		{Directory: "https://a/d", Priority: -1}:                  "/priority",
+		{Directory: "https://a/d", Limits: []authority.Limit{{}}}: "/limits/0/kind",
 	} {
-		_, err := w.svc.PutCA(t.Context(), "one", *spec, "", 0, false)
+		_, err := cas.PutCA(t.Context(), "one", *spec, "", 0, false)
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Code != fault.Invalid || f.Fields[0].Pointer != pointer {
 			t.Errorf("%+v: %v", spec, err)
 		}
 	}
-	if _, err := w.svc.PutCA(t.Context(), "No Name!", certificates.CASpec{Directory: "https://a/d"}, "", 0, false); !fault.Is(err, fault.Invalid) {
+	if _, err := cas.PutCA(t.Context(), "No Name!", authority.Spec{Directory: "https://a/d"}, "", 0, false); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a name that is none: %v", err)
 	}
-	plan, err := w.svc.PutCA(t.Context(), "one", certificates.CASpec{Directory: "https://a/d", EABKeyID: "kid"}, "mac", 0, true)
+	plan, err := cas.PutCA(t.Context(), "one", authority.Spec{Directory: "https://a/d", EABKeyID: "kid"}, "mac", 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.db.Commit(t.Context(), plan.Commit(cause)); err != nil {
 		t.Fatal(err)
 	}
-	one, err := w.svc.CA(t.Context(), "one")
+	one, err := cas.CA(t.Context(), "one")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mac, err := w.svc.EABKey(t.Context(), one); err != nil || mac != "mac" {
+	if mac, err := authority.EABKey(t.Context(), w.db, one); err != nil || mac != "mac" {
 		t.Errorf("the MAC key: %q, %v", mac, err)
 	}
 	// Changed without the key, it keeps it; and never shows it.
-	if plan, err = w.svc.PutCA(t.Context(), "one", certificates.CASpec{Directory: "https://a/other", EABKeyID: "kid"}, "", one.Revision, true); err != nil || strings.Contains(string(plan.Actions[0].After), "mac") || !strings.Contains(string(plan.Actions[0].After), `"eab_secret":1`) {
+	if plan, err = cas.PutCA(t.Context(), "one", authority.Spec{Directory: "https://a/other", EABKeyID: "kid"}, "", one.Revision, true); err != nil || strings.Contains(string(plan.Actions[0].After), "mac") || !strings.Contains(string(plan.Actions[0].After), `"eab_secret":1`) {
 		t.Errorf("%s, %v", plan.Actions[0].After, err)
 	}
-	if _, err := w.svc.PutCA(t.Context(), "one", certificates.CASpec{Directory: "https://a/d"}, "", one.Revision+1, true); !fault.Is(err, fault.Stale) {
+	if _, err := cas.PutCA(t.Context(), "one", authority.Spec{Directory: "https://a/d"}, "", one.Revision+1, true); !fault.Is(err, fault.Stale) {
 		t.Errorf("a stale change: %v", err)
 	}
 }

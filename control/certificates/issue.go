@@ -7,14 +7,21 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
-// renewByARI is the Status.RenewBy of a time that the CA has chosen.
-const renewByARI = "ari"
+// The Status.RenewBy of a time that the CA has chosen, and of one that was
+// reckoned from the lifetime.
+const (
+	renewByARI      = "ari"
+	renewByLifetime = "lifetime"
+)
 
 // issue makes one attempt: at each CA in turn that may be asked, until one gives
 // a certificate or says of the names what any other would say too.
@@ -32,6 +39,30 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 		return r.failed(ctx, c, now, &IssueError{Away: true, Problem: Problem{Reason: "NoIssuer", Message: message, Fix: fix}})
 	}
 	pending := r.pending(ctx, c)
+	// Who finds no room has not begun: of thousands that wait, most do at each look.
+	full := func(a Authority) (time.Time, string, error) {
+		if typ == TypeLocal || pending != nil && pending.Authority == a.Name {
+			return time.Time{}, "", nil
+		}
+		return r.service.roomAt(ctx, a, c, now, pressure(c, now))
+	}
+	free, taken := time.Time{}, ""
+	for len(authorities) > 0 {
+		at, reason, err := full(authorities[0])
+		if err != nil {
+			return 0, err
+		}
+		if !at.After(now) {
+			break
+		}
+		if free.IsZero() || at.Before(free) {
+			free, taken = at, reason
+		}
+		authorities = authorities[1:]
+	}
+	if len(authorities) == 0 {
+		return r.noRoom(ctx, c, now, free, taken)
+	}
 	attempt := &attempt{Reconciler: r, now: now, why: why, typ: typ, pending: pending}
 	if c, err = r.answer(ctx, c, func(c *Certificate) {
 		started := now.UTC()
@@ -41,19 +72,15 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 	}); err != nil {
 		return 0, err
 	}
+	attempt.seen = c
 	var first *IssueError
-	var free time.Time // when the first CA without room has some
-	freeWhy := ""
-	for _, a := range authorities {
-		if typ != TypeLocal && (pending == nil || pending.Authority != a.Name) {
-			at, reason, err := r.service.roomAt(ctx, a, c, now, pressure(c, now))
+	for i, a := range authorities {
+		if i > 0 {
+			at, _, err := full(a)
 			if err != nil {
 				return 0, err
 			}
 			if at.After(now) {
-				if free.IsZero() || at.Before(free) {
-					free, freeWhy = at, reason
-				}
 				continue
 			}
 		}
@@ -68,22 +95,19 @@ func (r *Reconciler) issue(ctx context.Context, c Certificate, now time.Time, wh
 			break
 		}
 	}
-	if first == nil {
-		return r.noRoom(ctx, c, now, free, freeWhy)
-	}
 	return r.failed(ctx, c, r.service.Now(), first)
 }
 
 // pressure is how urgent a certificate is.
-func pressure(c Certificate, now time.Time) urgency {
+func pressure(c Certificate, now time.Time) authority.Urgency {
 	st := c.Status
 	if st.Revoked != nil || st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.Sub(now) < st.NotAfter.Sub(*st.NotBefore)/6 {
-		return pressing
+		return authority.Pressing
 	}
 	if st.Replacement != "" {
-		return planned
+		return authority.Planned
 	}
-	return regular
+	return authority.Regular
 }
 
 // noRoom waits until a CA may be asked again. It is no failure: nothing was
@@ -92,7 +116,7 @@ func (r *Reconciler) noRoom(ctx context.Context, c Certificate, now, free time.T
 	// Thousands may wait for the same place: they must not come at once, nor all
 	// again for each place that is taken. What is pressing comes first.
 	spread := 10 * time.Minute
-	if pressure(c, now) == pressing {
+	if pressure(c, now) == authority.Pressing {
 		spread = time.Minute
 	}
 	free = free.Add(time.Duration(r.random() * float64(spread))).UTC().Truncate(time.Second)
@@ -115,6 +139,9 @@ type attempt struct {
 	why     string
 	typ     CertType
 	pending *pendingOrder
+
+	mu   sync.Mutex
+	seen Certificate // as last written; its spec may be newer than the one at work
 }
 
 // at tries one CA. It returns a problem when another may be tried.
@@ -123,11 +150,11 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	defer cancel()
 	order := Order{
 		ID: c.ID, Project: c.Project, Environment: c.Environment, Names: c.Spec.Domains, Profile: c.Spec.Profile, Attempt: c.Status.Failures,
-		Progress: func(step string) { t.progress(ctx, c.ID, step) },
+		Progress: func(step string) { t.progress(ctx, step) },
 	}
 	if t.typ != TypeLocal {
 		if t.service.Preflight != nil && !a.Internal {
-			t.progress(ctx, c.ID, StepPreflight)
+			t.progress(ctx, StepPreflight)
 		}
 		checks, challenges := t.service.preflight(bounded, a, c)
 		if k, failed := firstFailed(checks); failed {
@@ -153,12 +180,13 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	spending := ""
 	if t.typ != TypeLocal && p.URL == "" {
 		spending = resource.NewID("spend")
-		free, err := t.service.Ledger.Spend(ctx, Spending{ID: spending, Authority: a.Name, At: t.now, Wants: wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, t.now))})
+		at := t.service.Now() // preflight and rehearsal have taken their time
+		free, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: spending, Authority: a.Name, At: at, Wants: authority.Wants(a.Limits, c.Spec.Domains, t.service.renews(a, c), pressure(c, at))})
 		if err != nil {
 			return 0, nil, err
 		}
 		if !free.IsZero() { // others were quicker
-			return 0, &IssueError{Away: true, RetryAfter: free.Sub(t.now), Problem: Problem{Reason: ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
+			return 0, &IssueError{Away: true, RetryAfter: free.Sub(at), Problem: Problem{Reason: ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
 		}
 	}
 	order.Keep = func(url string) error {
@@ -173,7 +201,7 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 	}
 	if err == nil {
 		var done time.Duration
-		if done, err = t.store(ctx, c, a, t.typ, p, chainPEM, t.service.Now()); err == nil {
+		if done, err = t.store(ctx, c, a, p, chainPEM, t.service.Now()); err == nil {
 			return done, nil, nil
 		}
 	}
@@ -205,15 +233,15 @@ func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pe
 		if !slices.Contains(c.Spec.Domains, subject) {
 			subject = c.Spec.Domains[0]
 		}
-		_, err := t.service.Ledger.Spend(ctx, Spending{ID: resource.NewID("spend"), Authority: a.Name, At: now, Wants: []Want{{Kind: SpentFailures, Subject: subject}}})
+		_, err := t.service.Ledger.Spend(ctx, authority.Spending{ID: resource.NewID("spend"), Authority: a.Name, At: now, Wants: []authority.Want{{Kind: authority.SpentFailures, Subject: subject}}})
 		return err
 	case problem.Reason == ReasonRateLimited:
 		// Which limit it is, CAs say in words only: the name's domain waits, and all
 		// when it is several domains.
 		until := now.Add(max(problem.RetryAfter, time.Hour))
-		return t.service.Ledger.Pause(ctx, a.Name, Pause{Subject: RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
+		return t.service.Ledger.Pause(ctx, a.Name, authority.Pause{Subject: authority.RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
 	case problem.Away && problem.RetryAfter > 0 && problem.Reason != ReasonBudget:
-		return t.service.Ledger.Pause(ctx, a.Name, Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
+		return t.service.Ledger.Pause(ctx, a.Name, authority.Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
 	}
 	return nil
 }
@@ -221,12 +249,12 @@ func (t *attempt) account(ctx context.Context, a Authority, c Certificate, p *pe
 // rehearse makes the same order at the CA's staging twin before the first one
 // of these names, so that what is wrong costs nothing there that counts.
 func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certificate, order Order) *IssueError {
-	names := setOf(c.Spec.Domains)
+	names := authority.SetOf(c.Spec.Domains)
 	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.pending != nil {
 		return nil
 	}
-	t.progress(ctx, c.ID, StepRehearse)
-	key, err := newKey(c.Spec.KeyType)
+	t.progress(ctx, StepRehearse)
+	key, err := pki.NewKey(c.Spec.KeyType)
 	if err != nil {
 		return t.explain(bounded, err)
 	}
@@ -245,7 +273,7 @@ func (t *attempt) rehearse(bounded, ctx context.Context, a Authority, c Certific
 		rehearsed.Away, rehearsed.Within = true, 100*time.Minute
 		return &rehearsed
 	}
-	if _, err := t.write(ctx, c.ID, func(c *Certificate) { c.Status.Rehearsed = names }); err != nil {
+	if err := t.note(ctx, func(c *Certificate) { c.Status.Rehearsed = names }); err != nil {
 		t.log.Warn("the rehearsal could not be noted", "certificate", c.ID, "error", err)
 	}
 	return nil
@@ -274,63 +302,69 @@ func (r *Reconciler) explain(attempt context.Context, err error) *IssueError {
 }
 
 // progress notes a step. It is for people only, so its failure is none.
-func (r *Reconciler) progress(ctx context.Context, id, step string) {
-	if _, err := r.write(ctx, id, func(c *Certificate) { c.Status.Step = step }); err != nil && ctx.Err() == nil {
-		r.log.Warn("a step could not be noted", "certificate", id, "step", step, "error", err)
+func (t *attempt) progress(ctx context.Context, step string) {
+	if err := t.note(ctx, func(c *Certificate) { c.Status.Step = step }); err != nil && ctx.Err() == nil {
+		t.log.Warn("a step could not be noted", "certificate", t.seen.ID, "step", step, "error", err)
 	}
 }
 
+// note writes something of an attempt under way. An issuer may tell of its
+// progress from several goroutines.
+func (t *attempt) note(ctx context.Context, change func(*Certificate)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, err := t.write(ctx, t.seen, change)
+	if err == nil {
+		t.seen = c
+	}
+	return err
+}
+
 // store checks what was issued, keeps it and notes it.
-func (r *Reconciler) store(ctx context.Context, c Certificate, a Authority, typ CertType, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
+func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
 	chain, err := checkIssued(c.Spec, p.signer, chainPEM, now)
 	if err != nil {
 		return 0, err
 	}
-	r.progress(ctx, c.ID, StepStore)
+	t.progress(ctx, StepStore)
 	number := nextNumber(c.Status)
 	generation := strconv.Itoa(number)
-	bundle := Bundle{ChainPEM: encodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
-	if err := r.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
+	bundle := pki.Bundle{ChainPEM: pki.EncodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
+	if err := t.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
 		return 0, err
 	}
 	leaf := chain[0]
 	// The staple comes with the certificate, where the CA has one at once.
-	staple, checkAt := r.firstStaple(ctx, leaf, chain, now)
-	spec := c.Spec
-	c, err = r.answer(ctx, c, func(c *Certificate) {
+	staple, checkAt := t.firstStaple(ctx, leaf, chain, now)
+	spec, revision := c.Spec, c.Revision
+	fresh := Held{
+		Generation: generation, Type: t.typ, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
+		KeyType: spec.KeyType, Request: spec.Request, Upload: spec.Upload,
+	}
+	held := t.service.Revocation != nil && holdsBack(c.Status, leaf, staple, now)
+	err = t.note(ctx, func(c *Certificate) {
 		st := &c.Status
-		st.Generation, st.Issued, st.IssuedType = generation, number, typ
-		st.Authority, st.AuthorityAt = a.Name, a.Directory
-		at := now.UTC().Truncate(time.Second)
-		st.IssuedAt = &at
-		st.take(leaf)
-		st.KeyType = string(spec.KeyType)
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
-		st.Step, st.StartedAt, st.AdviceAt, st.Window = "", nil, nil, nil
-		st.Revoked, st.Replacement, st.Staple, st.CheckAt = nil, "", staple, checkAt
-		st.Request = spec.Request
-		if spec.Type == TypeCustom {
-			st.TakenOver = spec.Upload
+		st.Step, st.StartedAt, st.Issued, st.Observed = "", nil, number, revision
+		if held {
+			fresh.AskAt = now.Add(heldFirst).UTC().Truncate(time.Second)
+			st.Held = &fresh
+		} else {
+			t.adopt(c, fresh, leaf, staple, checkAt, now)
 		}
-		renewAt := r.renewalTime(leaf)
-		st.RenewAt, st.RenewBy = &renewAt, "lifetime"
-		r.settle(c, now)
+		t.settle(c, now)
 	})
 	if err != nil {
 		return 0, err
 	}
+	c = t.seen
+	c.Spec, c.Revision = spec, revision // what was answered; what is newer has its own look
 	if p.URL != "" {
-		r.dropPending(ctx, c.ID)
+		t.dropPending(ctx, c.ID)
 	}
-	r.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
-	// The one before stays for edges that have not heard yet, and to be revoked;
-	// what is older goes.
-	if number > 2 {
-		if err := r.service.Vault.DeleteSecret(ctx, bundleName(c.ID, strconv.Itoa(number-2))); err != nil && !fault.Is(err, fault.NotFound) {
-			r.log.Warn("an old key could not be deleted", "certificate", c.ID, "generation", number-2, "error", err)
-		}
-	}
-	return r.keep(ctx, c, now)
+	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
+	t.forgetOlder(ctx, c)
+	return t.keep(ctx, c, now)
 }
 
 func nextNumber(st Status) int { return st.Issued + 1 }
@@ -351,9 +385,10 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 		st := &c.Status
 		st.Failures++
 		st.Interrupted = 0
-		delay := backoff(st.Failures)
+		// That the CA was away is not held against the name.
+		delay := backoff(len(st.FailedAt) + 1)
 		if problem.Away {
-			delay = min(delay, 100*time.Minute)
+			delay = min(backoff(st.Failures), 100*time.Minute)
 		}
 		if problem.Within > 0 {
 			delay = min(delay, problem.Within)

@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"time"
+
+	"github.com/edgewright/edgewright/control/certificates/authority"
 )
 
 // Issuer obtains certificates: control/acme, control/localca.
@@ -43,13 +45,16 @@ type Order struct {
 
 // Authority is a CA as the reconciler sees it.
 type Authority struct {
-	Name       string // unique on the platform: "default"
-	Directory  string // of ACME; "" for others
-	Issuer     Issuer
-	Rehearsal  Issuer // its staging twin; nil: none
-	Limits     []Limit
-	Priority   int
-	Internal   bool     // no preflight looks at public DNS
+	Name      string // unique on the platform: "default"
+	Directory string // of ACME; "" for others
+	Issuer    Issuer
+	Rehearsal Issuer // its staging twin; nil: none
+	Limits    []authority.Limit
+	Priority  int
+	Internal  bool // no preflight looks at public DNS
+	// Retired: no order is made there any more, but what it has issued can be
+	// revoked, and it is still asked when that is to be renewed.
+	Retired    bool
 	Identities []string // what a CAA record may name; empty: not known yet
 }
 

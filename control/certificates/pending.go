@@ -3,13 +3,11 @@ package certificates
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/json"
-	"net"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -17,13 +15,13 @@ import (
 // the key that it is for. It is kept in the Vault, so that a crash between order
 // and certificate costs no second order.
 type pendingOrder struct {
-	Authority string  `json:"authority"`
-	URL       string  `json:"url"`
-	Names     string  `json:"names"` // setOf
-	KeyType   KeyType `json:"key_type"`
-	Staple    bool    `json:"must_staple,omitempty"`
-	Key       []byte  `json:"key"` // PKCS #8
-	CSR       []byte  `json:"csr"`
+	Authority string      `json:"authority"`
+	URL       string      `json:"url"`
+	Names     string      `json:"names"` // setOf
+	KeyType   pki.KeyType `json:"key_type"`
+	Staple    bool        `json:"must_staple,omitempty"`
+	Key       []byte      `json:"key"` // PKCS #8
+	CSR       []byte      `json:"csr"`
 
 	signer crypto.Signer
 }
@@ -40,8 +38,11 @@ func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
 		return nil
 	}
 	var p pendingOrder
-	if json.Unmarshal(secret, &p) != nil || p.Names != setOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
+	if json.Unmarshal(secret, &p) != nil || p.Names != authority.SetOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
 		return nil // for something else: the CA forgets it in some days
+	}
+	if c.Spec.PinKey && (toRevoke(c) || c.Status.ReplaceReason != "") {
+		return nil // made with the key that is to go
 	}
 	key, err := x509.ParsePKCS8PrivateKey(p.Key)
 	if err != nil {
@@ -71,8 +72,8 @@ func (t *attempt) prepare(ctx context.Context, a Authority, c Certificate) (*pen
 	if t.pending != nil && t.pending.Authority == a.Name {
 		return t.pending, nil
 	}
-	p := &pendingOrder{Authority: a.Name, Names: setOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple}
-	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil {
+	p := &pendingOrder{Authority: a.Name, Names: authority.SetOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple}
+	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil && c.Status.ReplaceReason == "" {
 		if b, err := t.service.Bundle(ctx, c.ID, c.Status.Generation); err == nil {
 			if key, err := x509.ParsePKCS8PrivateKey(b.KeyDER); err == nil {
 				p.signer, _ = key.(crypto.Signer)
@@ -81,80 +82,13 @@ func (t *attempt) prepare(ctx context.Context, a Authority, c Certificate) (*pen
 	}
 	var err error
 	if p.signer == nil {
-		if p.signer, err = newKey(c.Spec.KeyType); err != nil {
+		if p.signer, err = pki.NewKey(c.Spec.KeyType); err != nil {
 			return nil, err
 		}
 	}
 	if p.Key, err = x509.MarshalPKCS8PrivateKey(p.signer); err != nil {
 		return nil, err
 	}
-	p.CSR, err = NewCSR(c.Spec.Domains, p.signer, Subject{}, c.Spec.MustStaple)
+	p.CSR, err = pki.NewCSR(c.Spec.Domains, p.signer, pki.Subject{}, c.Spec.MustStaple)
 	return p, err
-}
-
-// Subject is what a CSR says of who asks, for certificates that name the holder.
-type Subject struct {
-	CommonName, Organization, Unit, Country, State, Locality string
-}
-
-// oidTLSFeature is id-pe-tlsfeature (RFC 7633); its value lists status_request.
-var oidTLSFeature = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 24}
-
-const statusRequest = 5 // RFC 6066
-
-// NewCSR makes a certificate request in DER for names.
-func NewCSR(names []string, key crypto.Signer, s Subject, staple bool) ([]byte, error) {
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: s.CommonName}}
-	for _, part := range []struct {
-		text string
-		to   *[]string
-	}{
-		{s.Organization, &template.Subject.Organization},
-		{s.Unit, &template.Subject.OrganizationalUnit},
-		{s.Country, &template.Subject.Country},
-		{s.State, &template.Subject.Province},
-		{s.Locality, &template.Subject.Locality},
-	} {
-		if part.text != "" {
-			*part.to = []string{part.text}
-		}
-	}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	if staple {
-		value, err := asn1.Marshal([]int{statusRequest})
-		if err != nil {
-			return nil, err
-		}
-		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidTLSFeature, Value: value})
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "the certificate request cannot be made: %w", err)
-	}
-	return der, nil
-}
-
-// mustStaple reports whether a leaf asks for a staple.
-func mustStaple(leaf *x509.Certificate) bool {
-	for _, e := range leaf.Extensions {
-		if !e.Id.Equal(oidTLSFeature) {
-			continue
-		}
-		var features []int
-		if _, err := asn1.Unmarshal(e.Value, &features); err != nil {
-			return false
-		}
-		for _, f := range features {
-			if f == statusRequest {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/resource"
 )
 
@@ -240,7 +241,7 @@ func (s *Service) CheckReadiness(ctx context.Context, project, environment, doma
 // budgetCheck looks whether there is room for one order more.
 func (s *Service) budgetCheck(ctx context.Context, a Authority, c Certificate) (Check, error) {
 	now := s.Now()
-	free, why, err := s.roomAt(ctx, a, c, now, regular)
+	free, why, err := s.roomAt(ctx, a, c, now, authority.Regular)
 	k := Check{Name: CheckBudget, Authority: a.Name, State: CheckPassed, Detail: "there is room for an order at " + a.Name}
 	if !free.IsZero() {
 		k.State, k.Reason = CheckFailed, ReasonBudget
@@ -250,20 +251,20 @@ func (s *Service) budgetCheck(ctx context.Context, a Authority, c Certificate) (
 }
 
 // roomAt returns when a CA may be asked, the zero time: now, and why not.
-func (s *Service) roomAt(ctx context.Context, a Authority, c Certificate, now time.Time, u urgency) (time.Time, string, error) {
+func (s *Service) roomAt(ctx context.Context, a Authority, c Certificate, now time.Time, u authority.Urgency) (time.Time, string, error) {
 	pauses, err := s.Ledger.Pauses(ctx, a.Name, now)
 	if err != nil {
 		return time.Time{}, "", err
 	}
-	if until := pausedUntil(pauses, c.Spec.Domains); until.After(now) {
+	if until := authority.PausedUntil(pauses, c.Spec.Domains); until.After(now) {
 		return until, a.Name + " wants to be left alone", nil
 	}
-	free, err := s.Ledger.Spend(ctx, Spending{Authority: a.Name, At: now, Wants: wants(a.Limits, c.Spec.Domains, s.renews(a, c), u), Dry: true})
+	free, err := s.Ledger.Spend(ctx, authority.Spending{Authority: a.Name, At: now, Wants: authority.Wants(a.Limits, c.Spec.Domains, s.renews(a, c), u), Dry: true})
 	return free, "the budget at " + a.Name + " is used up", err
 }
 
 // renews reports whether a CA will take an order as a renewal of its own.
 func (s *Service) renews(a Authority, c Certificate) bool {
 	st := c.Status
-	return st.RenewBy == renewByARI && st.Authority == a.Name && st.AuthorityAt == a.Directory && st.Generation != "" && setOf(st.Names) == setOf(c.Spec.Domains)
+	return st.RenewBy == renewByARI && st.Authority == a.Name && st.AuthorityAt == a.Directory && st.Generation != "" && authority.SetOf(st.Names) == authority.SetOf(c.Spec.Domains)
 }

@@ -1,13 +1,16 @@
 package certificates
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -35,6 +38,8 @@ type Reconciler struct {
 	log     *slog.Logger
 	// random returns a number in [0, 1): where in a window a renewal falls.
 	random func() float64
+	// wrote has, by certificate, the number of the last write of its own.
+	wrote sync.Map
 }
 
 // NewReconciler returns the reconciler. issuers has TypeLocal and TypeACME, as
@@ -51,6 +56,18 @@ func NewReconciler(s *Service, issuers map[CertType]Issuer, log *slog.Logger) *R
 // Kinds implements reconcile.Reconciler.
 func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind, kindClaim} }
 
+// Route implements reconcile.Router: what it has written itself needs no other
+// look, for the look that wrote it has said when the next one is due.
+func (r *Reconciler) Route(event resource.Event) []reconcile.Ref {
+	of := event.Resource
+	if event.Type == resource.Status && of.Kind == Kind {
+		if seq, own := r.wrote.Load(of.ID); own && seq == of.Seq {
+			return nil
+		}
+	}
+	return []reconcile.Ref{{Kind: of.Kind, ID: of.ID}}
+}
+
 // Workers implements reconcile.Parallel: an order takes seconds, and one whose
 // name leads nowhere takes minutes, which others must not wait for.
 func (r *Reconciler) Workers() int { return 64 }
@@ -63,6 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Dur
 	}
 	c, err := r.load(ctx, ref.ID)
 	if fault.Is(err, fault.NotFound) {
+		r.wrote.Delete(ref.ID)
 		return 0, nil
 	}
 	if err != nil {
@@ -102,7 +120,7 @@ func (r *Reconciler) claimed(ctx context.Context, id string) error {
 	}
 	// Only a touch of the status, so that the certificate's own ref, which is
 	// never worked on twice at a time, does the rest.
-	_, err = r.write(ctx, c.ID, func(c *Certificate) { c.Status.Observed = 0 })
+	_, err = r.put(ctx, c, func(c *Certificate) { c.Status.Observed = 0 })
 	return err
 }
 
@@ -126,9 +144,13 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 		return time.Hour, err
 	}
 	now := r.service.Now()
+	c, err := r.revokeSuperseded(ctx, c, now)
+	if err != nil {
+		return 0, err
+	}
 	if c.Spec.Type == TypeExternal {
 		_, err := r.answer(ctx, c, func(c *Certificate) {
-			c.Status = Status{State: StateExternal, Issued: c.Status.Issued, Events: c.Status.Events, Conditions: c.Status.Conditions}
+			c.Status = Status{State: StateExternal, Issued: c.Status.Issued, Superseded: c.Status.Superseded, Events: c.Status.Events, Conditions: c.Status.Conditions}
 			r.ready(c, resource.Unknown, "External", "TLS ends before our edges; nothing is issued here")
 		})
 		return 0, err
@@ -141,8 +163,11 @@ func (r *Reconciler) certificate(ctx context.Context, c Certificate) (time.Durat
 	} else {
 		r.log.Warn("a certificate could not be revoked; it is tried again", "certificate", c.ID, "error", err)
 	}
+	if c, err = r.release(ctx, c, now); err != nil {
+		return 0, err
+	}
 	why := r.due(c, now)
-	if why == "" {
+	if why == "" || c.Status.Held != nil {
 		return r.keep(ctx, c, now)
 	}
 	if at := r.allowedAt(c, now); at.After(now) {
@@ -228,7 +253,7 @@ func (r *Reconciler) due(c Certificate, now time.Time) string {
 		return "again" // what was wanted then is still wanted
 	}
 	for _, name := range c.Spec.Domains {
-		if !Covers(st.Names, name) {
+		if !pki.Covers(st.Names, name) {
 			return "names changed"
 		}
 	}
@@ -312,8 +337,14 @@ func (r *Reconciler) keep(ctx context.Context, c Certificate, now time.Time) (ti
 	if c.Status.Revoked != nil {
 		return time.Second, nil // replaced at once
 	}
-	if toRevoke(c) {
+	if held := c.Status.Held; held != nil && held.AskAt.Before(next) {
+		next = held.AskAt
+	}
+	if toRevoke(c) && !c.Status.owesSerial(c.Spec.Revoke.Serial) {
 		next = now.Add(revokeAgain)
+	}
+	if at := c.Status.nextRevocation(); !at.IsZero() && at.Before(next) {
+		next = at
 	}
 	return wait(now, next), nil
 }
@@ -380,7 +411,7 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	chain, err := parseChain(b.ChainPEM)
+	chain, err := pki.ParseChain(b.ChainPEM)
 	if err != nil {
 		return 0, err
 	}
@@ -388,7 +419,7 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 	request := c.Spec.Request
 	c, err = r.answer(ctx, c, func(c *Certificate) {
 		st := &c.Status
-		fresh := Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request, Events: st.Events}
+		fresh := Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: TypeCustom, Request: request, Superseded: st.Superseded, Events: st.Events}
 		if st.Generation == generation {
 			fresh.Staple, fresh.CheckAt, fresh.Revoked, fresh.Warned, fresh.IssuedAt, fresh.State = st.Staple, st.CheckAt, st.Revoked, st.Warned, st.IssuedAt, st.State
 		} else {
@@ -415,6 +446,9 @@ func (r *Reconciler) custom(ctx context.Context, c Certificate) (time.Duration, 
 			next = *at
 		}
 	}
+	if at := c.Status.nextRevocation(); !at.IsZero() && at.Before(next) {
+		next = at
+	}
 	return wait(now, next), nil
 }
 
@@ -424,30 +458,43 @@ func wait(now, at time.Time) time.Duration { return max(at.Sub(now), time.Second
 // answer writes what came of looking at seen. The status says which revision and
 // request it answers: seen's, also when the spec has changed meanwhile.
 func (r *Reconciler) answer(ctx context.Context, seen Certificate, change func(*Certificate)) (Certificate, error) {
-	return r.write(ctx, seen.ID, func(c *Certificate) {
+	revision := seen.Revision
+	return r.write(ctx, seen, func(c *Certificate) {
 		change(c)
-		c.Status.Observed = seen.Revision
+		c.Status.Observed = revision
 	})
 }
 
-// write changes a certificate's status: the change is applied to the latest one,
-// and again when somebody else wrote in between.
-func (r *Reconciler) write(ctx context.Context, id string, change func(*Certificate)) (Certificate, error) {
+// write changes the status of the certificate that is being looked at.
+func (r *Reconciler) write(ctx context.Context, c Certificate, change func(*Certificate)) (Certificate, error) {
+	c, err := r.put(ctx, c, change)
+	if err == nil {
+		r.wrote.Store(c.ID, c.Seq)
+	}
+	return c, err
+}
+
+// put changes a certificate's status: the change is applied to what was seen,
+// and to what is there now when somebody else wrote in between. Most looks change
+// nothing, and then nothing is asked of the store.
+func (r *Reconciler) put(ctx context.Context, c Certificate, change func(*Certificate)) (Certificate, error) {
 	const attempts = 8
 	for attempt := 1; ; attempt++ {
-		stored, err := r.service.Store.Get(ctx, Kind, id)
-		if err != nil {
-			return Certificate{}, err
+		if attempt > 1 {
+			var err error
+			if c, err = r.load(ctx, c.ID); err != nil {
+				return Certificate{}, err
+			}
 		}
-		c, err := decode(stored)
-		if err != nil {
-			return Certificate{}, err
-		}
-		before := c.Status
+		before, was := c.Status, mustJSON(c.Status)
 		before.Events = nil // they are only added to
 		change(&c)
 		events := transitions(&c, before, r.service.Now())
-		written, err := r.service.Store.PutStatus(ctx, Kind, id, mustJSON(c.Status), stored.Seq)
+		status := mustJSON(c.Status)
+		if bytes.Equal(was, status) {
+			return c, nil
+		}
+		written, err := r.service.Store.PutStatus(ctx, Kind, c.ID, status, c.Seq)
 		if err == nil {
 			c.Meta = written.Meta
 			for _, e := range events {

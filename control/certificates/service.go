@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -20,10 +22,11 @@ type Options struct {
 	Mode      Mode             // "": auto
 	Now       func() time.Time // nil: time.Now
 
-	Ledger     Ledger     // nil: one that a restart empties
-	Preflight  Preflight  // nil: orders are made unlooked
-	Revocation Revocation // nil: no certificate is stapled, and none is found revoked
-	Observer   Observer   // nil: events are in the status and the log only
+	Ledger     authority.Ledger // nil: one that a restart empties
+	Preflight  Preflight        // nil: orders are made unlooked
+	Revocation Revocation       // nil: no certificate is stapled, and none is found revoked
+	Issuers    IssuerFetcher    // nil: uploaded chains stay as short as they came
+	Observer   Observer         // nil: events are in the status and the log only
 	// Addresses are those at which the edges are reached: the platform's own project
 	// may have certificates for them. nil: nobody may have any for addresses.
 	Addresses func(ctx context.Context) ([]string, error)
@@ -43,7 +46,7 @@ func New(o Options) *Service {
 		o.Now = time.Now
 	}
 	if o.Ledger == nil {
-		o.Ledger = NewMemoryLedger()
+		o.Ledger = authority.NewMemoryLedger()
 	}
 	if o.Mode == "" {
 		o.Mode = ModeAuto
@@ -58,7 +61,7 @@ type ProvisionRequest struct {
 	Domain      string
 	Type        CertType // "" and TypeAuto: what suits the name
 	AutoRenew   bool
-	KeyType     KeyType // "": P-256
+	KeyType     pki.KeyType // "": P-256
 	// Domains are all names that it shall be for, the first of them Domain; nil:
 	// only that, or those that it is for already.
 	Domains   []string
@@ -113,7 +116,7 @@ func (s *Service) PlanProvision(ctx context.Context, r ProvisionRequest) (resour
 			return resource.Plan{}, err
 		}
 	}
-	if spec.KeyType == KeyEd25519 {
+	if spec.KeyType == pki.KeyEd25519 {
 		plan.Warnings = append(plan.Warnings, "browsers and most public CAs refuse Ed25519: it is for clients of your own")
 	}
 	if r.Type == TypeACME && spec.Type == TypeLocal {
@@ -379,21 +382,21 @@ func (s *Service) Delete(ctx context.Context, project, environment, domain strin
 }
 
 // Bundle returns chain and key of one generation. Errors: NotFound.
-func (s *Service) Bundle(ctx context.Context, id, generation string) (Bundle, error) {
+func (s *Service) Bundle(ctx context.Context, id, generation string) (pki.Bundle, error) {
 	secret, err := s.Vault.Secret(ctx, bundleName(id, generation))
 	if err != nil {
-		return Bundle{}, err
+		return pki.Bundle{}, err
 	}
-	var b Bundle
+	var b pki.Bundle
 	if err := json.Unmarshal(secret, &b); err != nil {
-		return Bundle{}, fault.New(fault.Internal, "a stored certificate cannot be read: %w", err).About("certificate " + id)
+		return pki.Bundle{}, fault.New(fault.Internal, "a stored certificate cannot be read: %w", err).About("certificate " + id)
 	}
 	return b, nil
 }
 
 func bundleName(id, generation string) string { return "certificate/" + id + "/" + generation }
 
-func (s *Service) putBundle(ctx context.Context, id, generation string, b Bundle) error {
+func (s *Service) putBundle(ctx context.Context, id, generation string, b pki.Bundle) error {
 	return s.Vault.PutSecret(ctx, bundleName(id, generation), mustJSON(b))
 }
 

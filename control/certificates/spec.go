@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -114,9 +115,9 @@ func (s *Spec) normalize(name string, mode Mode) error {
 	}
 	switch s.KeyType {
 	case "":
-		s.KeyType = KeyP256
+		s.KeyType = pki.KeyP256
 	default:
-		if !slices.Contains(KeyTypes, s.KeyType) {
+		if !slices.Contains(pki.KeyTypes, s.KeyType) {
 			add("/key_type", fmt.Sprintf("%q is not a key type", s.KeyType), `use "p256", "p384", "rsa2048", "rsa3072" or "rsa4096"; "ed25519" for clients of your own`)
 		}
 	}

@@ -4,20 +4,15 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
-	"github.com/edgewright/edgewright/fault"
 )
 
 // Reasons of problems that more than one place speaks of.
@@ -27,66 +22,30 @@ const (
 	ReasonBudget      = "Budget" // our own, at the CA
 )
 
-type signer interface {
-	crypto.Signer
-}
-
-// newKey makes a private key.
-func newKey(t KeyType) (signer, error) {
-	switch t {
-	case KeyP256, "":
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case KeyP384:
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case KeyEd25519:
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return key, err
-	case KeyRSA2048:
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case KeyRSA3072:
-		return rsa.GenerateKey(rand.Reader, 3072)
-	case KeyRSA4096:
-		return rsa.GenerateKey(rand.Reader, 4096)
-	}
-	return nil, fault.New(fault.Invalid, "%q is not a key type", t)
-}
-
 // take puts what a leaf says into the status.
 func (st *Status) take(leaf *x509.Certificate) {
 	notBefore, notAfter := leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
 	sum := sha256.Sum256(leaf.Raw)
 	st.NotBefore, st.NotAfter = &notBefore, &notAfter
-	st.Serial = serialOf(leaf)
+	st.Serial = pki.SerialOf(leaf)
 	st.Fingerprint = hex.EncodeToString(sum[:])
 	st.Issuer = leaf.Issuer.CommonName
 	if st.Issuer == "" && len(leaf.Issuer.Organization) > 0 {
 		st.Issuer = leaf.Issuer.Organization[0]
 	}
-	st.Names = leafNames(leaf)
-	st.MustStaple = mustStaple(leaf)
+	st.Names = pki.LeafNames(leaf)
+	st.MustStaple = pki.MustStaple(leaf)
 	switch key := leaf.PublicKey.(type) {
 	case *ecdsa.PublicKey:
-		st.KeyType = map[string]string{"P-256": string(KeyP256), "P-384": string(KeyP384)}[key.Curve.Params().Name]
+		st.KeyType = map[string]string{"P-256": string(pki.KeyP256), "P-384": string(pki.KeyP384)}[key.Curve.Params().Name]
 		if st.KeyType == "" {
 			st.KeyType = "ecdsa " + key.Curve.Params().Name
 		}
 	case ed25519.PublicKey:
-		st.KeyType = string(KeyEd25519)
+		st.KeyType = string(pki.KeyEd25519)
 	case *rsa.PublicKey:
 		st.KeyType = fmt.Sprintf("rsa%d", key.N.BitLen())
 	}
-}
-
-// serialOf writes a serial number as lower-case hex.
-func serialOf(leaf *x509.Certificate) string { return hex.EncodeToString(leaf.SerialNumber.Bytes()) }
-
-// leafNames are the names that a leaf is valid for, addresses among them.
-func leafNames(leaf *x509.Certificate) []string {
-	names := append([]string{}, leaf.DNSNames...)
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
-	return names
 }
 
 // settle sets state and condition from what the status holds.
@@ -144,11 +103,11 @@ func (r *Reconciler) ready(c *Certificate, status resource.ConditionStatus, reas
 }
 
 // checkIssued checks that an issuer gave what was ordered.
-func checkIssued(spec Spec, key signer, chainPEM string, now time.Time) ([]*x509.Certificate, error) {
+func checkIssued(spec Spec, key crypto.Signer, chainPEM string, now time.Time) ([]*x509.Certificate, error) {
 	bad := func(format string, args ...any) error {
 		return &IssueError{Problem: Problem{Reason: ReasonBadAnswer, Message: "the CA's certificate is not what was ordered", Detail: fmt.Sprintf(format, args...), Fix: "it is tried again; if it stays so, choose another CA"}}
 	}
-	chain, err := parseChain(chainPEM)
+	chain, err := pki.ParseChain(chainPEM)
 	if err != nil {
 		return nil, bad("the chain cannot be read: %v", err)
 	}
@@ -158,7 +117,7 @@ func checkIssued(spec Spec, key signer, chainPEM string, now time.Time) ([]*x509
 		return nil, bad("it is for another key")
 	}
 	for _, name := range spec.Domains {
-		if !Covers(leafNames(leaf), name) {
+		if !pki.Covers(pki.LeafNames(leaf), name) {
 			return nil, bad("it does not name %s", name)
 		}
 	}
@@ -171,37 +130,4 @@ func checkIssued(spec Spec, key signer, chainPEM string, now time.Time) ([]*x509
 		}
 	}
 	return chain, nil
-}
-
-// parseChain reads a PEM chain, leaf first.
-func parseChain(chainPEM string) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
-	rest := []byte(chainPEM)
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, c)
-	}
-	if len(chain) == 0 {
-		return nil, errors.New("no certificate in PEM")
-	}
-	return chain, nil
-}
-
-// encodeChain is the opposite of parseChain.
-func encodeChain(chain []*x509.Certificate) string {
-	var b strings.Builder
-	for _, c := range chain {
-		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
-	}
-	return b.String()
 }

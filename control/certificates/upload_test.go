@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -131,7 +132,7 @@ func TestCheckUpload(t *testing.T) {
 		{"SEC 1 key", "shop.example.com", full, sec1(t, leafKey)},
 	}
 	for _, tt := range good {
-		b, _, err := certificates.CheckUpload(tt.domain, tt.chain, tt.key, now)
+		b, _, err := pki.Check(tt.domain, tt.chain, tt.key, now)
 		if err != nil {
 			t.Errorf("%s: %v", tt.what, err)
 			continue
@@ -147,18 +148,18 @@ func TestCheckUpload(t *testing.T) {
 
 	rsaKey := newKey(t, "rsa2048")
 	signedRSA := sign(t, "rsa", inter, rsaKey, forHost("shop.example.com"))
-	if _, _, err := certificates.CheckUpload("shop.example.com", signedRSA.pem+inter.pem+middle.pem, pkcs1(rsaKey), now); err != nil {
+	if _, _, err := pki.Check("shop.example.com", signedRSA.pem+inter.pem+middle.pem, pkcs1(rsaKey), now); err != nil {
 		t.Errorf("RSA in PKCS #1: %v", err)
 	}
 	self := sign(t, "self", nil, leafKey, forHost("shop.example.com"))
-	if _, warnings, err := certificates.CheckUpload("shop.example.com", self.pem, key, now); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "signs itself") {
+	if _, warnings, err := pki.Check("shop.example.com", self.pem, key, now); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "signs itself") {
 		t.Errorf("self-signed: %v, %v", warnings, err)
 	}
-	if _, warnings, err := certificates.CheckUpload("shop.example.com", leaf.pem, key, now); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], `signed by "intermediate"`) {
+	if _, warnings, err := pki.Check("shop.example.com", leaf.pem, key, now); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], `signed by "intermediate"`) {
 		t.Errorf("without intermediate: %v, %v", warnings, err)
 	}
 	soon := sign(t, "soon", inter, leafKey, func(c *x509.Certificate) { c.DNSNames = []string{"shop.example.com"}; c.NotAfter = now.Add(3 * day) })
-	if _, warnings, err := certificates.CheckUpload("shop.example.com", soon.pem+inter.pem+middle.pem, key, now); err != nil || !strings.Contains(strings.Join(warnings, "\n"), "expires in 3 days") {
+	if _, warnings, err := pki.Check("shop.example.com", soon.pem+inter.pem+middle.pem, key, now); err != nil || !strings.Contains(strings.Join(warnings, "\n"), "expires in 3 days") {
 		t.Errorf("about to expire: %v, %v", warnings, err)
 	}
 
@@ -206,7 +207,7 @@ func TestCheckUpload(t *testing.T) {
 		{"an expired intermediate", sign(t, "leaf", oldInter, leafKey, forHost("shop.example.com")).pem + oldInter.pem + middle.pem, key, "/chain", `the intermediate "old intermediate" expired`, "from your CA"},
 	}
 	for _, tt := range bad {
-		_, _, err := certificates.CheckUpload("shop.example.com", tt.chain, tt.key, now)
+		_, _, err := pki.Check("shop.example.com", tt.chain, tt.key, now)
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Code != fault.Invalid || len(f.Fields) != 1 {
 			t.Errorf("%s: %v", tt.what, err)
@@ -333,14 +334,4 @@ func TestUploadReplacesAndIsWatched(t *testing.T) {
 	if c, _ = w.reconcile("shop.example.com"); c.Status.Generation != "u2" {
 		t.Errorf("the second upload is %s", c.Status.Generation)
 	}
-}
-
-func FuzzCheckUpload(f *testing.F) {
-	f.Add("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n")
-	f.Add("-----BEGIN", "-----BEGIN EC PRIVATE KEY-----")
-	f.Fuzz(func(t *testing.T, chain, key string) {
-		if _, _, err := certificates.CheckUpload("shop.example.com", chain, key, now); err != nil && !fault.Is(err, fault.Invalid) {
-			t.Fatalf("%v", err)
-		}
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -86,7 +87,7 @@ func (r *Reconciler) chain(ctx context.Context, c Certificate) ([]*x509.Certific
 	if err != nil {
 		return nil, err
 	}
-	return parseChain(b.ChainPEM)
+	return pki.ParseChain(b.ChainPEM)
 }
 
 // toRevoke reports that a wish to revoke is open.
@@ -97,7 +98,7 @@ func toRevoke(c Certificate) bool {
 // revoke carries out a wish: at once when the certificate could not be replaced,
 // else once another is in its place. It tells of its failure and is tried again.
 func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, error) {
-	if !toRevoke(c) || c.Status.IssuedType == TypeCustom {
+	if !toRevoke(c) || c.Status.IssuedType == TypeCustom || c.Status.owesSerial(c.Spec.Revoke.Serial) {
 		return c, nil
 	}
 	wish := *c.Spec.Revoke
@@ -118,7 +119,7 @@ func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, er
 	}
 	now := r.service.Now().UTC().Truncate(time.Second)
 	r.log.Info("revoked", "certificate", c.ID, "domain", c.Name, "serial", wish.Serial, "reason", wish.Reason)
-	return r.write(ctx, c.ID, func(c *Certificate) {
+	return r.write(ctx, c, func(c *Certificate) {
 		c.Status.RevokedLast = wish.Serial
 		if c.Status.Serial == wish.Serial && c.Status.Revoked == nil {
 			c.Status.Revoked = &Revoked{At: now, Reason: wish.Reason, Source: "request"}
@@ -126,12 +127,12 @@ func (r *Reconciler) revoke(ctx context.Context, c Certificate) (Certificate, er
 	})
 }
 
-func (r *Reconciler) revokeBundle(ctx context.Context, st Status, wish RevokeWish, b Bundle) error {
-	chain, err := parseChain(b.ChainPEM)
+func (r *Reconciler) revokeBundle(ctx context.Context, st Status, wish RevokeWish, b pki.Bundle) error {
+	chain, err := pki.ParseChain(b.ChainPEM)
 	if err != nil {
 		return err
 	}
-	if serialOf(chain[0]) != wish.Serial {
+	if pki.SerialOf(chain[0]) != wish.Serial {
 		return fault.New(fault.NotFound, "that certificate is no longer here")
 	}
 	a, ok := r.service.issuerOf(ctx, st)
@@ -161,6 +162,8 @@ func troubled(c *Certificate, now time.Time) (reason, message string, trouble bo
 		return "Revoked", "its CA has revoked it at " + day(&st.Revoked.At) + ": upload another", true
 	case st.Revoked != nil:
 		return "Revoked", "its CA has revoked it at " + day(&st.Revoked.At) + ": it is being replaced", true
+	case st.Held != nil:
+		return "AwaitingStaple", "its successor is issued and waits for its OCSP answer, without which clients may refuse it", true
 	case st.MustStaple && st.Staple == nil:
 		return "StapleMissing", "it must be stapled, and its CA has given no OCSP answer yet: clients may refuse it", true
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/secrets"
 )
@@ -16,7 +17,7 @@ type GroupKey struct {
 
 // Certificate is a certificate as edges get it, for names, its key sealed with
 // the group's key. Equal input gives equal bytes: the sealing is deterministic.
-func Certificate(c certificates.Certificate, b certificates.Bundle, names []string, key GroupKey) (edgeconfig.Certificate, error) {
+func Certificate(c certificates.Certificate, b pki.Bundle, names []string, key GroupKey) (edgeconfig.Certificate, error) {
 	out := edgeconfig.Certificate{
 		ID: c.ID, Names: names, ChainPEM: b.ChainPEM,
 		KeyGroup: key.Group, KeySealed: secrets.SealFor(key.Key, c.ID, b.KeyDER),

@@ -10,7 +10,8 @@
 //
 //	domain + its claim + its CDN configuration   -> site/<domain id>
 //	certificate + bundle + the project's claimed names -> certificate/<certificate id>
-//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>
+//	zone + the version made of it                -> zone/<zone id>, zonepart/<zone id>/<n>, check/<check id>,
+//	                                                zonekeys/<zone id> when edges sign too
 //	TSIG key + its secret                        -> tsig/<key id>
 //	settings of the platform                     -> platform/settings
 //
@@ -32,6 +33,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
@@ -55,7 +57,7 @@ type Output struct {
 
 // Bundles reads chains and keys; *certificates.Service is one.
 type Bundles interface {
-	Bundle(ctx context.Context, id string, generation string) (certificates.Bundle, error)
+	Bundle(ctx context.Context, id string, generation string) (pki.Bundle, error)
 }
 
 // Kinds are the kinds whose events a Compiler wants.
@@ -80,7 +82,9 @@ type Compiler struct {
 
 	zones   Zones // nil: none
 	said    map[string]zoneSaid
-	servers map[string][]string // names of name servers, by zone
+	leaving map[string][]leavingZone     // by the ID of the zone that takes their place
+	servers map[string][]string          // names of name servers, by zone
+	online  map[string][]zones.OnlineKey // that edges sign with, by zone
 
 	secrets Secrets // of TSIG keys; nil: there are none
 	keys    map[string]tsig.Key
@@ -98,6 +102,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
 	c.said, c.servers, c.keys = map[string]zoneSaid{}, map[string][]string{}, map[string]tsig.Key{}
+	c.online, c.leaving = map[string][]zones.OnlineKey{}, map[string][]leavingZone{}
 	c.problems.reset()
 }
 
@@ -113,7 +118,7 @@ func (c *Compiler) SetGroupKey(group string, key [32]byte) []Output {
 	for _, id := range slices.Sorted(maps.Keys(c.keys)) {
 		outputs = append(outputs, c.tsigKey(c.keys[id])...)
 	}
-	return outputs
+	return append(outputs, c.allZoneKeys()...)
 }
 
 // Apply takes an event into the mirror and returns the documents that change.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/edgeconfig"
@@ -34,8 +35,8 @@ const chain = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 // vault is a Bundles whose failure the test sets.
 type vault struct{ err error }
 
-func (v *vault) Bundle(_ context.Context, id, generation string) (certificates.Bundle, error) {
-	return certificates.Bundle{ChainPEM: chain, KeyDER: []byte("key of " + id + " " + generation)}, v.err
+func (v *vault) Bundle(_ context.Context, id, generation string) (pki.Bundle, error) {
+	return pki.Bundle{ChainPEM: chain, KeyDER: []byte("key of " + id + " " + generation)}, v.err
 }
 
 func put(kind resource.Kind, id, name string, spec, status any) resource.Event {

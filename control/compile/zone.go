@@ -35,7 +35,7 @@ func (c *Compiler) zone(event resource.Event) []Output {
 	said := c.said[id]
 	if event.Type == resource.Deleted || c.zones == nil {
 		c.problems.clear(id)
-		return c.withdraw(id, said)
+		return c.deleted(id, event.Resource.Name)
 	}
 	z, err := zones.Decode(event.Resource)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Compiler) zone(event resource.Event) []Output {
 			return nil
 		}
 		c.problems.clear(id)
-		return c.withdraw(id, said)
+		return c.arrived(id, c.withdraw(id, said))
 	}
 	version, ok := c.zones.Version(id, z.Status.Serial)
 	if !ok {
@@ -72,6 +72,7 @@ func (c *Compiler) zone(event resource.Event) []Output {
 			outputs = append(outputs, output(edgeconfig.KindCheck+"/"+k.ID, k))
 		}
 	}
+	outputs = append(outputs, c.zoneKeys(id, version.Keys)...)
 	outputs = append(outputs, output(edgeconfig.ZoneKey(id), version.Head))
 	for _, k := range said.checks {
 		if !slices.Contains(checks, k) {
@@ -83,12 +84,12 @@ func (c *Compiler) zone(event resource.Event) []Output {
 		outputs = append(outputs, Output{Key: edgeconfig.ZonePartKey(id, i), Scope: edgeconfig.ScopeAll, Deleted: true, Asked: true})
 	}
 	c.said[id] = zoneSaid{len(version.Parts), version.Head.Digests, checks}
-	return outputs
+	return c.arrived(id, outputs)
 }
 
 func (c *Compiler) withdraw(id string, said zoneSaid) []Output {
 	delete(c.said, id)
-	outputs := c.nameServers(id, nil)
+	outputs := append(c.nameServers(id, nil), c.zoneKeys(id, nil)...)
 	outputs = append(outputs, Output{Key: edgeconfig.ZoneKey(id), Scope: edgeconfig.ScopeAll, Deleted: true, Asked: true})
 	for _, k := range said.checks {
 		outputs = append(outputs, Output{Key: edgeconfig.KindCheck + "/" + k, Scope: edgeconfig.ScopeAll, Deleted: true, Asked: true})

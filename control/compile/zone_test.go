@@ -8,10 +8,16 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/secrets"
 )
 
 // zoneMaker gives one version of every zone.
-type zoneMaker struct{ version zones.Version }
+type zoneMaker struct {
+	version zones.Version
+	holder  string // of every apex
+}
+
+func (m *zoneMaker) Successor(string) string { return m.holder }
 
 func (m *zoneMaker) Version(_ string, serial uint32) (zones.Version, bool) {
 	return m.version, m.version.Head.SOA.Serial == serial
@@ -27,9 +33,13 @@ func (m *zoneMaker) make(serial uint32, bodies ...string) {
 }
 
 func zoneEvent(typ resource.EventType, serial uint32, conditions ...resource.Condition) resource.Event {
+	return zoneEventOf("zon_1", typ, serial, conditions...)
+}
+
+func zoneEventOf(id string, typ resource.EventType, serial uint32, conditions ...resource.Condition) resource.Event {
 	status, _ := json.Marshal(zones.Status{Serial: serial, Conditions: conditions})
 	return resource.Event{Type: typ, Resource: resource.Resource{
-		Meta: resource.Meta{Kind: zones.Kind, ID: "zon_1", Project: "p", Environment: "production", Name: "example.com"}, Spec: json.RawMessage(`{}`), Status: status,
+		Meta: resource.Meta{Kind: zones.Kind, ID: id, Project: "p", Environment: "production", Name: "example.com"}, Spec: json.RawMessage(`{}`), Status: status,
 	}}
 }
 
@@ -74,5 +84,86 @@ func TestZonesMoveOnlyWhatChanged(t *testing.T) {
 		if _, problem := c.Problems()["zon_1"]; problem != step.problem {
 			t.Errorf("step %d: problems %v", i, c.Problems())
 		}
+	}
+}
+
+// The keys that edges sign with go before the head that needs them, sealed with
+// the group's key, and anew when that is another.
+func TestKeysOfZonesAreSealed(t *testing.T) {
+	m := &zoneMaker{}
+	c := New(nil, edgeconfig.Platform{})
+	c.SetZones(m)
+	c.SetGroupKey("g1", [32]byte{1})
+	m.make(1, `"a"`)
+	m.version.Keys = []zones.OnlineKey{{Tag: 7, Algorithm: 13, DER: []byte("secret")}}
+	outputs := c.Apply(zoneEvent(resource.Put, 1))
+	if got := said(outputs); !slices.Equal(got, []string{"zonepart/zon_1/0", "zonekeys/zon_1", "zone/zon_1"}) {
+		t.Fatalf("%v", got)
+	}
+	opens := func(o Output, group string, key [32]byte) {
+		t.Helper()
+		var k edgeconfig.ZoneKeys
+		if err := json.Unmarshal(o.Body, &k); err != nil {
+			t.Fatal(err)
+		}
+		if err := edgeconfig.ValidateZoneKeys(&k); err != nil || k.KeyGroup != group || k.Keys[0].Tag != 7 {
+			t.Fatalf("%+v, %v", k, err)
+		}
+		if plain, err := secrets.OpenFor(key, edgeconfig.ZoneKeysContext("zon_1", 7), k.Keys[0].Sealed); err != nil || string(plain) != "secret" {
+			t.Errorf("%q, %v", plain, err)
+		}
+	}
+	opens(outputs[1], "g1", [32]byte{1})
+	m.version.Head.SOA.Serial = 2
+	if got := said(c.Apply(zoneEvent(resource.Status, 2))); !slices.Equal(got, []string{"zone/zon_1"}) {
+		t.Errorf("the same keys again: %v", got)
+	}
+	outputs = c.SetGroupKey("g2", [32]byte{2})
+	opens(outputs[len(outputs)-1], "g2", [32]byte{2})
+	m.version.Head.SOA.Serial, m.version.Keys = 3, nil
+	if got := said(c.Apply(zoneEvent(resource.Status, 3))); !slices.Equal(got, []string{"-zonekeys/zon_1", "zone/zon_1"}) {
+		t.Errorf("denied otherwise: %v", got)
+	}
+}
+
+// A zone that goes to another project stays with the edges until it is made there.
+func TestZonesAreHandedOver(t *testing.T) {
+	for name, test := range map[string]struct {
+		then resource.Event // of the new zone
+		want []string
+	}{
+		"made":    {zoneEventOf("zon_2", resource.Status, 2), []string{"zonepart/zon_2/0", "zone/zon_2", "-zone/zon_1", "-zonepart/zon_1/0", "-zonepart/zon_1/1"}},
+		"deleted": {zoneEventOf("zon_2", resource.Deleted, 1), []string{"-zone/zon_2", "-zone/zon_1", "-zonepart/zon_1/0", "-zonepart/zon_1/1"}},
+		"held": {
+			zoneEventOf("zon_2", resource.Status, 0, resource.Condition{Type: zones.Served, Status: resource.False, Reason: "Held"}),
+			[]string{"-zone/zon_2", "-zone/zon_1", "-zonepart/zon_1/0", "-zonepart/zon_1/1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &zoneMaker{}
+			c := New(nil, edgeconfig.Platform{})
+			c.SetZones(m)
+			m.make(1, `"a"`, `"b"`)
+			c.Apply(zoneEvent(resource.Put, 1))
+			m.version = zones.Version{} // the old one's is forgotten before the new one's is made
+			m.holder = "zon_2"
+			if got := said(c.Apply(zoneEvent(resource.Deleted, 1))); got != nil || !c.Keeps("zon_1") {
+				t.Errorf("the old zone goes: %v", got)
+			}
+			if got := said(c.Apply(zoneEventOf("zon_2", resource.Put, 1))); got != nil {
+				t.Errorf("the new zone, not made yet: %v", got)
+			}
+			m.make(2, `"c"`)
+			m.version.Head.ID = "zon_2"
+			if test.then.Type == resource.Deleted {
+				m.holder = ""
+			}
+			if got := said(c.Apply(test.then)); !slices.Equal(got, test.want) || c.Keeps("zon_1") {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+			if got := said(c.Apply(zoneEventOf("zon_2", resource.Deleted, 2))); slices.Contains(got, "-zone/zon_1") {
+				t.Errorf("it goes twice: %v", got)
+			}
+		})
 	}
 }

@@ -60,6 +60,12 @@ type Rekeyer interface {
 	SetGroupKey(group string, key [32]byte) []Output
 }
 
+// Keeper is the ability of a Compiler to keep documents of a deleted zone until
+// those of its successor are there.
+type Keeper interface {
+	Keeps(id string) bool
+}
+
 // Doubter is the ability of a Compiler to tell what it cannot compile, by
 // resource ID.
 type Doubter interface {

@@ -229,10 +229,16 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
 		}
 	}
-	if _, _, published := l.ledger.get(edgeconfig.ZoneKey(removed)); published {
+	if _, _, published := l.ledger.get(edgeconfig.ZoneKey(removed)); published && !l.keeps(removed) {
 		changes = append(changes, l.zoneGone(removed, cause, changes)...)
 	}
 	return changes, nil
+}
+
+// keeps asks the compiler whether a deleted zone's documents stay for now.
+func (l *lead) keeps(id string) bool {
+	k, can := l.f.options.Compiler.(Keeper)
+	return can && k.Keeps(id)
 }
 
 // zoneGone removes what is published of a zone that was deleted, as far as the
@@ -241,7 +247,7 @@ func (l *lead) zoneGone(id string, cause int64, said []change) []change {
 	var changes []change
 	l.ledger.keys(func(key string, meta documentMeta) bool {
 		part, isPart := strings.CutPrefix(key, edgeconfig.KindZonePart+"/"+id+"/")
-		if (key == edgeconfig.ZoneKey(id) || isPart && part != "") && !meta.deleted && !slices.ContainsFunc(said, func(c change) bool { return c.Key == key }) {
+		if (key == edgeconfig.ZoneKey(id) || key == edgeconfig.ZoneKeysKey(id) || isPart && part != "") && !meta.deleted && !slices.ContainsFunc(said, func(c change) bool { return c.Key == key }) {
 			changes = append(changes, change{Output: Output{Key: key, Scope: meta.scope, Deleted: true}, cause: cause, asked: true})
 		}
 		return true

@@ -8,15 +8,18 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -171,4 +174,54 @@ func TestServerCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
+}
+
+// What it issues stands up to OpenSSL's strict reading of RFC 5280, for every kind
+// of key and of name.
+func TestOpenSSLTakesEveryKind(t *testing.T) {
+	ca := New(&memory{secrets: map[string][]byte{}}, nil)
+	root, err := ca.RootPEM(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	rootFile := write("root.pem", root)
+	long := strings.Repeat("a", 40) + "." + strings.Repeat("b", 40) + ".internal" // longer than a common name may be
+	names := []struct {
+		names []string
+		check []string
+	}{
+		{[]string{"shop.localhost", "www.shop.localhost"}, []string{"-verify_hostname", "www.shop.localhost"}},
+		{[]string{"*.apps.localhost"}, []string{"-verify_hostname", "one.apps.localhost"}},
+		{[]string{"127.0.0.1"}, []string{"-verify_ip", "127.0.0.1"}},
+		{[]string{"::1", "git.corp.internal"}, []string{"-verify_ip", "::1"}},
+		{[]string{long}, []string{"-verify_hostname", long}},
+	}
+	for _, kind := range pki.KeyTypes {
+		if kind == pki.KeyRSA3072 || kind == pki.KeyRSA4096 {
+			continue // as the smaller one, only slower to make
+		}
+		key, err := pki.NewKey(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range names {
+			chain, err := ca.Issue(t.Context(), certificates.Order{Names: n.names, Key: key, Progress: func(string) {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := write(fmt.Sprintf("%s-%d.pem", kind, i), []byte(chain))
+			args := append([]string{"verify", "-x509_strict", "-check_ss_sig", "-policy_check", "-purpose", "sslserver", "-CAfile", rootFile, "-untrusted", file}, append(n.check, file)...)
+			if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
+				t.Errorf("%s, %v: %v\n%s", kind, n.names, err, out)
+			}
+		}
+	}
 }

@@ -123,7 +123,9 @@ func (q *queue) done(ref Ref, next time.Duration) {
 
 // arm sets the timer to the first delayed ref.
 func (q *queue) arm() {
-	if len(q.delayed) == 0 {
+	// A timer that fired while the queue was being closed would else find the same
+	// entry due for ever.
+	if len(q.delayed) == 0 || q.closed {
 		return
 	}
 	wait := time.Until(q.delayed[0].at)

@@ -65,7 +65,7 @@ func PlanApply(ctx context.Context, store Store, types Types, want Desired) (Pla
 			}
 		}
 	}
-	return plan, live.finish(types, &plan)
+	return plan, live.finish(ctx, types, &plan)
 }
 
 // normalizeAll checks a declaration by itself and returns it in canonical form.
@@ -256,9 +256,12 @@ func (e *environment) after(plan *Plan) *environment {
 // finish checks the references that the plan makes or breaks, and puts its
 // actions in the order in which a reader understands them: what is referred to
 // before what refers to it, deletions last and the other way round.
-func (e *environment) finish(types Types, plan *Plan) error {
+func (e *environment) finish(ctx context.Context, types Types, plan *Plan) error {
 	next := e.after(plan)
 	if err := checkGuards(types, plan); err != nil {
+		return err
+	}
+	if err := CheckHeld(ctx, types, *plan); err != nil {
 		return err
 	}
 	if err := checkMade(types, plan, next); err != nil {
@@ -279,6 +282,28 @@ func checkGuards(types Types, plan *Plan) error {
 			continue
 		}
 		if err := t.Guard(a.Name, a.Before, a.After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckHeld asks the types whether anything forbids the plan now (Type.Held).
+func CheckHeld(ctx context.Context, types Types, plan Plan) error {
+	for _, t := range types {
+		if t.Held == nil {
+			continue
+		}
+		var changes []Action
+		for _, a := range plan.Actions {
+			if a.Kind == t.Kind {
+				changes = append(changes, a)
+			}
+		}
+		if len(changes) == 0 {
+			continue
+		}
+		if err := t.Held(ctx, changes); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,10 @@
 package resource
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"slices"
+)
 
 // Scope says what a kind's resources belong to, and so which of Project and
 // Environment they carry.
@@ -52,6 +56,12 @@ type Type struct {
 	// let through still holds when the plan is applied. nil: nothing is refused.
 	Guard func(name string, before, after json.RawMessage) error
 
+	// Held refuses changes of this kind, as Conflict, that something else forbids,
+	// such as the lock of the domain that a record is of. Every planner asks it.
+	// What forbids may be newer than the plan, so whoever applies one that was
+	// stored asks again (CheckHeld). nil: nothing is refused.
+	Held func(ctx context.Context, changes []Action) error
+
 	// Derived reports that the platform made this resource by itself, as it
 	// does a certificate for a verified domain. Plans neither prune nor roll
 	// back such a resource, and it does not hold what it refers to. nil: never.
@@ -88,6 +98,20 @@ func (t Types) Of(kind Kind) (Type, bool) {
 		}
 	}
 	return Type{}, false
+}
+
+// With returns the table with rows in the place of those of the same kinds: a room
+// that was opened knows more of its types than their form.
+func (t Types) With(rows ...Type) Types {
+	out := slices.Clone(t)
+	for _, row := range rows {
+		if i := slices.IndexFunc(out, func(old Type) bool { return old.Kind == row.Kind }); i >= 0 {
+			out[i] = row
+		} else {
+			out = append(out, row)
+		}
+	}
+	return out
 }
 
 // Kinds returns the kinds of a scope, in the table's order.

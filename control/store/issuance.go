@@ -6,22 +6,22 @@ import (
 	"errors"
 	"time"
 
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 )
 
-// This file implements certificates.Ledger.
+// This file implements authority.Ledger.
 
 var (
-	_ certificates.Ledger  = (*DB)(nil)
-	_ certificates.Counter = (*DB)(nil)
+	_ authority.Ledger  = (*DB)(nil)
+	_ authority.Counter = (*DB)(nil)
 )
 
 // spentAge is how long spendings are kept: longer than any window.
 const spentAge = 32 * 24 * time.Hour
 
-// Spend implements certificates.Ledger. Looking and noting are one transaction,
+// Spend implements authority.Ledger. Looking and noting are one transaction,
 // so that two attempts never take the last place both.
-func (db *DB) Spend(ctx context.Context, s certificates.Spending) (free time.Time, err error) {
+func (db *DB) Spend(ctx context.Context, s authority.Spending) (free time.Time, err error) {
 	if s.Dry {
 		return roomAt(ctx, db, s)
 	}
@@ -47,7 +47,7 @@ func (db *DB) Spend(ctx context.Context, s certificates.Spending) (free time.Tim
 }
 
 // roomAt returns when there is room for all that is wanted, the zero time: now.
-func roomAt(ctx context.Context, q querier, s certificates.Spending) (free time.Time, err error) {
+func roomAt(ctx context.Context, q querier, s authority.Spending) (free time.Time, err error) {
 	for _, w := range s.Wants {
 		most, _ := w.Split()
 		if most == 0 {
@@ -70,7 +70,7 @@ func roomAt(ctx context.Context, q querier, s certificates.Spending) (free time.
 	return free, nil
 }
 
-// Refund implements certificates.Ledger.
+// Refund implements authority.Ledger.
 func (db *DB) Refund(ctx context.Context, id string) error {
 	return db.write(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, `DELETE FROM issuance_spent WHERE id = $1`, id)
@@ -78,31 +78,31 @@ func (db *DB) Refund(ctx context.Context, id string) error {
 	})
 }
 
-// Spent implements certificates.Counter.
-func (db *DB) Spent(ctx context.Context, authority, kind, subject string, since time.Time) (n int, err error) {
+// Spent implements authority.Counter.
+func (db *DB) Spent(ctx context.Context, ca, kind, subject string, since time.Time) (n int, err error) {
 	err = db.queryRow(ctx, `SELECT count(*) FROM issuance_spent WHERE authority = $1 AND kind = $2 AND subject = $3 AND at > $4`,
-		authority, kind, subject, micros(since)).Scan(&n)
+		ca, kind, subject, micros(since)).Scan(&n)
 	return n, wrap("reading what a CA was asked for", err)
 }
 
-// Pause implements certificates.Ledger.
-func (db *DB) Pause(ctx context.Context, authority string, p certificates.Pause) error {
+// Pause implements authority.Ledger.
+func (db *DB) Pause(ctx context.Context, ca string, p authority.Pause) error {
 	return db.write(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, `INSERT INTO issuance_pauses (authority, subject, until, reason) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (authority, subject) DO UPDATE SET until = excluded.until, reason = excluded.reason WHERE issuance_pauses.until < excluded.until`,
-			authority, clean(p.Subject), micros(p.Until), clean(p.Reason))
+			ca, clean(p.Subject), micros(p.Until), clean(p.Reason))
 		return err
 	})
 }
 
-// Pauses implements certificates.Ledger.
-func (db *DB) Pauses(ctx context.Context, authority string, at time.Time) (list []certificates.Pause, err error) {
-	rows, err := db.query(ctx, `SELECT subject, until, reason FROM issuance_pauses WHERE authority = $1 AND until > $2 ORDER BY subject`, authority, micros(at))
+// Pauses implements authority.Ledger.
+func (db *DB) Pauses(ctx context.Context, ca string, at time.Time) (list []authority.Pause, err error) {
+	rows, err := db.query(ctx, `SELECT subject, until, reason FROM issuance_pauses WHERE authority = $1 AND until > $2 ORDER BY subject`, ca, micros(at))
 	if err != nil {
 		return nil, wrap("reading pauses", err)
 	}
 	for rows.Next() {
-		var p certificates.Pause
+		var p authority.Pause
 		var until int64
 		if err := rows.Scan(&p.Subject, &until, &p.Reason); err != nil {
 			rows.Close()

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/store/storetest"
@@ -13,18 +13,18 @@ import (
 
 // The ledgers, on both databases and in memory, agree.
 func TestLedger(t *testing.T) {
-	t.Run("memory", func(t *testing.T) { holdLedger(t, certificates.NewMemoryLedger()) })
+	t.Run("memory", func(t *testing.T) { holdLedger(t, authority.NewMemoryLedger()) })
 	storetest.Each(t, func(t *testing.T, db *store.DB) { holdLedger(t, db) })
 }
 
-func holdLedger(t *testing.T, l certificates.Ledger) {
+func holdLedger(t *testing.T, l authority.Ledger) {
 	t.Helper()
 	ctx := t.Context()
 	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	orders := func(id string, at time.Time, dry bool) time.Time {
 		t.Helper()
-		free, err := l.Spend(ctx, certificates.Spending{ID: id, Authority: "ca", At: at, Dry: dry, Wants: []certificates.Want{
-			{Kind: certificates.SpentOrders, Max: 3, Window: time.Hour}, {Kind: certificates.SpentDomain, Subject: id, Max: 1, Window: 24 * time.Hour},
+		free, err := l.Spend(ctx, authority.Spending{ID: id, Authority: "ca", At: at, Dry: dry, Wants: []authority.Want{
+			{Kind: authority.SpentOrders, Max: 3, Window: time.Hour}, {Kind: authority.SpentDomain, Subject: id, Max: 1, Window: 24 * time.Hour},
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -58,13 +58,13 @@ func holdLedger(t *testing.T, l certificates.Ledger) {
 	}
 	// Only looked at, not noted.
 	for range 5 {
-		free, err := l.Spend(ctx, certificates.Spending{ID: resource.NewID("spend"), Authority: "ca", At: start, Wants: []certificates.Want{{Kind: certificates.SpentFailures, Subject: "x", Max: -2, Window: time.Hour}}})
+		free, err := l.Spend(ctx, authority.Spending{ID: resource.NewID("spend"), Authority: "ca", At: start, Wants: []authority.Want{{Kind: authority.SpentFailures, Subject: "x", Max: -2, Window: time.Hour}}})
 		if err != nil || !free.IsZero() {
 			t.Fatalf("looking at failures: %v, %v", free, err)
 		}
 	}
 
-	for _, p := range []certificates.Pause{{Subject: "example.com", Until: start.Add(time.Hour), Reason: "limit"}, {Subject: "example.com", Until: start.Add(time.Minute)}, {Until: start.Add(time.Minute)}} {
+	for _, p := range []authority.Pause{{Subject: "example.com", Until: start.Add(time.Hour), Reason: "limit"}, {Subject: "example.com", Until: start.Add(time.Minute)}, {Until: start.Add(time.Minute)}} {
 		if err := l.Pause(ctx, "ca", p); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func holdLedger(t *testing.T, l certificates.Ledger) {
 	taken := 0
 	for range 20 {
 		wait.Go(func() {
-			free, err := l.Spend(ctx, certificates.Spending{ID: resource.NewID("spend"), Authority: "busy", At: start, Wants: []certificates.Want{{Kind: certificates.SpentOrders, Max: 7, Window: time.Hour}}})
+			free, err := l.Spend(ctx, authority.Spending{ID: resource.NewID("spend"), Authority: "busy", At: start, Wants: []authority.Want{{Kind: authority.SpentOrders, Max: 7, Window: time.Hour}}})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -32,6 +32,9 @@ var trafficColumns = func() []string {
 	for n := range len(edgeconfig.HistogramBounds) + 1 {
 		columns = append(columns, "latency_"+strconv.Itoa(n))
 	}
+	for _, reason := range edgeconfig.RefusalReasons {
+		columns = append(columns, "refused_"+reason)
+	}
 	return columns
 }()
 
@@ -47,7 +50,16 @@ func trafficValues(c *edgeconfig.Counters) []int64 {
 		counted += c.Cache[outcome]
 	}
 	values = append(values, all-counted, c.OriginErrors, c.Handshakes, c.HandshakeErr)
-	return append(values, c.LatencyMS[:]...)
+	values = append(values, c.LatencyMS[:]...)
+	counted, all = 0, 0
+	for _, n := range c.Refusals {
+		all += n
+	}
+	for _, reason := range edgeconfig.RefusalReasons[:len(edgeconfig.RefusalReasons)-1] {
+		values = append(values, c.Refusals[reason])
+		counted += c.Refusals[reason]
+	}
+	return append(values, all-counted)
 }
 
 func trafficCounters(values []int64) edgeconfig.Counters {
@@ -62,7 +74,15 @@ func trafficCounters(values []int64) edgeconfig.Counters {
 	}
 	values = values[len(cacheOutcomes):]
 	c.OriginErrors, c.Handshakes, c.HandshakeErr = values[0], values[1], values[2]
-	copy(c.LatencyMS[:], values[3:])
+	values = values[3+copy(c.LatencyMS[:], values[3:]):]
+	for i, reason := range edgeconfig.RefusalReasons {
+		if values[i] > 0 {
+			if c.Refusals == nil {
+				c.Refusals = map[string]int64{}
+			}
+			c.Refusals[reason] = values[i]
+		}
+	}
 	return c
 }
 

@@ -19,7 +19,7 @@ func counted(n int64) edgeconfig.Counters {
 	c := edgeconfig.Counters{
 		Requests: 10 * n, Bytes: 1000 * n, OriginBytes: 100 * n, Status: [6]int64{0, 1 * n, 2 * n, 3 * n, 4 * n, 5 * n},
 		Cache:        map[string]int64{"hit": 6 * n, "miss": n, "stale": 2 * n, "revalidated": 3 * n, "bypass": 4 * n, "none": 5 * n},
-		OriginErrors: 7 * n, Handshakes: 8 * n, HandshakeErr: 9 * n,
+		OriginErrors: 7 * n, Handshakes: 8 * n, HandshakeErr: 9 * n, Refusals: map[string]int64{"version": 4 * n, "not_tls": 3 * n, "other": 2 * n},
 	}
 	for i := range c.LatencyMS {
 		c.LatencyMS[i] = n * int64(i)

@@ -170,6 +170,11 @@ func plausible(c *edgeconfig.Counters) bool {
 			return false
 		}
 	}
+	for _, n := range c.Refusals {
+		if !ok(n) {
+			return false
+		}
+	}
 	return ok(c.Requests) && ok(c.Bytes) && ok(c.OriginBytes) && ok(c.OriginErrors) && ok(c.Handshakes) && ok(c.HandshakeErr)
 }
 

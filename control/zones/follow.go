@@ -31,6 +31,11 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 	if err != nil {
 		return after, err
 	}
+	if s.Locks != nil { // records of other domains go along
+		if err := s.Locks.CheckZoneUnlocked(ctx, move.From.Project, move.From.Environment, z.Name); err != nil {
+			return after, err
+		}
+	}
 	if _, err := s.find(ctx, move.To.Project, move.To.Environment, z.Name); err == nil {
 		return after, fault.New(fault.Conflict, "this environment has made a zone of this name already: remove it, so that the one on offer can take its place").About("zone " + z.Name)
 	} else if !fault.Is(err, fault.NotFound) {
@@ -86,4 +91,17 @@ func (s *Service) planHandOver(ctx context.Context, plan *resource.Plan, z Zone,
 	spec.Zone, spec.Project, spec.Environment = fresh, to.Project, to.Environment
 	plan.Update(stored, mustJSON(spec))
 	return nil
+}
+
+// Successor tells which zone has an apex: "" when none has, or it cannot be told.
+// Edges keep what they have of a zone that is deleted until its successor is made.
+func (s *Service) Successor(apex string) string {
+	d, _, err := s.findDelegation(context.Background(), apex)
+	if err != nil || d.Spec.Zone == "" {
+		return ""
+	}
+	if _, err := s.Store.Get(context.Background(), Kind, d.Spec.Zone); err != nil {
+		return "" // nobody has let go of it yet
+	}
+	return d.Spec.Zone
 }

@@ -47,6 +47,9 @@ func TestZoneFollowsItsDomain(t *testing.T) {
 
 	z, err := w.room.Get(t.Context(), "q", "staging", "example.com")
 	ok(t, err)
+	if got := w.room.Successor("example.com"); got != z.ID {
+		t.Errorf("the zone of the apex is %q, want %q: edges would be without it for a moment", got, z.ID)
+	}
 	if !slices.Equal(z.Status.NameServers, before.Status.NameServers) {
 		t.Errorf("the name servers were %v, and are %v", before.Status.NameServers, z.Status.NameServers)
 	}
@@ -153,5 +156,29 @@ func TestLockedRecords(t *testing.T) {
 		if err := test.do(); fault.Is(err, fault.Conflict) != test.locked || err != nil && !test.locked {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// The records that a locked site has by itself give way to nobody's.
+func TestLockedSitesKeepTheirOwnRecords(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("p", "example.com")
+	w.claims["www.example.com"] = "p"
+	w.room.Locks = locks{"www.example.com": true, "zone www.example.com": true, "zone example.com": true}
+	for typ, value := range map[string]string{"A": "198.51.100.1", "AAAA": "2001:db8::1", "CNAME": "example.net.", "ALIAS": "example.net.", "HTTPS": "1 .", "NS": "ns.example.net.", "MX": "", "TXT": ""} {
+		if value == "" { // takes nothing away
+			value = map[string]string{"MX": "10 mail.example.net.", "TXT": "x"}[typ]
+			w.set("example.com", "www", typ, value)
+			continue
+		}
+		set := zones.Set{Name: "www", Type: typ, Spec: json.RawMessage(`{"values":["` + value + `"]}`)}
+		if _, err := w.room.PlanSetRRset(t.Context(), "p", "production", "example.com", set, true, 0); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+	move := resource.Move{Domain: "example.com", From: resource.Place{Project: "p", Environment: "production"}, To: resource.Place{Project: "q", Environment: "staging"}}
+	plan := resource.NewPlan("q", "staging")
+	if _, err := w.room.Follow(t.Context(), &plan, move); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the zone goes along with its domain, and the locked site's records with it: %v", err)
 	}
 }

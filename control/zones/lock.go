@@ -2,41 +2,125 @@ package zones
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Locks tells what locked domains hold; domains.Service is one.
 type Locks interface {
 	// CheckUnlocked refuses, as Conflict, to change or remove records of a name.
 	CheckUnlocked(ctx context.Context, project, environment, name string) error
-	// CheckZoneUnlocked refuses, as Conflict, to remove a zone.
+	// CheckZoneUnlocked refuses, as Conflict, to remove a zone, or what else hides
+	// every record at and below a name.
 	CheckZoneUnlocked(ctx context.Context, project, environment, apex string) error
 }
 
-// unlocked asks for every set that a plan changes or removes whether it may.
-// New sets take nothing away.
+// Types are the room's rows of the table of types whose changes locked domains
+// can forbid, by whatever plan.
+func (s *Service) Types() []resource.Type {
+	zone, set := Type(), RRsetType()
+	zone.Held, set.Held = s.held, s.held
+	return []resource.Type{zone, set}
+}
+
+// hiding are types whose records take the place of all others at their name or
+// below it: a delegation, and a name that leads elsewhere with all below it.
+var hiding = []string{"NS", "DNAME"}
+
+// replacing are types whose records take the place of those that a site of ours
+// has by itself.
+var replacing = []string{"A", "AAAA", "HTTPS", "CNAME", TypeALIAS}
+
+// unlocked asks for everything that a plan changes whether it may.
 func (s *Service) unlocked(ctx context.Context, plan resource.Plan) error {
+	return s.held(ctx, plan.Actions)
+}
+
+// held refuses, as Conflict, changes that would take a locked name's records
+// away: changing or removing them, hiding them below a delegation, putting others
+// in the place of what a site has by itself, and removing or emptying their zone.
+func (s *Service) held(ctx context.Context, changes []resource.Action) error {
 	if s.Locks == nil {
 		return nil
 	}
 	asked := map[string]bool{}
-	for _, a := range plan.Actions {
-		if a.Kind != KindRRset || a.Op == resource.Create {
-			continue
+	for _, a := range changes {
+		var err error
+		switch a.Kind {
+		case KindRRset:
+			err = s.setHeld(ctx, a, asked)
+		case Kind:
+			err = s.zoneHeld(ctx, a)
 		}
-		owner, _, apex, err := ParseRRsetName(a.Name)
 		if err != nil {
-			return err
-		}
-		name := FullName(owner, apex)
-		if asked[name] {
-			continue
-		}
-		asked[name] = true
-		if err := s.Locks.CheckUnlocked(ctx, plan.Project, plan.Environment, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Service) setHeld(ctx context.Context, a resource.Action, asked map[string]bool) error {
+	owner, typ, apex, err := ParseRRsetName(a.Name)
+	if err != nil {
+		return err
+	}
+	name := FullName(owner, apex)
+	once := func(what string, check func(context.Context, string, string, string) error) error {
+		if asked[what+name] {
+			return nil
+		}
+		asked[what+name] = true
+		return check(ctx, a.Project, a.Environment, name)
+	}
+	switch {
+	case a.Op != resource.Create:
+		if a.OldName != "" && a.OldName != a.Name {
+			old := a
+			old.Name, old.OldName = a.OldName, ""
+			if err := s.setHeld(ctx, old, asked); err != nil {
+				return err
+			}
+		}
+		return once("", s.Locks.CheckUnlocked)
+	case slices.Contains(hiding, typ):
+		return once("all ", s.Locks.CheckZoneUnlocked)
+	case slices.Contains(replacing, typ) && s.Ownership != nil:
+		// The user's own records stay as they are; those of a site give way to any.
+		site, err := s.Ownership.Verified(ctx, a.Project, a.Environment, name)
+		if err != nil || !site {
+			return err
+		}
+		return once("", s.Locks.CheckUnlocked)
+	}
+	return nil
+}
+
+func (s *Service) zoneHeld(ctx context.Context, a resource.Action) error {
+	switch a.Op {
+	case resource.Delete:
+	case resource.Update:
+		before, err := decodeSpec(a.Before)
+		if err != nil {
+			return err
+		}
+		after, err := decodeSpec(a.After)
+		if err != nil {
+			return err
+		}
+		copied := (before.Secondary == nil) != (after.Secondary == nil) // its records become others
+		if !copied && (!before.Sites || after.Sites) {
+			return nil
+		}
+	default:
+		// A zone of its own takes the place of the records in the one above.
+		if _, err := s.ZoneFor(ctx, a.Project, a.Environment, parentName(a.Name)); fault.Is(err, fault.NotFound) || !strings.Contains(a.Name, ".") {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return s.Locks.CheckZoneUnlocked(ctx, a.Project, a.Environment, a.Name)
 }

@@ -476,7 +476,7 @@ func (l *look) signing(ctx context.Context) (*build.Signing, error) {
 		used.Publish, used.Active, used.Announce = s.Publish, s.Active, s.Announce
 		how.Keys = append(how.Keys, &used)
 	}
-	return how, nil
+	return how, l.r.service.made.sign(l.z.ID, l.z.Name, how)
 }
 
 // askNames looks up the names that ALIAS records lead to, when it is time.

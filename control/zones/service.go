@@ -79,6 +79,9 @@ func (s *Service) PlanEnsure(ctx context.Context, project, environment, apex str
 		return plan, err
 	}
 	plan.Create(Type(), project, environment, name, mustJSON(spec))
+	if err := s.unlocked(ctx, plan); err != nil {
+		return plan, err
+	}
 	return plan, s.planDelegation(ctx, &plan, name, plan.Actions[0].ID, project, environment)
 }
 

@@ -126,7 +126,7 @@ func decodeSpec(raw json.RawMessage) (Spec, error) {
 	}
 	choose("/dnssec/algorithm", &d.Algorithm, AlgorithmECDSA, AlgorithmEd25519)
 	choose("/dnssec/keys", &d.Keys, KeysCombined, KeysSplit)
-	choose("/dnssec/denial", &d.Denial, edgeconfig.DenialNSEC, edgeconfig.DenialNSEC3)
+	choose("/dnssec/denial", &d.Denial, edgeconfig.DenialNSEC, edgeconfig.DenialNSEC3, edgeconfig.DenialCompact)
 	checkTransfers(&spec, add)
 	if d.Roll < 0 || d.RollZSK < 0 {
 		add("/dnssec/roll", "the count of rollovers is below 0", "raise it by one to ask for a rollover")

@@ -104,7 +104,9 @@ func (s *Service) planSpec(ctx context.Context, m resource.Meta, merged json.Raw
 	plan.Update(r, mustJSON(spec))
 	switch {
 	case old.Spec.Secondary == nil && spec.Secondary != nil:
-		return plan, s.planAttach(ctx, &plan, old, consent)
+		if err := s.planAttach(ctx, &plan, old, consent); err != nil {
+			return plan, err
+		}
 	case old.Spec.Secondary != nil && spec.Secondary == nil && old.Status.Copy != nil && old.Status.Copy.Digest != "":
 		if s.Locks != nil {
 			if err := s.Locks.CheckZoneUnlocked(ctx, m.Project, m.Environment, m.Name); err != nil {
@@ -115,7 +117,7 @@ func (s *Service) planSpec(ctx context.Context, m resource.Meta, merged json.Raw
 			return plan, fault.New(fault.Conflict, "the zone's %d records are a copy of its primary's, and go with it: export them first to import them again, and repeat this with consent (?consent=true, --yes)", old.Status.Copy.Records).About("zone " + m.Name)
 		}
 	}
-	return plan, nil
+	return plan, s.unlocked(ctx, plan)
 }
 
 // planAttach removes the records of a zone that becomes a secondary.

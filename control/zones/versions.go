@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"sync"
 
+	"github.com/edgewright/edgewright/control/dnssec"
+	"github.com/edgewright/edgewright/control/zones/build"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -15,6 +17,16 @@ type Version struct {
 	Parts [][]byte // bodies of the parts' documents
 	// Checks are what its variants depend on. Their IDs follow from what they say.
 	Checks []edgeconfig.Check
+	// Keys are those that edges sign with, in the order of signatures; none unless
+	// absence is denied compactly. They leave the control plane sealed only.
+	Keys []OnlineKey
+}
+
+// OnlineKey is a key that edges sign with.
+type OnlineKey struct {
+	Tag       uint16
+	Algorithm uint8
+	DER       []byte // PKCS #8
 }
 
 // versions are those that the reconciler of this process has made.
@@ -22,12 +34,16 @@ type versions struct {
 	mu  sync.Mutex
 	by  map[string]Version
 	now *Reconciler // runs
+	// keys are those that edges sign a zone with.
+	keys map[string][]OnlineKey
 	// asked are zones of which a version was wanted that is not there: what is
 	// made of them is told even if it is nothing new.
 	asked map[string]bool
 }
 
-func newVersions() *versions { return &versions{by: map[string]Version{}, asked: map[string]bool{}} }
+func newVersions() *versions {
+	return &versions{by: map[string]Version{}, asked: map[string]bool{}, keys: map[string][]OnlineKey{}}
+}
 
 // put takes a version. another reports that one of the same serial was there
 // with another head: nothing in the zone's status need tell of that.
@@ -44,6 +60,7 @@ func (v *versions) remove(id string) {
 	defer v.mu.Unlock()
 	delete(v.by, id)
 	delete(v.asked, id)
+	delete(v.keys, id)
 }
 
 // documents are those of the version of a zone, by key, with how their hashes
@@ -98,5 +115,27 @@ func (s *Service) Version(id string, serial uint32) (v Version, ok bool) {
 		s.made.asked[id] = true
 		return Version{}, false
 	}
+	if v.Head.Denial == edgeconfig.DenialCompact {
+		v.Keys = s.made.keys[id]
+	}
 	return v, true
+}
+
+// sign notes the keys that edges sign a zone with: those that sign its records.
+func (v *versions) sign(id, apex string, how *build.Signing) error {
+	var keys []OnlineKey
+	for _, k := range how.Keys {
+		if !k.Active || k.Role == dnssec.KSK {
+			continue
+		}
+		der, err := k.Marshal()
+		if err != nil {
+			return err
+		}
+		keys = append(keys, OnlineKey{k.DNSKEY(apex+".", keyTTL).KeyTag(), k.Algorithm, der})
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys[id] = keys
+	return nil
 }

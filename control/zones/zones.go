@@ -73,7 +73,7 @@ type DNSSEC struct {
 	Enabled   bool   `json:"enabled"`
 	Algorithm string `json:"algorithm"` // AlgorithmECDSA (default) or AlgorithmEd25519
 	Keys      string `json:"keys"`      // KeysCombined (default) or KeysSplit
-	Denial    string `json:"denial"`    // "nsec" (default) or "nsec3"
+	Denial    string `json:"denial"`    // "nsec" (default), "nsec3" or "compact"
 	// Roll and RollZSK count the rollovers asked for: a higher number asks for one.
 	Roll    int `json:"roll,omitempty"`     // of the key that the parent knows
 	RollZSK int `json:"roll_zsk,omitempty"` // with KeysSplit, of the key that signs records

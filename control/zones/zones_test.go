@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,14 +149,13 @@ func (w *world) settle() {
 	w.t.Fatal("the reconciler does not come to rest")
 }
 
-var marks int
+var marks atomic.Int64
 
 func (w *world) mark() string {
 	w.t.Helper()
-	marks++
 	id := resource.NewID("mrk")
 	_, err := w.db.Commit(context.Background(), resource.Commit{Cause: cause, Changes: []resource.Change{
-		{Op: resource.Create, Kind: "mark", ID: id, Project: "p", Name: fmt.Sprint("mark", marks), Spec: json.RawMessage("{}")},
+		{Op: resource.Create, Kind: "mark", ID: id, Project: "p", Name: fmt.Sprint("mark", marks.Add(1)), Spec: json.RawMessage("{}")},
 	}})
 	ok(w.t, err)
 	return id
@@ -225,7 +224,11 @@ func (w *world) served(apex string) string {
 	return text(w.t, v)
 }
 
-func text(t testing.TB, v zones.Version) string {
+func text(t testing.TB, v zones.Version) string { return variantText(t, v, -1) }
+
+// variantText is the zone as a client sees it who gets the nth variant of each
+// set that has variants; with -1, who gets none.
+func variantText(t testing.TB, v zones.Version, nth int) string {
 	t.Helper()
 	ok(t, edgeconfig.ValidateZone(&v.Head))
 	var out strings.Builder
@@ -255,8 +258,12 @@ func text(t testing.TB, v zones.Version) string {
 				owner = n.Name + "." + apex
 			}
 			for _, s := range n.Sets {
-				write(owner, s.Type, s.TTL, s.Data)
-				write(owner, dns.TypeRRSIG, s.TTL, s.Sigs)
+				data, sigs := s.Data, s.Sigs
+				if n := len(s.Variants); n > 0 && nth >= 0 {
+					data, sigs = s.Variants[nth%n].Data, s.Variants[nth%n].Sigs
+				}
+				write(owner, s.Type, s.TTL, data)
+				write(owner, dns.TypeRRSIG, s.TTL, sigs)
 			}
 		}
 		for _, n := range p.NSEC3 {
@@ -276,12 +283,9 @@ func validates(t testing.TB, apex, zone string, at time.Time) {
 	for _, command := range [][]string{
 		{"ldns-verify-zone", "-V", "2", "-t", at.UTC().Format("20060102150405"), file},
 		{"named-checkzone", "-q", "-i", "none", apex, file},
+		{"dnssec-verify", "-z", "-q", "-o", apex, file}, // -z: a CSK is a key of both kinds
 	} {
-		tool, err := exec.LookPath(command[0])
-		if err != nil {
-			t.Fatalf("%s is not installed: test/needs.sh installs it", command[0])
-		}
-		if out, err := exec.Command(tool, command[1:]...).CombinedOutput(); err != nil {
+		if out, err := asOf(t, at, command[0], command[1:]...); err != nil {
 			t.Fatalf("%s at %s: %v\n%s\n%s", command[0], at, err, out, zone)
 		}
 	}

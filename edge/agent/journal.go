@@ -457,7 +457,7 @@ func rank(key string) int {
 	n := slices.Index([]string{
 		edgeconfig.KindEdge, edgeconfig.KindKeys, edgeconfig.KindHandshake, edgeconfig.KindPlatform,
 		edgeconfig.KindCertificate, edgeconfig.KindChallenge, edgeconfig.KindSite,
-		edgeconfig.KindTSIG, edgeconfig.KindCheck, edgeconfig.KindZone, edgeconfig.KindZonePart,
+		edgeconfig.KindTSIG, edgeconfig.KindZoneKeys, edgeconfig.KindCheck, edgeconfig.KindZone, edgeconfig.KindZonePart,
 	}, kind)
 	if n < 0 {
 		n = 100

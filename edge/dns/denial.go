@@ -31,6 +31,10 @@ func (c *compose) noData(x *index, h *hop) {
 	if !c.do {
 		return
 	}
+	if x.compact() {
+		c.denyCompactly(x, h, false)
+		return
+	}
 	if h.wildcard == 0 {
 		c.deny(x, h.bytes())
 		return
@@ -42,7 +46,9 @@ func (c *compose) noData(x *index, h *hop) {
 // denyName answers that a name does not exist, and no wildcard for it.
 func (c *compose) denyName(x *index, h *hop) {
 	c.soa(x)
-	if c.do {
+	if c.do && x.compact() {
+		c.denyCompactly(x, h, true)
+	} else if c.do {
 		c.denyHop(x, h)
 		c.deny(x, c.asterisk(h.suffix(h.wildcard)))
 	}
@@ -66,7 +72,7 @@ func (c *compose) expansions(x *index) {
 	for i := range c.count {
 		h := &c.hops[i]
 		switch {
-		case h.wildcard == 0:
+		case h.wildcard == 0, x.compact(): // or the name has it
 		case x.denial == edgeconfig.DenialNSEC:
 			c.deny(x, h.bytes())
 		default:
@@ -83,6 +89,12 @@ func (c *compose) deny(x *index, owner []byte) {
 		e, ok := x.nsec3.floor(sum[:])
 		if ok && c.first(e.hash) {
 			putFree(c, x, e.label, e.wire, e.count)
+		}
+		return
+	}
+	if x.compact() { // of a delegation; others are denied where they stand
+		if r := c.ownNSEC(x, owner); r != nil && c.first(string(owner)) {
+			putFree(c, x, owner[:len(owner)-len(x.apex)], r.wire(), r.answers())
 		}
 		return
 	}

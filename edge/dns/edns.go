@@ -17,12 +17,14 @@ const (
 	errorNotAuthoritative = 20
 	errorNotSupported     = 21
 	errorInvalidData      = 24
+	errorInvalidType      = 30 // RFC 9824
 )
 
 // edns is what a query's OPT record says.
 type edns struct {
 	present   bool
 	do        bool
+	co        bool // compact answers OK (RFC 9824 section 5.1)
 	nsid      bool
 	keepalive bool
 	version   uint8
@@ -44,6 +46,7 @@ func (e *edns) parse(head, options []byte) bool {
 	e.size = int(binary.BigEndian.Uint16(head[2:]))
 	e.version = head[5]
 	e.do = head[6]&0x80 != 0
+	e.co = head[6]&0x40 != 0
 	for len(options) > 0 {
 		if len(options) < 4 {
 			return false
@@ -120,7 +123,8 @@ func (e *edns) address() netip.Addr {
 type reply struct {
 	size      int // our UDP size
 	do        bool
-	rcode     int // whole, of which the upper eight bits go here
+	co        bool // the zone answers compactly, and the client knows
+	rcode     int  // whole, of which the upper eight bits go here
 	cookie    bool
 	client    [8]byte
 	server    [16]byte
@@ -161,6 +165,9 @@ func (r *reply) write(b []byte) int {
 	b[5], b[6], b[7], b[8] = byte(r.rcode>>4), 0, 0, 0 // version 0: unknown flags are cleared (RFC 6891 section 6.1.4)
 	if r.do {
 		b[7] = 0x80
+	}
+	if r.co {
+		b[7] |= 0x40
 	}
 	o := 11
 	option := func(code, n int) {

@@ -20,13 +20,15 @@ type index struct {
 	// neg is the SOA as denials carry it, plain and with signatures: its TTL,
 	// and so that of its signatures, is lowered to the minimum (RFC 2308
 	// section 3, RFC 9077).
-	neg  [2]record
-	nsec sorted[string] // sort keys of names with NSEC
+	neg [2]record
+	// negative is that time to live, of denials made here (compact.go).
+	negative uint32
+	nsec     sorted[string] // sort keys of names with NSEC
+	nsec3    sorted[nsec3]
 	// Of a secondary zone: whose notices are heard, and whether its copy is too old.
 	primaries  []netip.Addr
 	noticeKeys []string
 	expired    bool
-	nsec3      sorted[nsec3]
 }
 
 // nsec3 is one NSEC3 record with its signatures, each behind a two-byte pointer

@@ -47,6 +47,13 @@ type compose struct {
 	locator Locator
 	client  netip.Addr
 
+	signer *Signer // of the zone; nil: none
+	online *online
+	tcp    bool
+	co     bool // the client knows NXNAME with NXDOMAIN (RFC 9824 section 5.1)
+	absent bool // the name does not exist, whatever the response code says
+	failed bool
+
 	signed  *signature // the query is; never in a worker's own compose
 	reserve int        // bytes its TSIG record takes
 	stream  *stream    // where a transfer is left to, nil over UDP
@@ -95,11 +102,17 @@ func (c *compose) resolve(x *index, qtype uint16) {
 		case flags&flagNoData != 0:
 			c.noData(x, h)
 		default:
-			if flags&flagVariants != 0 {
-				r = c.choose(x, r)
-			}
 			at := c.n
-			c.all(r, h.at, h.n)
+			if c.do && h.wildcard > 0 && x.compact() {
+				if !c.expandCompactly(x, h, qtype, r) {
+					break
+				}
+			} else {
+				if flags&flagVariants != 0 {
+					r = c.choose(x, r)
+				}
+				c.all(r, h.at, h.n)
+			}
 			if flags&flagAlias != 0 && !c.full && c.follow(x, at+12) {
 				continue
 			}
@@ -134,7 +147,10 @@ func (c *compose) above(x *index, h *hop, qtype uint16, r *record) bool {
 			return false
 		}
 		h.wildcard = i
-		if *r = c.find(x, c.asterisk(s), qtype); *r != nil {
+		do := c.do
+		c.do = do && !x.compact() // what the wildcard gives is signed for the name
+		*r = c.find(x, c.asterisk(s), qtype)
+		if c.do = do; *r != nil {
 			return true
 		}
 		c.rcode = dns.RcodeNameError

@@ -42,6 +42,7 @@ const maxTCP = 65535
 func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.Addr, tcp bool) int {
 	var q query
 	c.begin(s, b, from)
+	c.tcp = tcp
 	v := q.parse(b[:n], &c.hops[0].name)
 	if v == silence {
 		k.dropped.Add(1)
@@ -148,7 +149,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 func (c *compose) begin(s *responder, b []byte, from netip.Addr) {
 	c.b, c.n, c.full, c.rcode, c.aa, c.do = b, 0, false, 0, false, false
 	c.counts, c.count, c.gave, c.variant = [3]int{}, 0, 0, false
-	c.asked = false
+	c.asked, c.absent, c.failed = false, false, false
 	c.located, c.checks, c.locator, c.client = Place{}, s.checks, s.locator, from
 }
 
@@ -191,6 +192,9 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 		return nil, s.refuse(c, opt, errorNotSupported)
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
 		return s.transfer(c, k, q, opt, from)
+	case q.qtype == dns.TypeNXNAME: // RFC 9824 section 3.5
+		c.rcode, opt.ede = dns.RcodeFormatError, errorInvalidType
+		return nil, kindError
 	case q.qtype >= 128 && q.qtype < 255:
 		// TKEY, TSIG, MAILA, MAILB: questions we do not do
 		c.rcode = dns.RcodeNotImplemented
@@ -212,8 +216,17 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 		return nil, s.expired(c, k, opt)
 	}
 	c.do = q.edns.do && x.signed()
+	if c.do && x.compact() {
+		c.signer, c.online, c.co = z.signer.Load(), &s.zones.online, q.edns.co
+		opt.co = q.edns.co
+	}
 	c.resolve(x, q.qtype)
-	if c.rcode == dns.RcodeNameError {
+	if c.failed {
+		k.servfail.Add(1)
+		c.clear(q.end)
+		return nil, kindError
+	}
+	if c.rcode == dns.RcodeNameError || c.absent {
 		return z, z.hash ^ kindName // a flood of random names is one kind
 	}
 	return z, hash(t.seed, n.bytes()) ^ uint64(q.qtype)

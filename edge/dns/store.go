@@ -26,6 +26,9 @@ type Zones struct {
 	zones map[string]*staged // by zone ID
 	apex  map[string]string  // apex -> zone ID
 
+	signers map[string]*Signer // by zone ID
+	online  online
+
 	notices []notice     // of the versions that this Apply serves
 	changed func(notice) // told of each version that secondaries shall know of; nil: nobody
 }
@@ -51,7 +54,7 @@ type staged struct {
 
 // NewZones returns an empty store.
 func NewZones() *Zones {
-	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}}
+	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}, signers: map[string]*Signer{}}
 	z.table.Store(newTable(z.seed))
 	return z
 }
@@ -95,6 +98,9 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 			}
 			if s.zone != nil {
 				add = append(add, s.zone)
+				if old := z.succeed(s); old != nil {
+					remove = append(remove, old)
+				}
 			}
 		}
 		if s.fault != nil {
@@ -120,6 +126,21 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 	}
 	z.notices = nil
 	return items
+}
+
+// succeed ends what was served under the apex of a zone that is served now: it
+// went to another project, and came with another ID. Until the newer one was whole,
+// the older answered; its tombstone may come later.
+func (z *Zones) succeed(s *staged) *zone {
+	old := z.table.Load().exact(s.zone.hash, []byte(s.apex))
+	if old == nil || old.id == s.zone.id {
+		return nil
+	}
+	if other := z.zones[old.id]; other != nil {
+		other.zone, other.model, other.torn = nil, nil, false
+		other.head, other.apex, other.parts = nil, "", map[int]*part{}
+	}
+	return old
 }
 
 // sequence sorts a batch: what goes before what comes (an apex may move from
@@ -195,7 +216,7 @@ func (z *Zones) zone(id string) *staged {
 func (z *Zones) takeHead(d *edgeconfig.Document) error {
 	s := z.zone(d.Name())
 	if d.Deleted {
-		if s.head != nil {
+		if s.head != nil && z.apex[s.apex] == d.Name() {
 			delete(z.apex, s.apex)
 		}
 		s.head, s.fault, s.apex = nil, nil, ""
@@ -217,7 +238,7 @@ func (z *Zones) takeHead(d *edgeconfig.Document) error {
 		return err
 	}
 	apex := string(wire)
-	if other, taken := z.apex[apex]; taken && other != head.ID {
+	if other, taken := z.apex[apex]; taken && other != head.ID && z.held[edgeconfig.ZoneKey(other)].revision >= d.Revision {
 		return fault.New(fault.Conflict, "the zone %s is served as %s", head.Name, other)
 	}
 	if s.head != nil && s.apex != apex {
@@ -301,6 +322,7 @@ func (z *Zones) commit(id string, s *staged) {
 	s.model, s.torn = m, torn
 	if s.zone == nil {
 		s.zone = &zone{id: id, apex: s.apex, hash: hash(z.seed, []byte(s.apex)), labels: labelsOf(s.apex)}
+		s.zone.signer.Store(z.signers[id])
 	}
 	s.zone.current.Store(x)
 	if !torn {

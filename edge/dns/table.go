@@ -11,6 +11,7 @@ type zone struct {
 	labels  int
 	hash    uint64
 	current atomic.Pointer[index]
+	signer  atomic.Pointer[Signer] // nil: none
 
 	queries  atomic.Uint64
 	nxdomain atomic.Uint64

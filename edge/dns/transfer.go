@@ -90,7 +90,7 @@ func (z *Zones) openTransfer(served *zone, signed *signature, from netip.Addr, q
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	s := z.zones[served.id]
-	if s == nil || s.model == nil || s.model.head.Transfer == nil || s.torn {
+	if s == nil || s.model == nil || s.model.head.Transfer == nil || s.torn || s.model.head.Denial == edgeconfig.DenialCompact {
 		return nil
 	}
 	m := s.model

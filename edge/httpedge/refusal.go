@@ -77,12 +77,15 @@ type quicAttempt struct {
 type quicAttemptKey struct{}
 
 // quicContext is the context of a QUIC connection from its first packet.
-func (s *Server) quicContext(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+func (s *Server) quicContext(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	a := &quicAttempt{}
+	own := s.o.Own != nil && s.o.Own(client.RemoteAddr)
 	var once sync.Once
 	a.end = func(err error) {
 		once.Do(func() {
-			s.countHandshake(s.o.Telemetry.Shard(), &a.Attempt, err)
+			if !own {
+				s.countHandshake(s.o.Telemetry.Shard(), &a.Attempt, err)
+			}
 			a.Hello = nil // the connection's context keeps the rest as long as it lives
 		})
 	}

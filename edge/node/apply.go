@@ -195,6 +195,8 @@ func (e *edition) put(p *prepared) error {
 		e.n.checks.Put(*p.check)
 	case p.tsig != nil:
 		e.n.zones.PutKey(p.tsig)
+	case p.signer != nil:
+		e.n.zones.PutSigner(p.signer)
 	case p.groups != nil:
 		e.n.groups = p.groups
 	case p.shared != nil:
@@ -307,6 +309,8 @@ func (e *edition) remove(d *edgeconfig.Document, old *held) error {
 		e.n.checks.Remove(d.Name())
 	case d.Kind() == edgeconfig.KindTSIG:
 		e.n.zones.RemoveKey(d.Name())
+	case d.Kind() == edgeconfig.KindZoneKeys:
+		e.n.zones.RemoveSigner(d.Name())
 	case old == nil:
 	case old.site != nil:
 		e.takeOut(old.site, nil)

@@ -46,6 +46,7 @@ type prepared struct {
 	platform  *platform
 	shared    *shared
 	tsig      *dns.Key
+	signer    *dns.Signer
 	check     *edgeconfig.Check
 }
 
@@ -94,6 +95,8 @@ func (n *Node) prepare(d *edgeconfig.Document, groups map[string]*groupKey) (p p
 		}
 	case edgeconfig.KindTSIG:
 		p.tsig, p.err = openTSIG(d, groups)
+	case edgeconfig.KindZoneKeys:
+		p.signer, p.err = openZoneKeys(d, groups)
 	case edgeconfig.KindKeys:
 		p.groups, p.err = n.openGroups(d)
 	case edgeconfig.KindHandshake:

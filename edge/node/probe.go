@@ -38,6 +38,7 @@ type probes struct {
 	roots   *x509.CertPool
 	clients sync.Map // local addresses of the last connections to ourselves
 	used    []string // the same, oldest first
+	turn    int      // which of a certificate's further names are looked at
 }
 
 // maxOwn is how many connections to ourselves are remembered: the server may
@@ -45,7 +46,7 @@ type probes struct {
 const maxOwn = 1024
 
 // mine notes a connection to ourselves, before it has said anything.
-func (p *probes) mine(c net.Conn) {
+func (p *probes) mine(c interface{ LocalAddr() net.Addr }) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	local := c.LocalAddr().String()
@@ -85,14 +86,24 @@ func (n *Node) Probe(ctx context.Context, peer *edgeconfig.Peer) edgeconfig.Prob
 		if h == nil || h.cert == nil {
 			continue
 		}
-		name := sample(h.cert.Names[0])
-		if net.ParseIP(name) != nil {
-			continue // chosen by the address that a client comes to
+		hosts, addresses := split(h.cert.Names)
+		if len(hosts) == 0 {
+			// It is chosen by the address that a client comes to.
+			if served, ok := n.lookByAddress(ctx, h.cert.ID, addresses[0], peer == nil); ok {
+				report.Served = append(report.Served, served)
+			}
+			continue
 		}
-		served := edgeconfig.Served{Certificate: h.cert.ID, Name: name, MustStaple: h.cert.MustStaple}
+		served := edgeconfig.Served{Certificate: h.cert.ID, Name: hosts[0], MustStaple: h.cert.MustStaple}
 		n.look(ctx, address, peer == nil, &served)
-		if want := n.current.Load().certs.Find(name, n.o.Now()); want != nil && served.Problem == "" && hex.EncodeToString(want.Fingerprint[:]) != served.Fingerprint {
+		if want := n.current.Load().certs.Find(served.Name, n.o.Now()); want != nil && served.Problem == "" && hex.EncodeToString(want.Fingerprint[:]) != served.Fingerprint {
 			served.Problem = "another certificate is served than the one in force"
+		}
+		if served.Problem == "" {
+			served.Problem = n.lookFurther(ctx, address, peer == nil, hosts[1:])
+		}
+		if served.Problem == "" && peer == nil && !n.o.NoHTTP3 {
+			served.Problem = n.lookOverQUIC(ctx, address, &served)
 		}
 		report.Served = append(report.Served, served)
 	}

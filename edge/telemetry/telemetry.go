@@ -59,7 +59,7 @@ const (
 	refusals
 )
 
-var refusalNames = [refusals]string{"", "no_certificate", "version", "cipher", "alpn", "no_challenge", "client_refused", "client_left", "not_tls", "timeout", "other"}
+var refusalNames = [refusals]string(append([]string{""}, edgeconfig.RefusalReasons...))
 
 func (r Refusal) String() string { return refusalNames[r] }
 

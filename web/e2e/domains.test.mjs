@@ -125,8 +125,8 @@ test("shows a domain from every side", async () => {
   await ew.look("domain-certificate", "/domains/demo.localhost?tab=certificate", async (page) => {
     await heading(page);
     await page.getByText("SHA-256 fingerprint").waitFor();
-    await page.getByRole("img", { name: /^Grade / }).waitFor();
-    await page.getByRole("table", { name: "Served at the edges" }).getByText("This certificate").first().waitFor();
+    await page.getByText("1 of 1 edges serve it, as last seen").waitFor();
+    await page.getByRole("link", { name: "Open the certificate" }).waitFor();
   });
   await ew.look("domain-origin", "/domains/demo.localhost?tab=origin", async (page) => {
     await page.getByRole("table", { name: "Origins" }).waitFor();
@@ -135,42 +135,6 @@ test("shows a domain from every side", async () => {
   await ew.look("domain-settings", "/domains/demo.localhost?tab=settings", (page) =>
     page.getByText("Redirect HTTP to HTTPS").waitFor(),
   );
-});
-
-test("looks whether a certificate could be issued, refuses one that does not fit, renews", async () => {
-  const at = "/domains/demo.localhost?tab=certificate";
-  const { certificate: before } = await ew.api("GET", `${P}/ssl/demo.localhost`);
-  await ew.page(
-    at,
-    async (page) => {
-      await page.getByRole("button", { name: "Look now" }).click();
-      await page.getByText(/An authority could issue now|No authority could issue now/).waitFor();
-      await page.getByRole("table", { name: "Could it be issued now?" }).waitFor();
-      await picture(page, "certificate-preflight");
-      await accessible(page, "preflight");
-      await page.getByRole("button", { name: "Upload one" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("button", { name: "Upload and serve" }).click();
-      await dialog.getByText(/Paste the certificate/).waitFor();
-      const block = (label) => `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`;
-      await dialog.getByLabel("Certificate and intermediates").fill(block("CERTIFICATE"));
-      await dialog.getByLabel("Private key").fill(block("PRIVATE KEY"));
-      await dialog.getByText("1 certificate, 1 key").waitFor();
-      await dialog.getByRole("button", { name: "Upload and serve" }).click();
-      await dialog.getByRole("alert").waitFor();
-      await picture(page, "certificate-upload-refused");
-      await accessible(page, "refused upload");
-      await dialog.getByRole("button", { name: "Cancel" }).click();
-      await page.getByRole("button", { name: "Renew now" }).click();
-      await page.getByText("A new certificate is on its way").waitFor();
-    },
-    { allow: /status of (422|503)/ },
-  );
-  const { certificate: after } = await ew.until(
-    `${P}/ssl/demo.localhost`,
-    ({ certificate }) => certificate.fingerprint !== before.fingerprint,
-  );
-  assert.equal(after.state, "valid");
 });
 
 test("changes an origin: edit, difference, apply once more, rollout, revert", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { accessible, clipboard, edgewright, picture } from "./harness.mjs";
+import { accessible, clipboard, edgewright, lookAt, picture } from "./harness.mjs";
 
 const P = "/api/v1/infrastructure";
 const D = `${P}/domains/shop.example.com`;
@@ -103,6 +103,67 @@ test("records: made, refused where it was typed, edited in place, removed, rever
     await apply(page);
     await page.getByRole("button", { name: "Details of A www" }).waitFor({ state: "detached" });
   });
+});
+
+test("steers a set: by place, weight and health; refused where it was typed; led to our edges by a picker", async () => {
+  await ew.page(
+    at("records"),
+    async (page) => {
+      await records(page);
+      await page.getByRole("button", { name: "Add record" }).click();
+      const form = page.getByRole("region", { name: "New record" });
+      await form.getByRole("textbox", { name: "Name" }).fill("geo");
+      await form.getByText("Our edges", { exact: true }).click();
+      await form.getByRole("combobox", { name: "Lead to" }).click();
+      await page.getByRole("option", { name: "Edges of a region" }).click();
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await form.getByText("Say which.").waitFor();
+      await form.getByRole("combobox", { name: "Which region" }).click();
+      await page.getByRole("option", { name: "local" }).click();
+      await form.getByRole("combobox", { name: "Who gets which answer" }).click();
+      await page.getByRole("option", { name: "By place, order, weight and health" }).click();
+      await form.getByRole("button", { name: "Add a health check" }).click();
+      const answer = form.getByRole("region", { name: "Answer 1" });
+      const countries = answer.getByRole("combobox", { name: "Countries" });
+      await countries.fill("xyz");
+      await countries.press("Enter");
+      await answer.getByRole("textbox", { name: "Values" }).fill("192.0.2.77");
+      await answer.getByRole("textbox", { name: "Weight" }).fill("much");
+      await answer.getByRole("combobox", { name: "Only while it passes" }).click();
+      await page.getByRole("option", { name: "http" }).click();
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await answer.getByText("Write a number.").waitFor();
+      await answer.getByRole("textbox", { name: "Weight" }).fill("3");
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await answer.getByText(/"XYZ" is no country/).waitFor();
+      await lookAt(page, "steering");
+      await countries.press("Backspace");
+      await countries.fill("de");
+      await countries.press("Enter");
+      await form.getByRole("button", { name: "Review the change" }).click();
+      await form.getByText("/steering").first().waitFor();
+      await apply(page);
+      await form.getByRole("button", { name: "Done" }).click();
+      await page.getByRole("button", { name: "Details of A geo" }).click();
+      await page.getByText("DE: 192.0.2.77").waitFor();
+      // It comes back into the editor as it is, and the nearest region is chosen by one word.
+      await page.getByRole("button", { name: "Edit", exact: true }).click();
+      await page.getByRole("textbox", { name: "Name of the check" }).waitFor();
+      await page.getByRole("combobox", { name: "Who gets which answer" }).click();
+      await page.getByRole("option", { name: "The nearest of our regions" }).click();
+      await page.getByRole("button", { name: "Review the change" }).click();
+      await page.getByText(/this set does not point at them/).waitFor();
+      await page.getByRole("combobox", { name: "Lead to" }).click();
+      await page.getByRole("option", { name: "All edges" }).click();
+      await page.getByRole("button", { name: "Review the change" }).click();
+      await page.getByText("/steering").first().waitFor();
+      await apply(page);
+    },
+    { allow: /status of 422/ },
+  );
+  await ew.until(`${D}/records`, ({ records: list }) =>
+    list.some((r) => r.name === "geo" && r.steering?.policy === "latency" && r.target.kind === "edges"),
+  );
 });
 
 test("a zone file: refused by line, previewed with what is left out, applied, exported again", async () => {
@@ -220,6 +281,44 @@ test("a long zone keeps only what is near the screen", async () => {
   });
 });
 
+test("changes many sets as one: text in their values, then all of them away", async () => {
+  await ew.api("POST", `${D}/records/edit`, {
+    records: Array.from({ length: 20 }, (_, i) => ({ name: `bulk-${i}`, type: "A", values: [`10.1.0.${i}`] })),
+  });
+  await ew.page(at("records", "&q=bulk-"), async (page) => {
+    await page.getByRole("checkbox", { name: "Select all 20 shown" }).click();
+    const bulk = page.getByRole("region", { name: "Change the selected" });
+    await bulk.getByText("20 sets selected").waitFor();
+    await page.getByRole("checkbox", { name: "Select A bulk-3", exact: true }).click();
+    await bulk.getByText("19 sets selected").waitFor();
+    const choose = async (action) => {
+      await bulk.getByRole("combobox", { name: "What to do" }).click();
+      await page.getByRole("option", { name: action }).click();
+    };
+    await choose("Replace in the values");
+    await bulk.getByRole("textbox", { name: "Find" }).fill("no such text");
+    await bulk.getByRole("button", { name: "Review the change" }).click();
+    await bulk.getByText("No selected set has this in its values.").waitFor();
+    await lookAt(page, "bulk");
+    await bulk.getByRole("textbox", { name: "Find" }).fill("10.1.0.1");
+    await bulk.getByRole("textbox", { name: "Replace by" }).fill("10.9.0.1");
+    await bulk.getByRole("button", { name: "Review the change" }).click();
+    await bulk.getByText("10.9.0.19").first().waitFor();
+    await picture(page, "bulk-review");
+    await apply(page);
+    await bulk.getByText("Applied. The edges are taking it up.").waitFor();
+    await bulk.getByRole("button", { name: "Edit again" }).click();
+    await page.getByRole("checkbox", { name: "Select all 20 shown" }).click();
+    await choose("Remove");
+    await bulk.getByRole("checkbox", { name: /^Also when this empties the zone/ }).click();
+    await bulk.getByRole("button", { name: "Review the change" }).click();
+    await apply(page);
+    await bulk.getByText("Applied. The edges are taking it up.").waitFor();
+  });
+  const { records: list } = await ew.api("GET", `${D}/records?limit=500`);
+  assert.ok(!list.some((r) => r.name.startsWith("bulk-")));
+});
+
 test("signs a zone: plan, keys, what is under way; DS to hand over, what the parent has", async () => {
   await ew.look("dnssec-off", at("dnssec"), (page) =>
     page.getByRole("heading", { name: "This zone is not signed" }).waitFor(),
@@ -267,5 +366,37 @@ test("signs a zone: plan, keys, what is under way; DS to hand over, what the par
     at("dnssec"),
     (page) => page.getByRole("table", { name: "Keys" }).waitFor(),
     /\/dnssec\?/,
+  );
+});
+
+test("removes a zone by its name, after saying what is lost", async () => {
+  await ew.page(
+    at("records"),
+    async (page) => {
+      await records(page);
+      await page.getByRole("main").getByRole("button", { name: "Settings" }).click();
+      await page.getByRole("button", { name: "Remove the zone" }).click();
+      // A domain in it would make it again: that one has to let go first.
+      await page.getByRole("link", { name: "Set-up of shop.example.com" }).waitFor();
+      await picture(page, "zone-held");
+      await accessible(page, "zone in use");
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await ew.api("PATCH", D, { dns: "manual" });
+      await page.reload();
+      await records(page);
+      await page.getByRole("main").getByRole("button", { name: "Settings" }).click();
+      await page.getByRole("button", { name: "Remove the zone" }).click();
+      const dialog = page.getByRole("dialog", { name: "Remove the zone example.com" });
+      await dialog.getByText(/^\d+ sets of records$/).waitFor();
+      assert.ok(await dialog.getByRole("button", { name: "Remove the zone" }).isDisabled());
+      await picture(page, "zone-remove");
+      await accessible(page, "removal of a zone");
+      await dialog.getByRole("textbox").fill("example.com");
+      await dialog.getByRole("button", { name: "Remove the zone" }).click();
+      await page.getByText("example.com removed").waitFor();
+      await page.getByRole("heading", { name: "The DNS of this domain is not managed here" }).waitFor();
+    },
+    { allow: /status of 404/ },
   );
 });

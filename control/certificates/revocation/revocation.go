@@ -1,8 +1,8 @@
 // Package revocation asks CAs whether certificates are still good: by OCSP (RFC
 // 6960) where a certificate names a responder, else by the list that it names
-// (RFC 5280 section 5).
+// (RFC 5280 section 5). It also fetches the issuers that uploaded chains lack.
 //
-// Types: Checker, a certificates.Revocation. Interface needed: an HTTP client,
+// Types: Checker, a certificates.Revocation and certificates.IssuerFetcher. Interface needed: an HTTP client,
 // which has to refuse addresses that users' certificates must not lead to.
 //
 // What is not signed by the certificate's issuer, or is old, counts as no answer:

@@ -51,7 +51,7 @@ const (
 // Signing says how a version is signed; nil, that it is not.
 type Signing struct {
 	Keys   []*dnssec.Key
-	Denial string // edgeconfig.DenialNSEC or DenialNSEC3
+	Denial string // edgeconfig.DenialNSEC, DenialNSEC3 or DenialCompact
 	KeyTTL uint32 // of DNSKEY, CDS and CDNSKEY
 	Unsign bool   // CDS and CDNSKEY ask the parent to remove its DS
 }
@@ -410,8 +410,12 @@ func (z *Zone) signNode(n *node, now time.Time) (int, error) {
 	if apex {
 		n.sets = append(n.sets, z.signing.extra...)
 	}
-	if z.signing.Denial == edgeconfig.DenialNSEC && z.inChain(n) {
-		data := append(slices.Clone(z.after(n).wire), dnssec.Bitmap(z.types(n, dns.TypeRRSIG, dns.TypeNSEC))...)
+	if z.signing.Denial != edgeconfig.DenialNSEC3 && z.inChain(n) {
+		next := z.after(n).wire
+		if z.signing.Denial == edgeconfig.DenialCompact {
+			next = compactNext(n.wire)
+		}
+		data := append(slices.Clone(next), dnssec.Bitmap(z.types(n, dns.TypeRRSIG, dns.TypeNSEC))...)
 		n.sets = append(n.sets, edgeconfig.RRset{Type: dns.TypeNSEC, TTL: z.negative, Data: [][]byte{data}})
 	}
 	slices.SortFunc(n.sets, func(a, b edgeconfig.RRset) int { return cmp.Compare(a.Type, b.Type) })

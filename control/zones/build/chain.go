@@ -76,7 +76,7 @@ func (z *Zone) place() {
 		n.occluded = z.isOccluded(n)
 		z.dirty[n] = true
 	}
-	nsec := z.signing != nil && z.signing.Denial == edgeconfig.DenialNSEC
+	nsec := z.signing != nil && z.signing.Denial == edgeconfig.DenialNSEC // compact denials depend on no other name
 	for _, n := range changed {
 		member := z.inChain(n)
 		if member != n.linked {
@@ -179,6 +179,24 @@ func (z *Zone) after(n *node) *node {
 		}
 	}
 	return z.order[0]
+}
+
+// compactNext is where the denial of a name leads when it is compact: to the next
+// possible name, so that it says nothing of others (RFC 9824 section 3).
+func compactNext(wire []byte) []byte {
+	const maxName = 255
+	if len(wire)+2 <= maxName {
+		return append([]byte{1, 0}, wire...)
+	}
+	next := slices.Clone(wire)
+	last := int(next[0])
+	switch next[last]++; next[last] {
+	case 'A': // in lower case, '[' follows '@'
+		next[last] = 'Z' + 1
+	case 0: // it was 255: no name of this length follows
+		next = append([]byte{}, next[1+last:]...)
+	}
+	return next
 }
 
 // before is the name of the chain before n, which may itself not be in it.

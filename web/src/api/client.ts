@@ -8,7 +8,7 @@ export type Problem = Schemas["Problem"];
 /** An error answer of the API (RFC 9457), or one made of it when there was none. Match on `code`, never on text. */
 export class ApiError extends Error {
   constructor(readonly problem: Partial<Problem> & Pick<Problem, "title" | "status" | "code">) {
-    super(problem.detail || problem.title);
+    super(readable(problem) || problem.title);
     this.name = "ApiError";
   }
 
@@ -25,6 +25,12 @@ export class ApiError extends Error {
     const found = this.problem.errors?.find((e) => e.pointer === pointer);
     return found && (found.fix ? `${sentence(found.detail)} ${sentence(found.fix)}` : sentence(found.detail));
   }
+}
+
+/** The detail without the JSON pointer that it begins with when it is about one field: that is for machines. */
+function readable({ detail = "", errors }: Partial<Problem>): string {
+  const pointer = errors?.[0]?.pointer;
+  return pointer && detail.startsWith(`${pointer}: `) ? sentence(detail.slice(pointer.length + 2)) : detail;
 }
 
 /** A host name, address or path: written as it is, also at the beginning of a sentence. */

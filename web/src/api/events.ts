@@ -28,6 +28,8 @@ const affected: Record<string, string[]> = {
   dnsprovider: ["dns-providers"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],
+  ca: ["authorities"],
+  replacement: ["replacements"],
   edge: ["edges"],
   project: ["projects", "session"],
   environment: ["environments", "projects", "session"],

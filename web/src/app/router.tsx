@@ -111,11 +111,30 @@ const domain = createRoute({
   component: lazyRouteComponent(() => import("@/features/domains/DomainPage"), "DomainPage"),
 });
 
+export const certificateViews = ["list", "authorities", "replacements"] as const;
+export type CertificateView = (typeof certificateViews)[number];
+
 const certificates = createRoute({
   getParentRoute: () => shell,
   path: "/certificates",
-  validateSearch: (raw: Raw) => only({ q: text(raw["q"]), sort: text(raw["sort"]) }),
+  validateSearch: (raw: Raw) =>
+    only({
+      view: oneOf(raw["view"], certificateViews),
+      q: text(raw["q"]),
+      state: text(raw["state"]),
+      sort: text(raw["sort"]),
+    }),
   component: lazyRouteComponent(() => import("@/features/certificates/CertificatesPage"), "CertificatesPage"),
+});
+
+export const certificateTabs = ["overview", "chain", "edges", "settings", "own"] as const;
+export type CertificateTab = (typeof certificateTabs)[number];
+
+const certificate = createRoute({
+  getParentRoute: () => shell,
+  path: "/certificates/$domain",
+  validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], certificateTabs) }),
+  component: lazyRouteComponent(() => import("@/features/certificates/CertificatePage"), "CertificatePage"),
 });
 
 const edges = createRoute({
@@ -148,7 +167,18 @@ const unknown = createRoute({ getParentRoute: () => shell, path: "$", component:
 
 export const routeTree = root.addChildren([
   login,
-  shell.addChildren([overview, domains, addDomain, domain, certificates, edges, activity, settings, unknown]),
+  shell.addChildren([
+    overview,
+    domains,
+    addDomain,
+    domain,
+    certificates,
+    certificate,
+    edges,
+    activity,
+    settings,
+    unknown,
+  ]),
 ]);
 
 export const router = createRouter({

@@ -4,6 +4,7 @@
  * another object of the type `Catalogue`.
  */
 import { activity } from "./strings/activity";
+import { authorities } from "./strings/authorities";
 import { certificateState } from "./strings/certificates";
 import { common } from "./strings/common";
 import { domains } from "./strings/domains";
@@ -25,6 +26,7 @@ export const t = {
   ...names,
   ...zones,
   ...certificateState,
+  ...authorities,
   ...fleet,
   ...activity,
   ...settings,

@@ -1,7 +1,7 @@
-import { Button, Modal, TextInput } from "@mantine/core";
+import { Modal, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { t } from "@/lib/strings";
-import { Notice } from "./Notice";
+import { FormEnd } from "./FormEnd";
 
 /** Asks for the name of what is about to go, letter by letter, before it goes. */
 export function ConfirmByTyping({
@@ -83,19 +83,7 @@ function Body({
         spellCheck={false}
         data-autofocus
       />
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onClose} disabled={pending}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" color="red" disabled={!matches} loading={pending}>
-          {confirmLabel}
-        </Button>
-      </div>
+      <FormEnd error={error} pending={pending} onCancel={onClose} label={confirmLabel} disabled={!matches} danger />
     </form>
   );
 }

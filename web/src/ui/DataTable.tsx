@@ -13,7 +13,7 @@ import styles from "./table.module.css";
 
 export type Column<Row extends object> = {
   id: string;
-  header: string;
+  header: ReactNode;
   cell: (row: Row) => ReactNode;
   /** What the column sorts by; without it the column does not sort. */
   sort?: (row: Row) => string | number;

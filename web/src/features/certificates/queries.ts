@@ -1,8 +1,13 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { ApiError, api, body, type Schemas } from "@/api/client";
+import { ApiError, api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
 
 export type Certificate = Schemas["Certificate"];
+export type CertificateDetail = Schemas["CertificateDetail"];
+export type ChainLink = Schemas["ChainLink"];
+export type CertificatePatch = Schemas["CertificatePatch"];
+export type CSR = Schemas["CSR"];
+type Plan = Schemas["Plan"];
 
 const scopeKey = (scope: Scope) => `${scope.project.id}/${scope.environment}`;
 
@@ -26,17 +31,22 @@ export const certificatesQuery = (scope: Scope) =>
     },
   });
 
+/** A certificate with its chain and how edges serve it; null when the domain has none. */
 export const certificateQuery = (scope: Scope, domain: string) =>
   queryOptions({
     queryKey: ["certificates", scopeKey(scope), "one", domain] as const,
-    queryFn: async ({ signal }) =>
-      (
-        await body(
+    queryFn: async ({ signal }) => {
+      try {
+        return await body(
           api.GET("/api/v1/infrastructure/ssl/{domain}", { params: { path: { domain }, query: scope.query }, signal }),
-        )
-      ).certificate,
+        );
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "not_found") return null;
+        throw error;
+      }
+    },
     // Events tell of issuance; what edges see comes without one.
-    refetchInterval: (query) => (query.state.data?.state === "issuing" ? 3000 : 30_000),
+    refetchInterval: (query) => (query.state.data?.certificate.state === "issuing" ? 3000 : 30_000),
   });
 
 const stateKey = (scope: Scope, what: string, domain: string) => ["certificate-state", scopeKey(scope), what, domain];
@@ -83,6 +93,17 @@ function useCertificatesChanged() {
   return () => Promise.all(["certificates", "domains"].map((key) => client.invalidateQueries({ queryKey: [key] })));
 }
 
+/** The certificate that a domain lacks. */
+export function useProvision(scope: Scope, domain: string) {
+  return useMutation({
+    mutationFn: () =>
+      body(
+        api.POST("/api/v1/infrastructure/ssl/{domain}", { params: { path: { domain }, query: scope.query }, body: {} }),
+      ),
+    onSettled: useCertificatesChanged(),
+  });
+}
+
 /** A new certificate before the present one is due. */
 export function useRenew(scope: Scope, domain: string) {
   return useMutation({
@@ -92,19 +113,97 @@ export function useRenew(scope: Scope, domain: string) {
   });
 }
 
-export type Upload = { chain_pem: string; key_pem: string; takeover: boolean };
+/** One got elsewhere: PEM, or PKCS #12 in base64. Without a key, that of a request made here. */
+export type Upload =
+  | { chain_pem: string; key_pem?: string; takeover: boolean }
+  | { pkcs12: string; password: string; takeover: boolean };
 
-/** Replaces the certificate by one that was got elsewhere. The API judges chain, key and names. */
+/** Replaces the certificate by one that was got elsewhere, after the API has judged chain, key and names. */
 export function useUpload(scope: Scope, domain: string) {
+  const call = (upload: Upload, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.POST("/api/v1/infrastructure/ssl/{domain}", {
+        params: { path: { domain }, query: { ...scope.query, ...query } },
+        body: { type: "custom", ...upload },
+      }),
+    );
+  return {
+    plan: (upload: Upload) => call(upload, { dry_run: true }).then((answer) => answer as unknown as Plan),
+    apply: useMutation({
+      mutationFn: ({ upload, reason }: { upload: Upload; reason: string }) =>
+        call(upload, reason ? { reason } : {}).then(
+          (answer) => (answer as Schemas["Provisioned"]).certificate.revision,
+        ),
+      onSuccess: useCertificatesChanged(),
+    }),
+  };
+}
+
+/** What would change of a certificate's settings, and the change. */
+export function useConfigureCertificate(scope: Scope, certificate: Certificate) {
+  const call = (patch: CertificatePatch, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.PATCH("/api/v1/infrastructure/ssl/{domain}", {
+        params: {
+          path: { domain: certificate.domain },
+          query: { ...scope.query, ...query },
+          header: ifMatch(certificate.revision),
+        },
+        body: patch,
+      }),
+    );
+  return {
+    plan: (patch: CertificatePatch) => call(patch, { dry_run: true }).then((answer) => answer as unknown as Plan),
+    apply: useMutation({
+      mutationFn: ({ patch, reason }: { patch: CertificatePatch; reason: string }) =>
+        call(patch, reason ? { reason } : {}).then(
+          (answer) => (answer as Schemas["CertificateAnswer"]).certificate.revision,
+        ),
+      onSuccess: useCertificatesChanged(),
+    }),
+  };
+}
+
+/** Takes a certificate out with its private key, which the audit log notes. */
+export function useExport(scope: Scope, domain: string) {
   return useMutation({
-    mutationFn: (upload: Upload) =>
+    mutationFn: (password: string) =>
       body(
-        api.POST("/api/v1/infrastructure/ssl/{domain}", {
+        api.POST("/api/v1/infrastructure/ssl/{domain}/export", {
           params: { path: { domain }, query: scope.query },
-          body: { type: "custom", ...upload },
+          body: password === "" ? {} : { password },
         }),
       ),
-    onSuccess: useCertificatesChanged(),
+    gcTime: 0, // the key is not to outlive what shows it
+  });
+}
+
+/** Requests whose certificates another authority is to make. */
+export const requestsQuery = (scope: Scope, domain: string) =>
+  queryOptions({
+    queryKey: stateKey(scope, "csr", domain),
+    queryFn: async ({ signal }) =>
+      (
+        await body(
+          api.GET("/api/v1/infrastructure/ssl/{domain}/csr", {
+            params: { path: { domain }, query: scope.query },
+            signal,
+          }),
+        )
+      ).requests,
+  });
+
+export function useNewRequest(scope: Scope, domain: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (wish: Schemas["NewCSR"]) =>
+      body(
+        api.POST("/api/v1/infrastructure/ssl/{domain}/csr", {
+          params: { path: { domain }, query: scope.query },
+          body: wish,
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: stateKey(scope, "csr", domain) }),
   });
 }
 

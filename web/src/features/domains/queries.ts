@@ -99,25 +99,6 @@ export function useVerifyDomain(scope: Scope, domain: string) {
   });
 }
 
-/** A new attempt at the certificate now, instead of at the next scheduled time. */
-export function useProvision(scope: Scope, domain: string) {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: () =>
-      body(
-        api.POST("/api/v1/infrastructure/ssl/{domain}", {
-          params: { path: { domain }, query: scope.query },
-          body: {},
-        }),
-      ),
-    onSettled: () =>
-      Promise.all([
-        client.invalidateQueries({ queryKey: ["domains"] }),
-        client.invalidateQueries({ queryKey: ["certificates"] }),
-      ]),
-  });
-}
-
 export type DomainPatch = {
   redirect_https?: boolean;
   cdn?: string;

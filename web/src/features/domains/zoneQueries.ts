@@ -7,6 +7,7 @@ export type RecordSet = Schemas["Record"];
 export type RecordData = Schemas["RecordData"];
 export type ZoneImport = Schemas["ZoneImport"];
 export type ZoneFile = Schemas["ZoneFile"];
+export type RecordEdit = Schemas["RecordEdit"];
 export type Security = Schemas["ZoneSecurity"];
 export type SecurityWish = Schemas["ZoneSecurityWish"];
 type Plan = Schemas["Plan"];
@@ -166,6 +167,44 @@ export function useChangeRecord(scope: Scope, domain: string) {
       onSuccess: changed,
     }),
   };
+}
+
+/** What would change, and the change itself, of many sets as one. */
+export function useEditRecords(scope: Scope, domain: string) {
+  const changed = useZonesChanged();
+  const call = (edit: RecordEdit, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.POST("/api/v1/infrastructure/domains/{domain}/records/edit", {
+        params: { path: { domain }, query: { ...scope.query, ...query } },
+        body: edit,
+      }),
+    );
+  return {
+    plan: (edit: RecordEdit) => call(edit, { dry_run: true }).then((answer) => answer as unknown as Plan),
+    apply: useMutation({
+      mutationFn: async ({ edit, reason }: { edit: RecordEdit; reason: string }) => {
+        await call(edit, reason ? { reason } : {});
+        return newestRevision(scope);
+      },
+      onSuccess: changed,
+    }),
+  };
+}
+
+/** Removes a zone with all that is in it: who calls it has said so. */
+export function useRemoveZone(scope: Scope, zone: Zone) {
+  const changed = useZonesChanged();
+  return useMutation({
+    mutationFn: () =>
+      api.DELETE("/api/v1/infrastructure/domains/{domain}/zone", {
+        params: {
+          path: { domain: zone.name },
+          query: { ...scope.query, consent: true },
+          header: ifMatch(zone.revision),
+        },
+      }),
+    onSuccess: changed,
+  });
 }
 
 /** What a zone file would change, and the import itself. */

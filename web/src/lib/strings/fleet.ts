@@ -68,6 +68,10 @@ export const fleet = {
   },
   certificates: {
     title: "Certificates",
+    tabs: { list: "Certificates", authorities: "Authorities", replacements: "Mass replacement" },
+    allStates: "All states",
+    inState: (state: string, n: number) => `${state} (${n})`,
+    state: "State",
     description: "Issued and renewed by themselves for every domain that is proven.",
     filter: "Filter by name or issuer",
     columns: {

@@ -40,6 +40,12 @@ function Next({ certificate: c }: { certificate: Certificate }) {
   );
 }
 
+/** Days left; what is missing and fails stands before what expires, what is only missing after. */
+export function urgency(c: Certificate): number {
+  if (c.days_left !== undefined) return c.days_left;
+  return c.state === "failed" ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
+}
+
 const columns: Column<Certificate>[] = [
   {
     id: "names",
@@ -49,12 +55,7 @@ const columns: Column<Certificate>[] = [
       const names = c.names.length > 0 ? c.names : c.domains;
       return (
         <span className="row">
-          <Link
-            to="/domains/$domain"
-            params={{ domain: c.domain }}
-            search={{ tab: "certificate" }}
-            style={{ fontWeight: 500 }}
-          >
+          <Link to="/certificates/$domain" params={{ domain: c.domain }} style={{ fontWeight: 500 }}>
             {names[0] ?? c.domain}
           </Link>
           {names.length > 1 && (
@@ -97,7 +98,7 @@ const columns: Column<Certificate>[] = [
     id: "expires",
     header: t.certificates.columns.expires,
     align: "right",
-    sort: (c) => c.days_left ?? Number.MAX_SAFE_INTEGER,
+    sort: urgency,
     cell: (c) =>
       c.not_after ? (
         <span className="nowrap" title={date(c.not_after)}>
@@ -116,7 +117,7 @@ const columns: Column<Certificate>[] = [
   },
 ];
 
-/** All certificates, with what each is good for and what happens to it next. */
+/** All certificates, those that expire first on top, with what each is good for and what happens to it next. */
 export function SSLCertificates({
   certificates,
   sort,
@@ -132,7 +133,7 @@ export function SSLCertificates({
       columns={columns}
       rows={certificates}
       rowKey={(c) => c.id}
-      sort={sort ?? "names"}
+      sort={sort ?? "expires"}
       onSort={onSort}
     />
   );

@@ -1,15 +1,19 @@
-import { Autocomplete, Button, SegmentedControl, Select, Textarea, TextInput } from "@mantine/core";
+import { Autocomplete, Button, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { ApiError } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
+import { unplaced } from "@/ui/forms";
 import { Notice } from "@/ui/Notice";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
 import { type RecordData, type RecordDraft, type RecordSet, useChangeRecord } from "../zoneQueries";
 import { recordTypes, targetTypes } from "./records";
+import { SteeringEditor } from "./SteeringEditor";
+import { foundAt, lines, type SteeringDraft, steeringData, steeringFaults, targetData, toSteering } from "./steering";
+import { TargetFields } from "./TargetFields";
 
 type Values = {
   name: string;
@@ -22,7 +26,7 @@ type Values = {
   comment: string;
 };
 
-/** What the form edits of a set; steering and tags stay as they are. */
+/** What the form edits of a set beside its steering; tags stay as they are. */
 export function toValues(record: RecordSet | undefined, draft: RecordDraft | null): Values {
   const data: Partial<RecordData> = draft && draft.kind !== "delete" ? draft.data : (record ?? {});
   return {
@@ -38,25 +42,18 @@ export function toValues(record: RecordSet | undefined, draft: RecordDraft | nul
 }
 
 /** The set that a filled-in form means. */
-export function toData(values: Values, record: RecordSet | undefined): RecordData {
+export function toData(values: Values, record: RecordSet | undefined, steering: SteeringDraft): RecordData {
   const target = values.says === "target" && targetTypes.includes(values.type);
+  const steered = steeringData(steering);
   return {
     ...(values.ttl.trim() ? { ttl: Number(values.ttl) } : {}),
     ...(target
       ? {
-          target: {
-            kind: values.targetKind,
-            ...(values.targetKind !== "edges" ? { id: values.targetId.trim() } : {}),
-          },
+          target: targetData({ kind: values.targetKind, id: values.targetId }),
         }
-      : {
-          values: values.values
-            .split("\n")
-            .map((line) => line.trim())
-            .filter((line) => line !== ""),
-        }),
+      : { values: lines(values.values) }),
     ...(values.comment.trim() ? { comment: values.comment.trim() } : {}),
-    ...(record?.steering ? { steering: record.steering } : {}),
+    ...(steered ? { steering: steered } : {}),
     ...(record?.tags ? { tags: record.tags } : {}),
   };
 }
@@ -124,7 +121,9 @@ function RecordForm({
   onReview: (draft: RecordDraft) => void;
   onClose: () => void;
 }) {
-  const steered = (record?.steering?.answers?.length ?? 0) > 0;
+  const before = draft && draft.kind !== "delete" ? draft.data.steering : record?.steering;
+  const [steering, setSteering] = useState<SteeringDraft>(() => toSteering(before));
+  const [faults, setFaults] = useState<Map<string, string>>(new Map());
   const form = useForm<Values>({
     mode: "controlled",
     initialValues: toValues(record, draft),
@@ -133,8 +132,7 @@ function RecordForm({
       name: (value) => (value.trim() === "" ? t.recordForm.nameNeeded : null),
       type: (value) => (value.trim() === "" ? t.recordForm.typeNeeded : null),
       ttl: (value) => (value.trim() === "" || ttlFits(value) ? null : t.recordForm.ttlWrong),
-      values: (value, { says }) =>
-        says === "values" && value.trim() === "" && !steered ? t.recordForm.valuesNeeded : null,
+      values: (value, { says }) => (says === "values" && value.trim() === "" ? t.recordForm.valuesNeeded : null),
       targetId: (value, { says, targetKind }) =>
         says === "target" && targetKind !== "edges" && value.trim() === "" ? t.recordForm.targetNeeded : null,
     },
@@ -145,9 +143,13 @@ function RecordForm({
   }, [error, setFieldError]);
   const { type, says, targetKind } = form.values;
   const leads = targetTypes.includes(type.trim().toUpperCase());
+  const left = unplaced(error, (pointer) => fieldAt(pointer) !== undefined || pointer.startsWith("/steering/"));
   const review = (values: Values) => {
     const clean = { ...values, type: values.type.trim().toUpperCase() };
-    const data = toData(clean, record);
+    const wrong = steeringFaults(steering);
+    setFaults(wrong);
+    if (wrong.size > 0) return;
+    const data = toData(clean, record, steering);
     onReview(
       record ? { kind: "update", record, data } : { kind: "create", name: clean.name.trim(), type: clean.type, data },
     );
@@ -195,22 +197,11 @@ function RecordForm({
         </div>
       )}
       {leads && says === "target" ? (
-        <div className={styles["recordForm"]}>
-          <Select
-            label={t.recordForm.target}
-            data={["edges", "region", "edge"].map((value) => ({ value, label: t.zone.targets[value] ?? value }))}
-            {...form.getInputProps("targetKind")}
-          />
-          {targetKind !== "edges" && (
-            <TextInput
-              label={t.recordForm.targetId}
-              placeholder={t.recordForm.targetIdHint[targetKind] ?? ""}
-              autoCapitalize="off"
-              spellCheck={false}
-              {...form.getInputProps("targetId")}
-            />
-          )}
-        </div>
+        <TargetFields
+          value={{ kind: targetKind, id: form.values.targetId }}
+          onChange={({ kind, id }) => form.setValues({ targetKind: kind, targetId: id })}
+          error={text(form.errors["targetId"])}
+        />
       ) : (
         <Textarea
           label={t.recordForm.values}
@@ -226,10 +217,15 @@ function RecordForm({
         />
       )}
       <TextInput label={t.recordForm.comment} maxLength={500} {...form.getInputProps("comment")} />
-      {record?.steering && <Notice tone="idle">{t.recordForm.steeringKept}</Notice>}
-      {error && findings(error).size === 0 && (
+      <SteeringEditor
+        value={steering}
+        onChange={setSteering}
+        leads={leads}
+        problem={(pointer) => faults.get(pointer) ?? foundAt(error, pointer)}
+      />
+      {left && (
         <Notice tone="bad" alert>
-          {error.message}
+          {left.message}
         </Notice>
       )}
       <div className="row">
@@ -244,18 +240,27 @@ function RecordForm({
   );
 }
 
+const pointed: Record<string, keyof Values | undefined> = {
+  target: "targetId",
+  values: "values",
+  name: "name",
+  type: "type",
+  ttl: "ttl",
+  comment: "comment",
+};
+
+/** The field that a pointer is about. */
+const fieldAt = (pointer: string) => pointed[pointer.split("/")[1] ?? ""];
+
+const text = (error: ReactNode) => (typeof error === "string" ? error : undefined);
+
 /** What the server found, by the field it is about; of several values, which one. */
 export function findings(error: Error | null): Map<keyof Values, string> {
   const found = new Map<keyof Values, string>();
   if (!(error instanceof ApiError)) return found;
   for (const { pointer } of error.problem.errors ?? []) {
-    const [, first = "", second] = pointer.split("/");
-    const field = (
-      { target: "targetId", values: "values", name: "name", type: "type", ttl: "ttl" } as Record<
-        string,
-        keyof Values | undefined
-      >
-    )[first];
+    const [, first, second] = pointer.split("/");
+    const field = fieldAt(pointer);
     const text = error.field(pointer);
     if (!field || !text) continue;
     const line = first === "values" && second !== undefined ? t.recordForm.line(Number(second) + 1, text) : text;

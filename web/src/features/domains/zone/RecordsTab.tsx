@@ -1,7 +1,7 @@
-import { ActionIcon, Button, Select } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { count } from "@/lib/format";
@@ -21,6 +21,7 @@ import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
 import type { Domain } from "../queries";
 import { type RecordSet, recordsQuery, useMakeZone, type Zone, zoneFileUrl, zoneQuery } from "../zoneQueries";
+import { BulkEdit } from "./BulkEdit";
 import { ImportPanel } from "./ImportPanel";
 import { RecordDetail } from "./RecordDetail";
 import { RecordEditor } from "./RecordForm";
@@ -279,9 +280,30 @@ function RecordTable({
     () => records.filter((r) => (!view.type || r.type === view.type) && (!view.q || matchesRecord(r, view.q))),
     [records, view.type, view.q],
   );
-  const columns = useMemo(() => columnsFor(view.record, (id) => onView({ record: id })), [view.record, onView]);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const select = useCallback((ids: string[], on: boolean) => {
+    setSelected((old) => {
+      const next = new Set(old);
+      for (const id of ids) on ? next.add(id) : next.delete(id);
+      return next;
+    });
+  }, []);
+  const allowed = may(scope, "developer");
+  const columns = useMemo(
+    () => [
+      ...(allowed ? [selectColumn(selected, select)] : []),
+      ...columnsFor(view.record, (id) => onView({ record: id })),
+    ],
+    [view.record, onView, allowed, selected, select],
+  );
+  const chosen = records.filter((r) => selected.has(r.id));
+  const choosable = shown.filter(ownSet).map((r) => r.id);
+  const all = choosable.length > 0 && choosable.every((id) => selected.has(id));
   return (
     <>
+      {selected.size > 0 && (
+        <BulkEdit scope={scope} domain={domain} records={chosen} onClear={() => setSelected(new Set())} />
+      )}
       <div className="row wrap" style={{ padding: "10px 12px" }}>
         <FilterInput value={view.q} onChange={(q) => onView({ q })} label={t.zone.filter} />
         <Select
@@ -292,6 +314,15 @@ function RecordTable({
           value={view.type ?? ""}
           onChange={(value) => onView({ type: value || undefined })}
         />
+        {allowed && choosable.length > 0 && (
+          <Checkbox
+            size="xs"
+            label={t.bulk.selectAll(choosable.length)}
+            checked={all}
+            indeterminate={!all && choosable.some((id) => selected.has(id))}
+            onChange={() => select(choosable, !all)}
+          />
+        )}
         <span className="dim tnum" style={{ marginInlineStart: "auto", paddingInlineEnd: 4 }}>
           {t.table.shown(shown.length, records.length)}
         </span>
@@ -316,6 +347,29 @@ function RecordTable({
       )}
     </>
   );
+}
+
+/** Sets that a domain's set-up keeps as they are come back when they are changed: they cannot be selected. */
+const ownSet = (record: RecordSet) => providedFor(record) === undefined;
+
+function selectColumn(
+  selected: ReadonlySet<string>,
+  onSelect: (ids: string[], on: boolean) => void,
+): Column<RecordSet> {
+  return {
+    id: "select",
+    header: <span className="srOnly">{t.bulk.column}</span>,
+    width: 34,
+    cell: (r) =>
+      ownSet(r) && (
+        <Checkbox
+          size="xs"
+          aria-label={t.bulk.select(recordTitle(r))}
+          checked={selected.has(r.id)}
+          onChange={(event) => onSelect([r.id], event.currentTarget.checked)}
+        />
+      ),
+  };
 }
 
 function columnsFor(open: string | undefined, onOpen: (id: string | undefined) => void): Column<RecordSet>[] {

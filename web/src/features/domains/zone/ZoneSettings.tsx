@@ -1,18 +1,20 @@
 import { Button, Modal, Switch, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
-import { ApiError } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
+import { fieldErrors, unplaced } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { Applied } from "../components/Applied";
 import { useConfigureZone, type Zone, type ZonePatch } from "../zoneQueries";
+import { RemoveZone } from "./RemoveZone";
 
 /** What a zone says of itself: TTLs, whom to write to, and whether names served here get their records. */
 export function ZoneSettings({ scope, domain, zone }: { scope: Scope; domain: string; zone: Zone }) {
   const [open, setOpen] = useState(false);
+  const [removing, setRemoving] = useState(false);
   const configure = useConfigureZone(scope, domain, zone);
   return (
     <>
@@ -26,10 +28,33 @@ export function ZoneSettings({ scope, domain, zone }: { scope: Scope; domain: st
           apply={(patch, reason) => configure.apply.mutateAsync({ patch, reason })}
           done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} zoneOf={domain} />}
           form={({ review, planning, error, draft }) => (
-            <SettingsForm scope={scope} zone={zone} draft={draft} planning={planning} error={error} onReview={review} />
+            <>
+              <SettingsForm
+                scope={scope}
+                zone={zone}
+                draft={draft}
+                planning={planning}
+                error={error}
+                onReview={review}
+              />
+              <div style={{ marginTop: 16, paddingTop: 14, borderTop: "1px solid var(--ew-border)" }}>
+                <Button
+                  color="red"
+                  variant="outline"
+                  disabled={!may(scope, "developer")}
+                  onClick={() => {
+                    setOpen(false);
+                    setRemoving(true);
+                  }}
+                >
+                  {t.zoneRemove.open}
+                </Button>
+              </div>
+            </>
           )}
         />
       </Modal>
+      <RemoveZone scope={scope} zone={zone} opened={removing} onClose={() => setRemoving(false)} />
     </>
   );
 }
@@ -62,7 +87,8 @@ function SettingsForm({
     validateInputOnBlur: ["ttl", "negative"],
     validate: { ttl: seconds, negative: seconds },
   });
-  const found = (pointer: string) => (error instanceof ApiError ? error.field(pointer) : undefined);
+  const found = fieldErrors(error);
+  const left = unplaced(error, (pointer) => ["/ttl", "/negative_ttl", "/contact"].includes(pointer));
   return (
     <form
       className="stack"
@@ -104,9 +130,9 @@ function SettingsForm({
         description={t.zoneSettings.sitesHint}
         {...form.getInputProps("sites", { type: "checkbox" })}
       />
-      {error && (
+      {left && (
         <Notice tone="bad" alert>
-          {error.message}
+          {left.message}
         </Notice>
       )}
       <div>

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "@/api/client";
 import type { RecordSet, Security } from "../zoneQueries";
+import { editOf } from "./BulkEdit";
 import { securityState } from "./DNSSECTab";
 import { findings, toData, toValues } from "./RecordForm";
 import { answersOf, matchesRecord, nameOrder, providedFor, readDS } from "./records";
+import { foundAt, newAnswer, steeringData, steeringFaults, toSteering } from "./steering";
 
 function record(over: Partial<RecordSet> = {}): RecordSet {
   return {
@@ -28,14 +30,20 @@ describe("a set in the form", () => {
       steering: { answers: [{ countries: ["DE"], values: ["192.0.2.9"] }] },
     });
     const { ttl, values, comment, tags, steering } = set;
-    expect(toData(toValues(set, null), set)).toEqual({ ttl, values, comment, tags, steering });
+    expect(toData(toValues(set, null), set, toSteering(set.steering))).toEqual({
+      ttl,
+      values,
+      comment,
+      tags,
+      steering,
+    });
     const led = record({ values: undefined as never, target: { kind: "region", id: "fra" } });
-    expect(toData(toValues(led, null), led)).toEqual({ target: { kind: "region", id: "fra" } });
+    expect(toData(toValues(led, null), led, toSteering(undefined))).toEqual({ target: { kind: "region", id: "fra" } });
   });
 
   it("has values when its type leads nowhere of ours", () => {
     const values = { ...toValues(undefined, null), says: "target" as const, type: "MX", values: " 10 mail \n\n" };
-    expect(toData(values, undefined)).toEqual({ values: ["10 mail"] });
+    expect(toData(values, undefined, toSteering(undefined))).toEqual({ values: ["10 mail"] });
   });
 
   it("keeps what was typed for who comes back from the review", () => {
@@ -112,4 +120,63 @@ it("tells signing, signed and secure apart", () => {
     { ...off, signed: true },
   ].map((s) => securityState(s).tone);
   expect(tones).toEqual(["idle", "info", "warn", "ok", "info"]);
+});
+
+describe("steering", () => {
+  const steering: NonNullable<RecordSet["steering"]> = {
+    answers: [
+      { countries: ["DE"], continents: ["EU"], order: 1, weight: 5, check: "web", values: ["192.0.2.9"] },
+      { regions: ["fra"], target: { kind: "region", id: "fra" } },
+    ],
+    checks: { web: { type: "https", port: 8443, path: "/up", host: "a.example", skip_verify: true, fall: 2 } },
+  };
+
+  it("comes back from the editor as it was", () => {
+    expect(steeringData(toSteering(steering))).toEqual(steering);
+    expect(steeringData(toSteering({ policy: "latency" }))).toEqual({ policy: "latency" });
+    expect(steeringData(toSteering(undefined))).toBeUndefined();
+  });
+
+  it("is not sent with numbers that are none", () => {
+    const draft = { ...toSteering(steering), answers: [{ ...newAnswer(), weight: "much" }] };
+    expect([...steeringFaults(draft).keys()]).toEqual(["/steering/answers/0/weight"]);
+    expect(steeringFaults({ ...draft, policy: "same" }).size).toBe(0);
+  });
+
+  it("finds what the server says of a place and below it", () => {
+    const error = new ApiError({
+      title: "Invalid",
+      status: 422,
+      code: "invalid",
+      errors: [
+        { pointer: "/steering/answers/1/countries/0", detail: '"XXX" is no country', fix: "write two letters" },
+        { pointer: "/steering/answers/10/values", detail: "the answer is empty" },
+      ],
+    });
+    expect(foundAt(error, "/steering/answers/1")).toBe('"XXX" is no country. Write two letters.');
+    expect(foundAt(error, "/steering/answers/0")).toBeUndefined();
+  });
+});
+
+describe("a bulk edit", () => {
+  const wish = { action: "ttl" as const, ttl: "", find: "", by: "", comment: "", consent: false };
+  const set = record({ comment: "web", tags: { team: "shop" }, ttl: 60 });
+
+  it("sends sets whole, by their full names, with what is not changed", () => {
+    const base = { name: "www.example.com.", type: "A", values: ["192.0.2.1"], tags: { team: "shop" } };
+    expect(editOf([set], { ...wish, ttl: "300" })).toEqual({ records: [{ ...base, comment: "web", ttl: 300 }] });
+    expect(editOf([set], { ...wish, action: "comment", comment: " new " })).toEqual({
+      records: [{ ...base, comment: "new", ttl: 60 }],
+    });
+    expect(editOf([set], { ...wish, action: "remove", consent: true })).toEqual({
+      records: [{ name: "www.example.com.", type: "A", remove: true }],
+      consent: true,
+    });
+  });
+
+  it("replaces text as it stands, and leaves out the sets that have none of it", () => {
+    const other = record({ id: "rrs_2", name: "b", full_name: "b.example.com", values: ["198.51.100.1"] });
+    const edit = editOf([set, other], { ...wish, action: "replace", find: "192.0.2.", by: "203.0.113." });
+    expect(edit.records.map((r) => [r.name, r.values])).toEqual([["www.example.com.", ["203.0.113.1"]]]);
+  });
 });

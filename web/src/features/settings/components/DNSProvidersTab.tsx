@@ -1,7 +1,7 @@
 import { ActionIcon, Button, Menu, Modal, PasswordInput, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { ApiError, sentence } from "@/api/client";
+import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import {
   type DNSDriver,
@@ -17,6 +17,8 @@ import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
+import { FormEnd } from "@/ui/FormEnd";
+import { fieldErrors } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
@@ -166,16 +168,8 @@ function readiness(p: DNSProvider): { tone: "ok" | "bad" | "idle"; label: string
     : { tone: "bad", label: t.providers.refused, message: ready.message ?? "" };
 }
 
-/** What is wrong with each field, by the pointers of the API. */
-function fieldErrors(error: Error | null): (name: string) => string | undefined {
-  return (name) => (error instanceof ApiError ? error.field(name) : undefined);
-}
-
-/** Whether all that was wrong is said at the fields. */
-function onFields(error: Error): boolean {
-  const found = error instanceof ApiError ? (error.problem.errors ?? []) : [];
-  return found.length > 0 && found.every((f) => /^\/(name|driver|credentials\/.+)$/.test(f.pointer));
-}
+/** What the forms show where it was typed. */
+const placed = (pointer: string) => /^\/(name|driver|credentials\/.+)$/.test(pointer);
 
 function Credentials({
   driver,
@@ -282,19 +276,7 @@ function AddForm({
       />
       {driver && <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={add.error} />}
       <p className="dim small">{t.providers.kept}</p>
-      {add.error && !onFields(add.error) && (
-        <Notice tone="bad" alert>
-          {add.error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone} disabled={add.isPending}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={add.isPending}>
-          {t.providers.save}
-        </Button>
-      </div>
+      <FormEnd error={add.error} placed={placed} pending={add.isPending} onCancel={onDone} label={t.providers.save} />
     </form>
   );
 }
@@ -337,19 +319,13 @@ function ReplaceForm({
     >
       <Credentials driver={driver} values={values} onChange={setValues} missing={tried} error={replace.error} />
       <p className="dim small">{t.providers.kept}</p>
-      {replace.error && !onFields(replace.error) && (
-        <Notice tone="bad" alert>
-          {replace.error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone} disabled={replace.isPending}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={replace.isPending}>
-          {t.providers.save}
-        </Button>
-      </div>
+      <FormEnd
+        error={replace.error}
+        placed={placed}
+        pending={replace.isPending}
+        onCancel={onDone}
+        label={t.providers.save}
+      />
     </form>
   );
 }

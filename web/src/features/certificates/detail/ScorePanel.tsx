@@ -2,14 +2,14 @@ import { Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type Schemas, sentence } from "@/api/client";
 import type { Scope } from "@/app/session";
-import { scoreQuery } from "@/features/certificates/queries";
 import { t } from "@/lib/strings";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import type { Tone } from "@/ui/StatusBadge";
-import styles from "../domains.module.css";
+import styles from "../certificates.module.css";
+import { scoreQuery } from "../queries";
 
 type Score = Schemas["Score"];
 type Deduction = Schemas["Deduction"];
@@ -70,7 +70,7 @@ export function ScorePanel({ scope, domain }: { scope: Scope; domain: string }) 
                 )}
               </div>
               {answer.edges.length > 1 && (
-                <p className={`dim ${styles["checkBar"]}`}>
+                <p className={`dim ${styles["note"]}`}>
                   {t.score.edges}: {answer.edges.map((e) => `${e.region} ${e.grade}`).join(", ")}
                 </p>
               )}

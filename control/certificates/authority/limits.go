@@ -1,4 +1,4 @@
-package certificates
+package authority
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -66,9 +67,9 @@ type Pause struct {
 	Reason  string
 }
 
-// Ledger keeps across restarts what CAs were asked for; control/store has one.
+// Ledger keeps across restarts what List were asked for; control/store has one.
 type Ledger interface {
-	// Spend notes a spending when there is room for all that it wants, and returns
+	// Spend notes a spending when there is room for all that it Wants, and returns
 	// the zero time; else it notes nothing and returns when there will be.
 	Spend(ctx context.Context, s Spending) (free time.Time, err error)
 	// Refund takes a spending back: the CA never heard of it.
@@ -83,9 +84,9 @@ type Ledger interface {
 // left alone: then the limit is on the account, whatever its words.
 const manyPauses = 3
 
-// pausedUntil returns until when a CA is not to be asked for names; the zero
+// PausedUntil returns until when a CA is not to be asked for names; the zero
 // time: it may be asked.
-func pausedUntil(pauses []Pause, names []string) time.Time {
+func PausedUntil(pauses []Pause, names []string) time.Time {
 	var until, least time.Time
 	domains := 0
 	for _, p := range pauses {
@@ -116,7 +117,7 @@ func later(a, b time.Time) time.Time {
 // a public suffix, or an address itself.
 func RegisteredDomain(name string) string {
 	name = strings.TrimPrefix(name, "*.")
-	if Address(name) {
+	if _, err := netip.ParseAddr(name); err == nil {
 		return name
 	}
 	if registered, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
@@ -125,20 +126,20 @@ func RegisteredDomain(name string) string {
 	return name
 }
 
-// urgency says how much of the order budget an attempt may use: the last part is
+// Urgency says how much of the order budget an attempt may use: the last part is
 // for what would soon expire.
-type urgency int
+type Urgency int
 
 const (
-	planned urgency = iota // mass replacement
-	regular
-	pressing
+	Planned Urgency = iota // mass replacement
+	Regular
+	Pressing
 )
 
-// wants lists what an order needs room for. An order that the CA takes as a
+// Wants lists what an order needs room for. An order that the CA takes as a
 // renewal (RFC 9773) counts neither for the domain nor as a duplicate there; it
 // always counts as an order here.
-func wants(limits []Limit, names []string, renewal bool, u urgency) []Want {
+func Wants(limits []Limit, names []string, renewal bool, u Urgency) []Want {
 	var list []Want
 	for _, l := range limits {
 		if l.Max <= 0 {
@@ -148,9 +149,9 @@ func wants(limits []Limit, names []string, renewal bool, u urgency) []Want {
 		switch l.Kind {
 		case SpentOrders:
 			switch u {
-			case planned:
+			case Planned:
 				most = max(most*6/10, 1)
-			case regular:
+			case Regular:
 				most = max(most*9/10, 1)
 			}
 			list = append(list, Want{l.Kind, "", most, l.Window})
@@ -172,15 +173,15 @@ func wants(limits []Limit, names []string, renewal bool, u urgency) []Want {
 			}
 		case SpentDuplicate:
 			if !renewal {
-				list = append(list, Want{l.Kind, setOf(names), most, l.Window})
+				list = append(list, Want{l.Kind, SetOf(names), most, l.Window})
 			}
 		}
 	}
 	return list
 }
 
-// setOf names a set of names whatever their order.
-func setOf(names []string) string {
+// SetOf names a set of names whatever their order.
+func SetOf(names []string) string {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))

@@ -2,7 +2,6 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type Schemas, sentence } from "@/api/client";
 import type { Scope } from "@/app/session";
-import { preflightQuery } from "@/features/certificates/queries";
 import { t } from "@/lib/strings";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Icon } from "@/ui/icons";
@@ -10,6 +9,7 @@ import { Notice } from "@/ui/Notice";
 import { ErrorState } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
+import { preflightQuery } from "../queries";
 
 type Check = Schemas["ReadinessCheck"];
 

@@ -1,4 +1,11 @@
-package certificates
+// Package authority is the room of CAs: which ones certificates are ordered from,
+// and what they are asked for at most.
+//
+// Types: Spec and CA (a resource of the platform), Limit, Want, Spending, Pause.
+// Use cases: Service.PutCA, CA, DeleteCA; List, in order of use. Interfaces
+// needed: resource.Store, resource.Vault (MAC keys of external accounts). Ledger
+// is what keeps spendings and pauses across restarts.
+package authority
 
 import (
 	"context"
@@ -13,21 +20,21 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
-// KindCA is the kind of CAs that the operator has added; IDs begin with "ca_".
-const KindCA resource.Kind = "ca"
+// Kind is the kind of List that the operator has added; IDs begin with "ca_".
+const Kind resource.Kind = "ca"
 
-// DefaultCA is the name of the CA that the control plane was started with. A CA
+// Default is the name of the CA that the control plane was started with. A CA
 // resource of this name stands in its place.
-const DefaultCA = "default"
+const Default = "default"
 
-// The places of CAs in the order of use, the lowest first.
+// The places of List in the order of use, the lowest first.
 const (
 	DefaultPriority = 100 // of the CA that the control plane was started with
 	AddedPriority   = 200 // of one that is added without saying
 )
 
-// CASpec is a public or private CA that speaks ACME.
-type CASpec struct {
+// Spec is a public or private CA that speaks ACME.
+type Spec struct {
 	Directory string `json:"directory"`
 	Staging   string `json:"staging,omitempty"`  // directory of its twin for rehearsals
 	RootPEM   string `json:"root_pem,omitempty"` // who signed the directory's own certificate
@@ -45,17 +52,17 @@ type CASpec struct {
 }
 
 // CA is a CA as stored.
-type CA = resource.Object[CASpec, struct{}]
+type CA = resource.Object[Spec, struct{}]
 
-// DecodeCA turns a stored resource into a CA.
-func DecodeCA(r resource.Resource) (CA, error) { return resource.Decode[CASpec, struct{}](r) }
+// Decode turns a stored resource into a CA.
+func Decode(r resource.Resource) (CA, error) { return resource.Decode[Spec, struct{}](r) }
 
 var caName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
-// CAType is the row of CAs in the table of types.
-func CAType() resource.Type {
+// Type is the row of List in the table of types.
+func Type() resource.Type {
 	return resource.Type{
-		Kind: KindCA, Prefix: "ca", Scope: resource.ScopePlatform,
+		Kind: Kind, Prefix: "ca", Scope: resource.ScopePlatform,
 		CanonicalName: func(name string) (string, error) {
 			if name = strings.ToLower(strings.TrimSpace(name)); !caName.MatchString(name) {
 				return "", fault.InvalidField("/name", fmt.Sprintf("%q is not a name", name), "use up to 32 lower-case letters, digits and hyphens")
@@ -63,19 +70,19 @@ func CAType() resource.Type {
 			return name, nil
 		},
 		Normalize: func(_ string, raw json.RawMessage) (json.RawMessage, error) {
-			spec := CASpec{Priority: AddedPriority}
+			spec := Spec{Priority: AddedPriority}
 			if err := resource.DecodeSpec(raw, &spec); err != nil {
 				return nil, err
 			}
 			if err := spec.check(); err != nil {
 				return nil, err
 			}
-			return mustJSON(spec), nil
+			return json.Marshal(spec)
 		},
 	}
 }
 
-func (s *CASpec) check() error {
+func (s *Spec) check() error {
 	var faults []fault.Field
 	add := func(pointer, detail, fix string) {
 		faults = append(faults, fault.Field{Pointer: pointer, Detail: detail, Fix: fix})
@@ -116,12 +123,6 @@ func (s *CASpec) check() error {
 
 func eabName(id string, n int) string { return fmt.Sprintf("ca/%s/eab/%d", id, n) }
 
-// EABKey returns the MAC key of a CA's external account binding, "" when there
-// is none.
-func (s *Service) EABKey(ctx context.Context, ca CA) (string, error) {
-	return EABKey(ctx, s.Vault, ca)
-}
-
 // EABKey reads the MAC key from a vault.
 func EABKey(ctx context.Context, vault resource.Vault, ca CA) (string, error) {
 	if ca.Spec.EABSecret == 0 {
@@ -131,16 +132,16 @@ func EABKey(ctx context.Context, vault resource.Vault, ca CA) (string, error) {
 	return string(secret), err
 }
 
-// CAs lists the CAs that the operator has added, in order of use.
-func CAs(ctx context.Context, store resource.Store) ([]CA, error) {
+// List lists the List that the operator has added, in order of use.
+func List(ctx context.Context, store resource.Store) ([]CA, error) {
 	var list []CA
-	for q := (resource.Query{Kind: KindCA, PlatformOnly: true}); ; {
+	for q := (resource.Query{Kind: Kind, PlatformOnly: true}); ; {
 		page, err := store.List(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Items {
-			ca, err := DecodeCA(r)
+			ca, err := Decode(r)
 			if err != nil {
 				return nil, fault.New(fault.Internal, "a stored CA cannot be read: %w", err).About("ca " + r.Name)
 			}
@@ -153,17 +154,27 @@ func CAs(ctx context.Context, store resource.Store) ([]CA, error) {
 	}
 }
 
+// Service holds the use cases of CAs. Its methods may be called from any
+// goroutine.
+type Service struct {
+	store resource.Store
+	vault resource.Vault
+}
+
+// New returns the service.
+func New(store resource.Store, vault resource.Vault) *Service { return &Service{store, vault} }
+
 // CA returns one that the operator has added. Errors: NotFound.
 func (s *Service) CA(ctx context.Context, name string) (CA, error) {
 	r, err := s.findCA(ctx, name)
 	if err != nil {
 		return CA{}, err
 	}
-	return DecodeCA(r)
+	return Decode(r)
 }
 
 func (s *Service) findCA(ctx context.Context, name string) (resource.Resource, error) {
-	page, err := s.Store.List(ctx, resource.Query{Kind: KindCA, Name: strings.ToLower(name), PlatformOnly: true, Limit: 1})
+	page, err := s.store.List(ctx, resource.Query{Kind: Kind, Name: strings.ToLower(name), PlatformOnly: true, Limit: 1})
 	if err != nil {
 		return resource.Resource{}, err
 	}
@@ -177,9 +188,9 @@ func (s *Service) findCA(ctx context.Context, name string) (resource.Resource, e
 // of the external account binding in base64url, as the CA gives it; "": as
 // before. It is kept before the plan is carried out, and never shown. ifRevision
 // 0 means whatever is there. Errors: Invalid, Stale.
-func (s *Service) PutCA(ctx context.Context, name string, spec CASpec, mac string, ifRevision int64, keep bool) (resource.Plan, error) {
+func (s *Service) PutCA(ctx context.Context, name string, spec Spec, mac string, ifRevision int64, keep bool) (resource.Plan, error) {
 	plan := resource.NewPlan("", "")
-	typ := CAType()
+	typ := Type()
 	name, err := typ.CanonicalName(name)
 	if err != nil {
 		return plan, err
@@ -195,7 +206,7 @@ func (s *Service) PutCA(ctx context.Context, name string, spec CASpec, mac strin
 	spec.EABSecret = 0
 	id := typ.NewID()
 	if exists {
-		old, err := DecodeCA(current)
+		old, err := Decode(current)
 		if err != nil {
 			return plan, err
 		}
@@ -207,7 +218,11 @@ func (s *Service) PutCA(ctx context.Context, name string, spec CASpec, mac strin
 	if mac != "" {
 		spec.EABSecret++
 	}
-	raw, err := typ.Normalize(name, mustJSON(spec))
+	wanted, err := json.Marshal(spec)
+	if err != nil {
+		return plan, err
+	}
+	raw, err := typ.Normalize(name, wanted)
 	if err != nil {
 		return plan, err
 	}
@@ -218,7 +233,7 @@ func (s *Service) PutCA(ctx context.Context, name string, spec CASpec, mac strin
 		plan.Actions[0].ID = id
 	}
 	if mac != "" && keep {
-		return plan, s.Vault.PutSecret(ctx, eabName(id, spec.EABSecret), []byte(mac))
+		return plan, s.vault.PutSecret(ctx, eabName(id, spec.EABSecret), []byte(mac))
 	}
 	return plan, nil
 }
@@ -238,61 +253,7 @@ func (s *Service) DeleteCA(ctx context.Context, name string, ifRevision int64) (
 	return plan, nil
 }
 
-// AuthorityState is how a CA is doing here.
-type AuthorityState struct {
-	Authority
-	Priority   int
-	AccountURI string // "" until something was ordered
-	Pauses     []Pause
-	Used       []LimitUse
-}
-
-// LimitUse is how much of a limit is used up. Limits by name or domain are
-// counted for each, so only their height is told.
-type LimitUse struct {
-	Limit
-	Used int
-}
-
 // Counter is the ability of a Ledger to count.
 type Counter interface {
 	Spent(ctx context.Context, authority, kind, subject string, since time.Time) (int, error)
-}
-
-// AuthorityStates tells of every CA that certificates are ordered from.
-func (s *Service) AuthorityStates(ctx context.Context) ([]AuthorityState, error) {
-	list, err := s.authorities(ctx, TypeACME, "")
-	if err != nil {
-		return nil, err
-	}
-	now := s.Now()
-	states := make([]AuthorityState, 0, len(list))
-	for _, a := range list {
-		state := AuthorityState{Authority: a}
-		if state.Pauses, err = s.Ledger.Pauses(ctx, a.Name, now); err != nil {
-			return nil, err
-		}
-		if holder, ok := a.Issuer.(AccountHolder); ok {
-			if state.AccountURI, err = holder.AccountURI(ctx); err != nil {
-				return nil, err
-			}
-		}
-		for _, l := range a.Limits {
-			use := LimitUse{Limit: l}
-			if counter, ok := s.Ledger.(Counter); ok && l.Kind == SpentOrders {
-				if use.Used, err = counter.Spent(ctx, a.Name, l.Kind, "", now.Add(-l.Window)); err != nil {
-					return nil, err
-				}
-			}
-			state.Used = append(state.Used, use)
-		}
-		states = append(states, state)
-	}
-	return states, nil
-}
-
-// AccountHolder is the ability of an issuer to tell its account at the CA
-// without asking the CA; "" when there is none yet.
-type AccountHolder interface {
-	AccountURI(ctx context.Context) (string, error)
 }

@@ -1,0 +1,119 @@
+package certificates
+
+import (
+	"context"
+	"crypto/x509"
+	"strconv"
+	"time"
+
+	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/fault"
+)
+
+// Held is a certificate that was issued and is not served yet: it must be stapled,
+// its CA has given no OCSP answer so far, and the one before it is still good.
+// Its bundle is in the Vault.
+type Held struct {
+	Generation  string      `json:"generation"`
+	Type        CertType    `json:"type"`
+	Authority   string      `json:"authority,omitempty"`
+	AuthorityAt string      `json:"authority_at,omitempty"`
+	IssuedAt    time.Time   `json:"issued_at"`
+	KeyType     pki.KeyType `json:"key_type"`
+	Request     int         `json:"request,omitempty"` // of the spec that it answers
+	Upload      int         `json:"upload,omitempty"`  // likewise
+	AskAt       time.Time   `json:"ask_at"`            // when its CA is asked again
+}
+
+const (
+	heldFirst = 30 * time.Second // a CA signs its first answer soon after the certificate
+	heldAgain = 5 * time.Minute
+	heldUntil = time.Hour // before the end of the old one, the new one is served whatever it lacks
+)
+
+// holdsBack reports that a new certificate has to wait for its staple: clients
+// that heed must-staple (RFC 7633) would refuse it, and the old one they take.
+func holdsBack(st Status, leaf *x509.Certificate, staple *Staple, now time.Time) bool {
+	return pki.MustStaple(leaf) && staple == nil && len(leaf.OCSPServer) > 0 &&
+		st.Generation != "" && st.Revoked == nil && st.NotAfter != nil && st.NotAfter.After(now.Add(heldUntil))
+}
+
+// adopt makes a certificate the one in use.
+func (r *Reconciler) adopt(c *Certificate, fresh Held, leaf *x509.Certificate, staple *Staple, checkAt *time.Time, now time.Time) {
+	st := &c.Status
+	st.Superseded = supersede(*c, now)
+	st.Generation, st.IssuedType, st.Authority, st.AuthorityAt = fresh.Generation, fresh.Type, fresh.Authority, fresh.AuthorityAt
+	at := fresh.IssuedAt
+	st.IssuedAt = &at
+	st.take(leaf)
+	st.KeyType = string(fresh.KeyType)
+	st.AdviceAt, st.Window, st.Held = nil, nil, nil
+	st.Revoked, st.Replacement, st.ReplaceReason, st.Staple, st.CheckAt = nil, "", "", staple, checkAt
+	st.Request = fresh.Request
+	if c.Spec.Type == TypeCustom {
+		st.TakenOver = fresh.Upload
+	}
+	renewAt := r.renewalTime(leaf)
+	st.RenewAt, st.RenewBy = &renewAt, renewByLifetime
+}
+
+// release puts a held certificate into use once its staple is there, or the one
+// before it is no longer good. What no longer fits the spec is dropped.
+func (r *Reconciler) release(ctx context.Context, c Certificate, now time.Time) (Certificate, error) {
+	held := c.Status.Held
+	if held == nil {
+		return c, nil
+	}
+	b, err := r.service.Bundle(ctx, c.ID, held.Generation)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return c, err
+	}
+	var chain []*x509.Certificate
+	if err == nil {
+		chain, err = pki.ParseChain(b.ChainPEM)
+	}
+	if err != nil || !fits(c.Spec, *held, chain[0], now) {
+		r.log.Warn("a certificate that was held back is dropped", "certificate", c.ID, "domain", c.Name, "error", err)
+		return r.write(ctx, c, func(c *Certificate) { c.Status.Held = nil })
+	}
+	if held.AskAt.After(now) && holdsBack(c.Status, chain[0], nil, now) {
+		return c, nil
+	}
+	staple, checkAt := r.firstStaple(ctx, chain[0], chain, now)
+	if holdsBack(c.Status, chain[0], staple, now) {
+		return r.write(ctx, c, func(c *Certificate) {
+			again := *held
+			again.AskAt = now.Add(heldAgain).UTC().Truncate(time.Second)
+			c.Status.Held = &again
+		})
+	}
+	revision := c.Revision
+	if c, err = r.write(ctx, c, func(c *Certificate) {
+		r.adopt(c, *held, chain[0], staple, checkAt, now)
+		c.Status.Observed = revision
+		r.settle(c, now)
+	}); err != nil {
+		return c, err
+	}
+	r.log.Info("a certificate that was held back is in use", "certificate", c.ID, "domain", c.Name, "stapled", staple != nil)
+	r.forgetOlder(ctx, c)
+	return c, nil
+}
+
+// fits reports that a held certificate is still what is wanted.
+func fits(spec Spec, held Held, leaf *x509.Certificate, now time.Time) bool {
+	for _, name := range spec.Domains {
+		if !pki.Covers(pki.LeafNames(leaf), name) {
+			return false
+		}
+	}
+	return held.Request >= spec.Request && held.KeyType == spec.KeyType && spec.MustStaple && now.Before(leaf.NotAfter)
+}
+
+// forgetOlder deletes the bundle before the last: the last stays for edges that
+// have not heard yet, and what is to be revoked until it is.
+func (r *Reconciler) forgetOlder(ctx context.Context, c Certificate) {
+	if old := strconv.Itoa(c.Status.Issued - 2); c.Status.Issued > 2 && old != c.Status.Generation && !c.Status.owes(old) {
+		r.forgetBundle(ctx, c.ID, old)
+	}
+}
