@@ -385,6 +385,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/dns/tsig": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** TSIG keys of an environment */
+        get: operations["tsig-list"];
+        put?: never;
+        /** Make a TSIG key */
+        post: operations["tsig-create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/tsig/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One TSIG key, without its secret */
+        get: operations["tsig-get"];
+        put?: never;
+        post?: never;
+        /** Delete a TSIG key that no zone names */
+        delete: operations["tsig-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/tsig/{name}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take out a TSIG key's secret
+         * @description For owners. Every export is in the audit log.
+         */
+        post: operations["tsig-export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/tsig/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace a TSIG key's secret
+         * @description Transfers with the key fail until the other side has the new one. To change keys without a gap, make a second one and name both in the zone.
+         */
+        put: operations["tsig-replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/domains": {
         parameters: {
             query?: never;
@@ -720,6 +796,44 @@ export interface paths {
         head?: never;
         /** Change settings of a managed zone */
         patch: operations["zones-update"];
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who a managed zone is given to and taken from */
+        get: operations["zone-transfers-get"];
+        /**
+         * Give a managed zone to secondaries, or take it from primaries
+         * @description Both directions are replaced. A zone with primaries is a secondary: its records are theirs, and writing records here is refused. Where DNSSEC is on for it, it is signed here; otherwise it is served as the primary has it, signatures included.
+         */
+        put: operations["zone-transfers-set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/domains/{domain}/zone/transfers/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a secondary zone's primaries now */
+        post: operations["zone-transfers-refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/infrastructure/edges": {
@@ -2288,6 +2402,12 @@ export interface components {
             /** @description In base64 */
             pkcs12?: string;
         };
+        ExportedTSIGKey: {
+            algorithm: string;
+            name: string;
+            /** @description In base64, as BIND, Knot, NSD and PowerDNS have it */
+            secret: string;
+        };
         Field: {
             detail: string;
             fix?: string;
@@ -2579,11 +2699,30 @@ export interface components {
              * @description How many an hour at most. Default: 50
              */
             per_hour?: number;
+            /** @description Reason with which each old certificate is revoked once another is in its place: unspecified, key_compromise, affiliation_changed, superseded or cessation_of_operation. Not given: it is not revoked */
+            revoke?: string;
             selector: components["schemas"]["ReplacementSelector"];
         };
         NewRollover: {
             /** @description csk or ksk (default): the one that the parent knows; zsk */
             key?: string;
+        };
+        NewTSIGKey: {
+            /** @description hmac-sha256, hmac-sha384 or hmac-sha512. Default: hmac-sha256 */
+            algorithm?: string;
+            comment?: string;
+            /** @description Environment, by name, unless the query names one */
+            environment?: string;
+            /** @description A domain name that says what the key joins, such as transfer.example.com */
+            name: string;
+            /** @description Project, by ID or name, unless the query names one */
+            project_id?: string;
+            /** @description In base64, when the other side has made it. Default: one is made */
+            secret?: string;
+        };
+        NewTSIGSecret: {
+            /** @description In base64. Default: one is made */
+            secret?: string;
         };
         NewToken: {
             /** Format: date-time */
@@ -2984,6 +3123,10 @@ export interface components {
             updated: number;
             warnings: string[];
         };
+        RefreshZone: {
+            /** @description Take the whole zone over, whatever its serial is */
+            whole?: boolean;
+        };
         RegistryState: {
             /** Format: date-time */
             checked_at?: string;
@@ -3070,10 +3213,27 @@ export interface components {
             /** Format: date-time */
             finished_at?: string;
             id: string;
+            /**
+             * Format: int64
+             * @description Replaced in the last full hour
+             */
+            last_hour: number;
             /** Format: int64 */
             per_hour: number;
+            /**
+             * Format: int64
+             * @description Of those revoking, which the CA did not do when it was asked; each is tried again by itself
+             */
+            refused: number;
             /** Format: int64 */
             revision: number;
+            /** @description Reason with which the old ones are revoked */
+            revoke?: string;
+            /**
+             * Format: int64
+             * @description Replaced, the old one not yet revoked
+             */
+            revoking: number;
             /**
              * Format: int64
              * @description Asked for, not yet there
@@ -3267,6 +3427,14 @@ export interface components {
             /** @description Why; kept with the revision */
             reason?: string;
         };
+        SetZoneTransfers: {
+            /** @description To lose the zone's records when it becomes a secondary, or the copy when it ends being one */
+            consent?: boolean;
+            /** @description Absent: its records are its own */
+            in?: components["schemas"]["TransferIn"];
+            /** @description Absent: nobody gets the zone */
+            out?: components["schemas"]["TransferOut"];
+        };
         SetupOffer: {
             available: boolean;
             detail: string;
@@ -3287,6 +3455,40 @@ export interface components {
             min_version?: string;
             /** @description modern (TLS 1.3) or intermediate (and 1.2). Default: intermediate */
             policy?: string;
+        };
+        TSIGKey: {
+            algorithm: string;
+            comment?: string;
+            /** Format: date-time */
+            created_at: string;
+            environment: string;
+            /**
+             * Format: int64
+             * @description Of the secret: grows when it is replaced
+             */
+            generation: number;
+            id: string;
+            /**
+             * Format: date-time
+             * @description When the secret was made
+             */
+            made_at?: string;
+            /** @description As both sides know it */
+            name: string;
+            project_id: string;
+            /** @description The secret is made, and edges get it */
+            ready: boolean;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        TSIGKeyAnswer: {
+            key: components["schemas"]["TSIGKey"];
+        };
+        TSIGKeyList: {
+            keys: components["schemas"]["TSIGKey"][];
+            next_cursor: string;
         };
         Timeouts: {
             /**
@@ -3431,6 +3633,55 @@ export interface components {
         TransferAnswer: {
             transfer: components["schemas"]["TransferOffer"];
         };
+        TransferCopy: {
+            /**
+             * Format: int64
+             * @description Of the last change
+             */
+            bytes?: number;
+            /** Format: date-time */
+            changed_at?: string;
+            /**
+             * Format: date-time
+             * @description When a primary last said that it is the newest
+             */
+            checked_at?: string;
+            error?: string;
+            /**
+             * Format: date-time
+             * @description Unless a primary answers before
+             */
+            expires_at?: string;
+            /**
+             * Format: int64
+             * @description Since the last success
+             */
+            failures?: number;
+            fix?: string;
+            /** @description Of the last change: axfr (whole) or ixfr (a difference) */
+            how?: string;
+            /** Format: date-time */
+            next_attempt?: string;
+            /** @description That answered last */
+            primary?: string;
+            /** @description Of the last failure, in one word: Forbidden, Unreachable, TimedOut, Refused, BadKey, BadSignature, BadTime, Malformed, TooLarge, OlderSerial, NotServable */
+            reason?: string;
+            /** Format: int64 */
+            records: number;
+            /**
+             * Format: int32
+             * @description At the primary
+             */
+            serial: number;
+            /** @description waiting (nothing has come yet), current, failing (the copy is served, no primary answers) or expired (edges answer SERVFAIL) */
+            state: string;
+            /** Format: date-time */
+            tried_at?: string;
+        };
+        TransferIn: {
+            /** @description Asked in this order, the last good one first */
+            primaries: components["schemas"]["TransferPrimary"][];
+        };
         TransferList: {
             transfers: components["schemas"]["TransferOffer"][];
         };
@@ -3454,6 +3705,20 @@ export interface components {
              */
             revision: number;
             to_project_id: string;
+        };
+        TransferOut: {
+            /** @description Addresses and ranges that may ask. Default: any, with a key */
+            allow?: string[];
+            /** @description TSIG keys, by name. Any of them will do; the first signs notices */
+            keys: string[];
+            /** @description Servers that every edge tells of a new version (NOTIFY), as 192.0.2.1 or 192.0.2.1:53 */
+            notify?: string[];
+        };
+        TransferPrimary: {
+            /** @description As 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53. The control plane connects to it over TCP */
+            address: string;
+            /** @description TSIG key, by name. Default: transfers are not signed */
+            key?: string;
         };
         Undo: {
             /** @description Also when later revisions changed the same resources: they get the spec they had before */
@@ -3670,7 +3935,7 @@ export interface components {
         ZoneSecurity: {
             /** @description ecdsap256 or ed25519 */
             algorithm: string;
-            /** @description nsec or nsec3 */
+            /** @description nsec, nsec3 or compact */
             denial: string;
             /** @description For the registrar: tag algorithm digest-type digest */
             ds: string[];
@@ -3696,11 +3961,35 @@ export interface components {
         ZoneSecurityWish: {
             /** @description ecdsap256 (default) or ed25519 */
             algorithm?: string;
-            /** @description nsec (default) or nsec3 */
+            /** @description nsec (default), nsec3 or compact */
             denial?: string;
             enabled: boolean;
             /** @description csk (default) or ksk-zsk */
             keys?: string;
+        };
+        ZoneTransfers: {
+            /** @description Transferred: the copy is as the primary has it. Shared: secondaries get the zone. Served: edges answer */
+            conditions: components["schemas"]["Condition"][];
+            /** @description Of a secondary zone: how the copy stands */
+            copy?: components["schemas"]["TransferCopy"];
+            /** @description Absent: its records are its own */
+            in?: components["schemas"]["TransferIn"];
+            /** @description Absent: nobody gets the zone */
+            out?: components["schemas"]["TransferOut"];
+            /**
+             * Format: int64
+             * @description Of the zone, for If-Match
+             */
+            revision: number;
+            /**
+             * Format: int32
+             * @description Of the version that edges answer with; 0: not answered
+             */
+            serial: number;
+            zone: string;
+        };
+        ZoneTransfersAnswer: {
+            transfers: components["schemas"]["ZoneTransfers"];
         };
     };
     responses: never;
@@ -4935,6 +5224,279 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DNSZoneList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TSIGKeyList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-create": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTSIGKey"];
+            };
+        };
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TSIGKeyAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TSIGKeyAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-delete": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-export": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportedTSIGKey"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tsig-replace": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTSIGSecret"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TSIGKeyAnswer"] | components["schemas"]["Plan"];
                 };
             };
             /** @description An error */
@@ -6284,6 +6846,141 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ZoneAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zone-transfers-get": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneTransfersAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zone-transfers-set": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetZoneTransfers"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneTransfersAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "zone-transfers-refresh": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RefreshZone"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneTransfersAnswer"];
                 };
             };
             /** @description An error */
