@@ -211,8 +211,12 @@ func liveAYear(t *testing.T) {
 		ca     string
 		n, got int
 	}{
-		{90 * day, 9, "plain", 0, 0}, {90 * day, 1, "advised", 0, 0}, {47 * day, 9, "plain", 0, 0},
-		{47 * day, 1, "advised", 0, 0}, {6 * day, 1, "plain", 0, 0}, {6 * day, 1, "advised", 0, 0},
+		{90 * day, 9, "plain", 0, 0},
+		{90 * day, 1, "advised", 0, 0},
+		{47 * day, 9, "plain", 0, 0},
+		{47 * day, 1, "advised", 0, 0},
+		{6 * day, 1, "plain", 0, 0},
+		{6 * day, 1, "advised", 0, 0},
 	}
 	kindOf := map[string]int{}
 	for k := range kinds {

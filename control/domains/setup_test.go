@@ -80,9 +80,11 @@ func TestProviderOf(t *testing.T) {
 		"NS-CLOUD-A1.GOOGLEDOMAINS.COM.":                "google",
 		"ns1-01.azure-dns.com ns2-01.azure-dns.net":     "azure",
 		"hydrogen.ns.hetzner.com oxygen.ns.hetzner.com": "hetzner",
-		"ns1.example.com":                               "",
-		"notcloudflare.com":                             "",
-		"ada.ns.cloudflare.com ns-512.awsdns-00.net":    "",
+
+		"ns1.example.com":                            "",
+		"notcloudflare.com":                          "",
+		"ada.ns.cloudflare.com ns-512.awsdns-00.net": "",
+
 		"": "",
 	} {
 		if id, _ := providerOf(strings.Fields(servers)); id != want {

@@ -1,6 +1,7 @@
 package localca
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
 	"os"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/x509"
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/fault"

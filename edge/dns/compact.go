@@ -79,10 +79,11 @@ func successor(owner []byte) []byte {
 	}
 	next := append([]byte(nil), owner...)
 	last := int(next[0])
-	switch next[last]++; {
-	case next[last] == 0: // it was 255
+	next[last]++
+	switch next[last] {
+	case 0: // it was 255
 		return nil
-	case next[last] == 'A':
+	case 'A':
 		next[last] = 'Z' + 1
 	}
 	return next

@@ -28,8 +28,11 @@ func NewCSR(names []string, key crypto.Signer, s Subject, staple bool) ([]byte, 
 		text string
 		to   *[]string
 	}{
-		{s.Organization, &template.Subject.Organization}, {s.Unit, &template.Subject.OrganizationalUnit},
-		{s.Country, &template.Subject.Country}, {s.State, &template.Subject.Province}, {s.Locality, &template.Subject.Locality},
+		{s.Organization, &template.Subject.Organization},
+		{s.Unit, &template.Subject.OrganizationalUnit},
+		{s.Country, &template.Subject.Country},
+		{s.State, &template.Subject.Province},
+		{s.Locality, &template.Subject.Locality},
 	} {
 		if part.text != "" {
 			*part.to = []string{part.text}

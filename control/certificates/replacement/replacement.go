@@ -145,19 +145,19 @@ func (s Selector) picker(started time.Time) picker {
 	return p
 }
 
-func (s picker) fits(c certificates.Certificate) bool {
+func (p picker) fits(c certificates.Certificate) bool {
 	st := c.Status
 	issued := st.IssuedAt
 	if issued == nil {
 		issued = st.NotBefore
 	}
-	return st.Generation != "" && st.IssuedType != certificates.TypeCustom && st.IssuedType != certificates.TypeLocal && issued != nil && issued.Before(s.started) &&
-		(s.Authority == "" || s.Authority == st.Authority) &&
-		(s.Issuer == "" || s.Issuer == st.Issuer) &&
-		(s.Project == "" || s.Project == c.Project) &&
-		(len(s.serials) == 0 || s.serials[st.Serial]) &&
-		(s.IssuedBefore == nil || issued.Before(*s.IssuedBefore)) &&
-		(s.IssuedAfter == nil || issued.After(*s.IssuedAfter))
+	return st.Generation != "" && st.IssuedType != certificates.TypeCustom && st.IssuedType != certificates.TypeLocal && issued != nil && issued.Before(p.started) &&
+		(p.Authority == "" || p.Authority == st.Authority) &&
+		(p.Issuer == "" || p.Issuer == st.Issuer) &&
+		(p.Project == "" || p.Project == c.Project) &&
+		(len(p.serials) == 0 || p.serials[st.Serial]) &&
+		(p.IssuedBefore == nil || issued.Before(*p.IssuedBefore)) &&
+		(p.IssuedAfter == nil || issued.After(*p.IssuedAfter))
 }
 
 // Service holds the use cases of runs. Its methods may be called from any

@@ -155,7 +155,7 @@ func replaceTenThousand(t *testing.T) {
 	stop := f.lead()
 	time.Sleep(time.Hour)
 	plan, planned, err := f.runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: perHour, Revoke: "key_compromise"})
-	if err != nil || planned.Total != many || planned.ExpectedAt.Sub(time.Now()).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
+	if err != nil || planned.Total != many || time.Until(*planned.ExpectedAt).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
 		t.Fatalf("planned %+v, %q, %v", planned, plan.Warnings, err)
 	}
 	id := plan.Actions[0].ID

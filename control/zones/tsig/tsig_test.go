@@ -141,9 +141,16 @@ func TestDeclared(t *testing.T) {
 func TestBadKeys(t *testing.T) {
 	_, s, _ := room(t)
 	for _, w := range []Wish{
-		{Name: ""}, {Name: "a b"}, {Name: strings.Repeat("a", 64) + ".example"}, {Name: `x"y.example`}, {Name: "."},
-		{Name: "k.example", Algorithm: "hmac-md5"}, {Name: "k.example", Secret: "no base64!"}, {Name: "k.example", Secret: "c2hvcnQ="},
-		{Name: "k.example", Secret: base64.StdEncoding.EncodeToString(make([]byte, 129))}, {Name: "k.example", Comment: strings.Repeat("x", 501)},
+		{Name: ""},
+		{Name: "a b"},
+		{Name: strings.Repeat("a", 64) + ".example"},
+		{Name: `x"y.example`},
+		{Name: "."},
+		{Name: "k.example", Algorithm: "hmac-md5"},
+		{Name: "k.example", Secret: "no base64!"},
+		{Name: "k.example", Secret: "c2hvcnQ="},
+		{Name: "k.example", Secret: base64.StdEncoding.EncodeToString(make([]byte, 129))},
+		{Name: "k.example", Comment: strings.Repeat("x", 501)},
 	} {
 		if _, err := s.Create(t.Context(), "p", "production", w, cause); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", w, err)
