@@ -204,8 +204,8 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
     const state = await signIn();
     const kept = tabs.get(kind);
     if (kept) {
-      // Not setStorageState: that empties the cache too, and opens another tab to do it in.
-      await kept.context().clearCookies();
+      // Not setStorageState: that empties the cache too, and opens another tab to do it in. Written over and
+      // not cleared first: the last document is still there, and would be refused in between.
       await kept.context().addCookies(state.cookies);
       return kept;
     }
@@ -231,14 +231,21 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize(viewport);
     const faults = [];
-    const onConsole = (m) => ["error", "warning"].includes(m.type()) && faults.push(`console: ${m.text()}`);
+    const onConsole = (m) =>
+      ["error", "warning"].includes(m.type()) && faults.push(`console: ${m.text()} ${m.location().url}`);
     const onError = (e) => faults.push(`uncaught: ${e}`);
     const onRequest = (r) => {
       const url = r.url();
       if (!url.startsWith(handle.server.dashboard) && !/^(data|blob):/.test(url))
         faults.push(`off-host request: ${url}`);
     };
-    page.on("console", onConsole).on("pageerror", onError).on("request", onRequest);
+    // What was heard up to here is the last document's.
+    const onNavigated = (frame) => {
+      if (frame !== page.mainFrame()) return;
+      page.off("framenavigated", onNavigated);
+      faults.length = 0;
+    };
+    page.on("console", onConsole).on("pageerror", onError).on("request", onRequest).on("framenavigated", onNavigated);
     let failed = true;
     try {
       await prepare?.(page);
@@ -255,6 +262,7 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
       throw error;
     } finally {
       page.off("console", onConsole).off("pageerror", onError).off("request", onRequest);
+      page.off("framenavigated", onNavigated);
       if (signedIn && !failed) {
         await page.evaluate(() => {
           localStorage.clear();
