@@ -108,6 +108,7 @@ type seen struct {
 	marked   bool // for this run
 	free     bool // for no run
 	failing  bool
+	stuck    bool // failing for a reason of its own, and not because the CA is away
 	revoking bool // its old one is still to be revoked
 	refused  bool // which the CA did not do when it was asked
 }
@@ -116,7 +117,7 @@ func (p picker) look(run string, c certificates.Certificate) seen {
 	st := c.Status
 	s := seen{
 		id: c.ID, name: c.Name, fits: p.fits(c), marked: st.Replacement == run, free: st.Replacement == "",
-		failing: st.Failures > 0 && st.LastError != nil,
+		failing: st.Failures > 0 && st.LastError != nil, stuck: len(st.FailedAt) > 0,
 	}
 	if st.NotAfter != nil {
 		s.notAfter = *st.NotAfter
@@ -203,11 +204,11 @@ func (r *Reconciler) markNext(ctx context.Context, run Run, st *Status, at *plac
 	if minute < st.NextMinute {
 		return nil
 	}
-	// What is asked for and fails waits for its own backoff and holds no other up;
-	// what is on its way does.
+	// What fails for a reason of its own waits for its own backoff and holds no other
+	// up; what is on its way does, and what waits for a CA that is away.
 	busy := 0
 	for _, s := range at.todo {
-		if s.marked && !s.failing {
+		if s.marked && !s.stuck {
 			busy++
 		}
 	}

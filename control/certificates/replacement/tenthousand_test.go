@@ -27,9 +27,10 @@ import (
 )
 
 const (
-	many    = 10_000
-	perHour = 2_500
-	budget  = 3_000 // of the new CA; runs may take six tenths of it
+	many     = 10_000
+	perHour  = 2_500
+	restarts = 3
+	budget   = 3_000 // of the new CA; runs may take six tenths of it
 )
 
 var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
@@ -193,19 +194,19 @@ func replaceTenThousand(t *testing.T) {
 	}
 	f.commit(f.runs.PlanRun(t.Context(), id, replacement.Running))
 	time.Sleep(30 * time.Minute)
-	for range 3 { // a restart loop does not hurry
+	for range restarts { // a restart loop does not hurry
 		stop()
 		stop = f.lead()
 		time.Sleep(time.Second)
 	}
 	f.setAway(true)
 	time.Sleep(time.Hour)
-	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > 12*perHour/60+st.Failing {
+	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > 12*perHour/60 {
 		t.Errorf("with the CA away: %+v", st)
 	}
 	f.setAway(false)
 	f.old.RefuseRevocation = func(string) error { return errors.New("the CA has no time") }
-	time.Sleep(30 * time.Minute)
+	time.Sleep(2 * time.Hour) // what waits for the CA looks each 100 minutes
 	if st := tell("revocations refused"); st.Refused == 0 {
 		t.Errorf("with revocations refused: %+v", st)
 	}
@@ -226,7 +227,9 @@ func (f *fleet) check() {
 	orders := f.fresh.Orders()
 	most, revoked := simtest.Busiest(orders, time.Hour), f.old.Revoked()
 	f.t.Logf("%d orders at the new CA, at most %d within an hour; %d revoked at the old one; %d failed once", len(orders), most, len(revoked), len(f.failed))
-	if len(orders) != many {
+	// This CA keeps no orders that could be taken up: what a restart cuts off is
+	// ordered again.
+	if most := many + restarts*64; len(orders) < many || len(orders) > most {
 		f.t.Errorf("%d orders for %d certificates", len(orders), many)
 	}
 	if limit := min(perHour+perHour/60, budget*6/10); most > limit {
@@ -248,7 +251,7 @@ func (f *fleet) check() {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		if st := c.Status; st.Authority != "fresh" || st.Issued != 2 || st.Replacement != "" || len(st.Superseded) != 0 || st.State != certificates.StateValid {
+		if st := c.Status; st.Authority != "fresh" || st.Issued < 2 || st.Replacement != "" || len(st.Superseded) != 0 || st.State != certificates.StateValid {
 			f.t.Fatalf("%s: %+v", id, st)
 		}
 		if c.Spec.PinKey {
