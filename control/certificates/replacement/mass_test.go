@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -26,16 +27,18 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 )
 
-const (
-	many     = 10_000
-	perHour  = 2_500
-	restarts = 3
-	budget   = 3_000 // of the new CA; runs may take six tenths of it
-)
+var replaced = flag.Int("replaced", 1000, "how *replaced certificates TestMassReplacement replaces; the figure to be shown is 10000")
+
+const restarts = 3
+
+// perHour is the pace asked for, budget what the new CA takes in an hour; runs
+// may take six tenths of it.
+func perHour() int { return *replaced / 4 }
+func budget() int  { return *replaced * 3 / 10 }
 
 var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
 
-// fleet is ten thousand certificates of a CA that is to be left, and the CA that
+// fleet is the certificates of a CA that is to be left, and the CA that
 // follows.
 type fleet struct {
 	t          *testing.T
@@ -48,6 +51,7 @@ type fleet struct {
 
 	mu     sync.Mutex
 	away   bool
+	busy   bool            // the old CA takes no revocations
 	failed map[string]bool // names that have failed once
 }
 
@@ -56,10 +60,10 @@ func newFleet(t *testing.T) *fleet {
 	f.cas = &simtest.CAs{List: []certificates.Authority{{Name: "old", Issuer: f.old}}}
 	f.svc = certificates.New(certificates.Options{Store: f.db, Vault: f.db, Ownership: simtest.Owner{}})
 	f.runs = replacement.New(replacement.Options{Store: f.db, Room: f.svc.PlannedPerHour})
-	f.fresh.Refuse = f.refuse
+	f.fresh.Refuse, f.old.RefuseRevocation = f.refuse, f.refuseRevocation
 	f.fill()
 	f.cas.List = []certificates.Authority{
-		{Name: "fresh", Issuer: f.fresh, Limits: []authority.Limit{{Kind: authority.SpentOrders, Max: budget, Window: time.Hour}}},
+		{Name: "fresh", Issuer: f.fresh, Limits: []authority.Limit{{Kind: authority.SpentOrders, Max: budget(), Window: time.Hour}}},
 		{Name: "old", Issuer: f.old, Retired: true},
 	}
 	return f
@@ -76,7 +80,7 @@ func (f *fleet) fill() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	for i := range many {
+	for i := range *replaced {
 		id, name := fmt.Sprintf("crt_%05d", i), fmt.Sprintf("www.shop-%d.example", i)
 		chain, err := f.old.Issue(f.t.Context(), certificates.Order{ID: id, Names: []string{name}, Key: key})
 		if err != nil {
@@ -115,6 +119,21 @@ func (f *fleet) refuse(o certificates.Order) error {
 	return nil
 }
 
+func (f *fleet) refuseRevocation(string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy {
+		return errors.New("the CA has no time")
+	}
+	return nil
+}
+
+func (f *fleet) setBusy(busy bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = busy
+}
+
 func (f *fleet) setAway(away bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,19 +163,19 @@ func (f *fleet) commit(plan resource.Plan, err error) {
 	}
 }
 
-// Ten thousand certificates are replaced because their key has leaked: planned,
+// Certificates, ten thousand when asked, are replaced because their key has leaked: planned,
 // at the pace of the run and within the CA's budget, through a pause, an outage
 // of the CA, names that fail, refused revocations and three restarts. Each is
 // replaced once, by a new key, and each old one is revoked at the CA that issued
 // it.
-func TestTenThousand(t *testing.T) { synctest.Test(t, replaceTenThousand) }
+func TestMassReplacement(t *testing.T) { synctest.Test(t, replaceAll) }
 
-func replaceTenThousand(t *testing.T) {
+func replaceAll(t *testing.T) {
 	f := newFleet(t)
 	stop := f.lead()
 	time.Sleep(time.Hour)
-	plan, planned, err := f.runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: perHour, Revoke: "key_compromise"})
-	if err != nil || planned.Total != many || time.Until(*planned.ExpectedAt).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
+	plan, planned, err := f.runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: perHour(), Revoke: "key_compromise"})
+	if err != nil || planned.Total != *replaced || time.Until(*planned.ExpectedAt).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
 		t.Fatalf("planned %+v, %q, %v", planned, plan.Warnings, err)
 	}
 	id := plan.Actions[0].ID
@@ -182,7 +201,7 @@ func replaceTenThousand(t *testing.T) {
 
 	f.commit(f.runs.PlanRun(t.Context(), id, replacement.Running))
 	time.Sleep(time.Hour)
-	if st := tell("an hour"); st.Done < perHour/2 || st.Done > perHour {
+	if st := tell("an hour"); st.Done < perHour()/2 || st.Done > perHour() {
 		t.Errorf("after an hour: %+v", st)
 	}
 	f.commit(f.runs.PlanRun(t.Context(), id, replacement.Paused))
@@ -201,16 +220,16 @@ func replaceTenThousand(t *testing.T) {
 	}
 	f.setAway(true)
 	time.Sleep(time.Hour)
-	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > 12*perHour/60 {
+	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > 12*perHour()/60 {
 		t.Errorf("with the CA away: %+v", st)
 	}
 	f.setAway(false)
-	f.old.RefuseRevocation = func(string) error { return errors.New("the CA has no time") }
+	f.setBusy(true)
 	time.Sleep(2 * time.Hour) // what waits for the CA looks each 100 minutes
 	if st := tell("revocations refused"); st.Refused == 0 {
 		t.Errorf("with revocations refused: %+v", st)
 	}
-	f.old.RefuseRevocation = nil
+	f.setBusy(false)
 	for hours := 0; status().State != replacement.Finished; hours++ {
 		if hours == 12 {
 			t.Fatalf("it does not end: %+v", status())
@@ -229,10 +248,10 @@ func (f *fleet) check() {
 	f.t.Logf("%d orders at the new CA, at most %d within an hour; %d revoked at the old one; %d failed once", len(orders), most, len(revoked), len(f.failed))
 	// This CA keeps no orders that could be taken up: what a restart cuts off is
 	// ordered again.
-	if most := many + restarts*64; len(orders) < many || len(orders) > most {
-		f.t.Errorf("%d orders for %d certificates", len(orders), many)
+	if most := *replaced + restarts*64; len(orders) < *replaced || len(orders) > most {
+		f.t.Errorf("%d orders for %d certificates", len(orders), *replaced)
 	}
-	if limit := min(perHour+perHour/60, budget*6/10); most > limit {
+	if limit := min(perHour()+perHour()/60, budget()*6/10); most > limit {
 		f.t.Errorf("%d orders within an hour, at most %d were planned", most, limit)
 	}
 	if n := len(f.fresh.Revoked()); n != 0 {
