@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"html/template"
 	"net/http"
+	"time"
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/domains"
@@ -79,8 +81,11 @@ func viewOf(c domains.Confirmation, token string) mailView {
 	return mailView{Title: "Do you run " + name + "?", Token: token, Project: c.Domain.Project, Domain: name, Address: c.Address}
 }
 
-// maxMailForm bounds the body of the confirmation.
-const maxMailForm = 4 << 10
+// Bounds of the confirmation: of the body, and of the work.
+const (
+	maxMailForm   = 4 << 10
+	confirmWithin = 30 * time.Second
+)
 
 func (s *Server) confirmMail(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxMailForm)
@@ -92,9 +97,12 @@ func (s *Server) confirmMail(w http.ResponseWriter, r *http.Request) {
 	token := r.PostForm.Get("token")
 	// Who clicks is known by the address the link went to, which the room adds.
 	cause := resource.Cause{Actor: "mail", Via: "mail", RequestID: info.id}
-	c, err := s.domains.ConfirmMail(r.Context(), token, cause)
+	// The link is spent first: who closes the page too early must not lose it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), confirmWithin)
+	defer cancel()
+	c, err := s.domains.ConfirmMail(ctx, token, cause)
 	if err == nil {
-		err = s.access.Record(r.Context(), access.Audit{
+		err = s.access.Record(ctx, access.Audit{
 			Actor: "mail " + c.Address, Action: "domain.verify", Target: "domain " + c.Domain.ID, Project: c.Domain.Project,
 			Detail: map[string]any{"method": domains.MethodEmail, "address": c.Address, "verified": c.Domain.Status.Verified}, RequestID: info.id,
 		})
