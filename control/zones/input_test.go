@@ -308,3 +308,12 @@ func FuzzZoneFile(f *testing.F) {
 		}
 	})
 }
+
+func TestCompactDenialIsNotTransferred(t *testing.T) {
+	for denial, refused := range map[string]bool{"nsec": false, "nsec3": false, "compact": true} {
+		_, err := zones.Type().Normalize("example.com", json.RawMessage(`{"dnssec":{"enabled":true,"denial":"`+denial+`"},"transfer":{"keys":["transfer.example.com"]}}`))
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "secondaries") {
+			t.Errorf("%s: %v", denial, err)
+		}
+	}
+}

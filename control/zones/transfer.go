@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // kindTSIG is the kind of the keys that transfers are signed with; their room is
@@ -94,6 +95,9 @@ const (
 // are stored in.
 func checkTransfers(spec *Spec, add func(pointer, detail, fix string)) {
 	if t := spec.Transfer; t != nil {
+		if spec.DNSSEC.Enabled && spec.DNSSEC.Denial == edgeconfig.DenialCompact {
+			add("/transfer", "a zone whose denials are signed when they are asked for cannot be given to secondaries, which have no key to sign them with", `set dnssec.denial to "nsec" or "nsec3", or leave transfer out`)
+		}
 		if len(t.Keys) == 0 || len(t.Keys) > maxTransferKeys {
 			add("/transfer/keys", fmt.Sprintf("a zone that is transferred has 1 to %d keys", maxTransferKeys), "make one with POST .../dns/tsig or \"edgewright dns tsig create\", and name it")
 		}
