@@ -101,7 +101,7 @@ func TestTwoControlPlanes(t *testing.T) {
 		var writers sync.WaitGroup
 		for i, s := range []*system{a, b, a, b} {
 			writers.Go(func() {
-				answer, err := s.call("PUT", "/cdn/"+config, map[string]any{"origins": []map[string]any{{"name": "origin", "url": two.URL}}, "max_body_bytes": round*10 + i}, "If-Match", tag)
+				answer, err := s.call("PUT", "/cdn/"+config, map[string]any{"origins": []map[string]any{{"name": "origin", "url": two.URL}}, "max_body_bytes": 1 + round*10 + i}, "If-Match", tag)
 				switch {
 				case err != nil:
 					t.Error(err)
