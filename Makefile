@@ -24,9 +24,12 @@ web/node_modules/.installed: web/package-lock.json
 	cd web && npm install --no-save --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# Tests wait a good part of their time: more packages at once than processors.
+PACKAGES = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
+
 test: needs check-go build ## all tests: Go with the race detector on both databases, web, end to end in the browser
 	cd web && npm run --silent typecheck && npm run --silent lint && npm run --silent test
-	go test -race -timeout 15m ./...
+	go test -race -timeout 15m -p $(PACKAGES) ./...
 	$(MAKE) --no-print-directory e2e
 
 e2e: build ## end-to-end tests of the dashboard in Chromium
