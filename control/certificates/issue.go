@@ -408,6 +408,10 @@ func (r *Reconciler) failed(ctx context.Context, c Certificate, now time.Time, p
 		if st.NotAfter != nil && st.NotAfter.After(now) {
 			delay = min(delay, max(st.NotAfter.Sub(now)/4, 100*time.Minute))
 		}
+		// To look whether the CA is there again costs nobody anything.
+		if problem.Away && st.NotAfter != nil {
+			delay = min(delay, max(st.NotAfter.Sub(now)/20, 5*time.Minute))
+		}
 		delay = max(delay, problem.RetryAfter)
 		next = now.Add(delay).UTC().Truncate(time.Second)
 		if !problem.Away {

@@ -274,6 +274,31 @@ func TestCAAwayAndRateLimits(t *testing.T) {
 	}
 }
 
+// The nearer a certificate's end, the oftener it is looked whether the CA is there
+// again: an hour that it is there must not pass unseen.
+func TestCAAwayNearTheEnd(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("shop.example.com")
+	c, _ := w.reconcile("shop.example.com")
+	w.fail = func(certificates.Order) error {
+		return &certificates.IssueError{Away: true, Problem: certificates.Problem{Reason: "CAUnreachable", Message: "away", Fix: "wait"}}
+	}
+	end := *c.Status.NotAfter
+	w.pass(end.Sub(w.now) - 20*day)
+	for w.now.Before(end.Add(time.Hour)) {
+		left := end.Sub(w.now)
+		_, next := w.reconcile("shop.example.com")
+		if most := max(left/20, 5*time.Minute) + time.Second; next > min(most, 100*time.Minute) || next <= 0 {
+			t.Fatalf("%v before the end the next look is in %v", left, next)
+		}
+		w.pass(next)
+	}
+	w.fail = nil
+	if c, _ := w.reconcile("shop.example.com"); c.Status.State != certificates.StateValid || !c.Status.NotAfter.After(end) {
+		t.Errorf("the CA is there again: %+v", c.Status)
+	}
+}
+
 // expired is a context that does not wait for anybody.
 func expired(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
