@@ -90,9 +90,10 @@ type TrafficTotals struct {
 	OriginBytes  int64            `json:"origin_bytes"`
 	Errors       int64            `json:"errors"` // responses of 500 and above
 	OriginErrors int64            `json:"origin_errors"`
-	Status       map[string]int64 `json:"status"`     // by class: "2xx"
-	Cache        map[string]int64 `json:"cache"`      // by outcome: hit, miss, stale ...
-	Handshakes   int64            `json:"handshakes"` // TLS handshakes completed
+	Status       map[string]int64 `json:"status"`             // by class: "2xx"
+	Cache        map[string]int64 `json:"cache"`              // by outcome: hit, miss, stale ...
+	Handshakes   int64            `json:"handshakes"`         // TLS handshakes completed
+	Refused      map[string]int64 `json:"refused_handshakes"` // TLS handshakes that came to nothing, by reason
 	P50MS        float64          `json:"p50_ms"`
 	P95MS        float64          `json:"p95_ms"`
 	P99MS        float64          `json:"p99_ms"`

@@ -54,6 +54,7 @@ type TrafficTotals struct {
 	Status       map[string]int64 `json:"status" doc:"Requests by class, as 2xx"`
 	Cache        map[string]int64 `json:"cache" doc:"Requests by outcome: hit, miss, stale, revalidated, bypass, none"`
 	Handshakes   int64            `json:"handshakes" doc:"TLS handshakes"`
+	Refused      map[string]int64 `json:"refused_handshakes" doc:"TLS handshakes that came to nothing, by reason: no_certificate, version, cipher, alpn, no_challenge, client_refused, client_left, not_tls, timeout, other"`
 	P50MS        float64          `json:"p50_ms"`
 	P95MS        float64          `json:"p95_ms"`
 	P99MS        float64          `json:"p99_ms"`
@@ -202,7 +203,7 @@ func (s *Server) getTraffic(ctx context.Context, c *call, in *trafficInput) (*an
 func totalsOf(t traffic.Totals) TrafficTotals {
 	return TrafficTotals{
 		Requests: t.Requests, Hits: t.Hits, Bytes: t.Bytes, OriginBytes: t.OriginBytes, Errors: t.Errors, OriginErrors: t.OriginErrors,
-		Status: orEmpty(t.Status), Cache: orEmpty(t.Cache), Handshakes: t.Handshakes, P50MS: t.P50MS, P95MS: t.P95MS, P99MS: t.P99MS,
+		Status: orEmpty(t.Status), Cache: orEmpty(t.Cache), Handshakes: t.Handshakes, Refused: orEmpty(t.Refused), P50MS: t.P50MS, P95MS: t.P95MS, P99MS: t.P99MS,
 	}
 }
 

@@ -110,7 +110,7 @@ func TestTrafficIsCutDown(t *testing.T) {
 	e.admin().post(infrastructure+"/domains", AddDomain{Domain: "busy.localhost"}).want(http.StatusCreated, &added)
 	ok(t, traffic.New(e.db, nil).Ingest(context.Background(), edgeconfig.Rollup{
 		ID: "one", Edge: "edge_test", Region: "local", Start: time.Now().Add(-2 * time.Minute).Truncate(time.Minute), Seconds: 60,
-		Sites: map[string]edgeconfig.Counters{added.Domain.ID: {Requests: 11, Status: [6]int64{0, 0, 11}}, "dom_gone": {Requests: 5}, "": {Requests: 7}},
+		Sites: map[string]edgeconfig.Counters{added.Domain.ID: {Requests: 11, Status: [6]int64{0, 0, 11}, HandshakeErr: 3, Refusals: map[string]int64{"version": 2, "other": 1}}, "dom_gone": {Requests: 5}, "": {Requests: 7}},
 	}))
 	total := func(w *who, query string) int64 {
 		t.Helper()
@@ -129,6 +129,11 @@ func TestTrafficIsCutDown(t *testing.T) {
 		if n := total(e.admin(), query); n != want {
 			t.Errorf("%q: %d requests, want %d", query, n, want)
 		}
+	}
+	var got Traffic
+	e.admin().get(infrastructure+"/traffic?domain=busy.localhost").want(http.StatusOK, &got)
+	if r := got.Totals.Refused; len(r) != 2 || r["version"] != 2 || r["other"] != 1 {
+		t.Errorf("refused handshakes: %v", r)
 	}
 	tenant.get(infrastructure+"/traffic?project_id=tenant&domain=busy.localhost").refused(http.StatusNotFound, fault.NotFound)
 }

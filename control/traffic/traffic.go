@@ -10,6 +10,7 @@ package traffic
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -102,7 +103,8 @@ type Totals struct {
 	Status       map[string]int64 `json:"status"`        // "2xx" -> requests
 	Cache        map[string]int64 `json:"cache"`         // outcome -> requests
 	Handshakes   int64            `json:"handshakes"`
-	P50MS        float64          `json:"p50_ms"` // to the first byte of the response, estimated from a histogram
+	Refused      map[string]int64 `json:"refused_handshakes"` // reason -> TLS handshakes that came to nothing
+	P50MS        float64          `json:"p50_ms"`             // to the first byte of the response, estimated from a histogram
 	P95MS        float64          `json:"p95_ms"`
 	P99MS        float64          `json:"p99_ms"`
 }
@@ -275,7 +277,7 @@ func totals(c *edgeconfig.Counters) Totals {
 	t := Totals{
 		Requests: c.Requests, Bytes: c.Bytes, OriginBytes: c.OriginBytes, Hits: c.Cache["hit"] + c.Cache["stale"],
 		Errors: c.Status[5], OriginErrors: c.OriginErrors, Handshakes: c.Handshakes,
-		Status: map[string]int64{}, Cache: map[string]int64{},
+		Status: map[string]int64{}, Cache: map[string]int64{}, Refused: maps.Clone(c.Refusals),
 		P50MS: c.LatencyMS.Quantile(0.5), P95MS: c.LatencyMS.Quantile(0.95), P99MS: c.LatencyMS.Quantile(0.99),
 	}
 	for class := 1; class <= 5; class++ {

@@ -3604,6 +3604,10 @@ export interface components {
             p95_ms: number;
             /** Format: double */
             p99_ms: number;
+            /** @description TLS handshakes that came to nothing, by reason: no_certificate, version, cipher, alpn, no_challenge, client_refused, client_left, not_tls, timeout, other */
+            refused_handshakes: {
+                [key: string]: number;
+            };
             /** Format: int64 */
             requests: number;
             /** @description Requests by class, as 2xx */
@@ -3643,6 +3647,10 @@ export interface components {
             p95_ms: number;
             /** Format: double */
             p99_ms: number;
+            /** @description TLS handshakes that came to nothing, by reason: no_certificate, version, cipher, alpn, no_challenge, client_refused, client_left, not_tls, timeout, other */
+            refused_handshakes: {
+                [key: string]: number;
+            };
             /** Format: int64 */
             requests: number;
             /** @description Requests by class, as 2xx */

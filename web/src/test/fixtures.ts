@@ -83,6 +83,7 @@ export function traffic(over: Partial<Schemas["Traffic"]> = {}): Schemas["Traffi
     status: {},
     cache: {},
     handshakes: 0,
+    refused_handshakes: {},
     p50_ms: 0,
     p95_ms: 0,
     p99_ms: 0,
