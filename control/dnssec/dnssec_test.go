@@ -2,7 +2,9 @@ package dnssec
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -458,4 +460,18 @@ func validateBody(body []byte) error {
 		return err
 	}
 	return edgeconfig.ValidateZonePart(&p)
+}
+
+// A key whose tag is 0 is not made: it comes once in 65,536, and libraries refuse
+// it.
+func TestNoKeyHasTheTag0(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	binary.BigEndian.PutUint32(seed, 31817)
+	k := &Key{Role: CSK, Algorithm: Ed25519, Private: ed25519.NewKeyFromSeed(seed), Publish: true, Active: true}
+	if tag := k.DNSKEY("example.com.", 0).KeyTag(); tag != 0 || k.usable() {
+		t.Fatalf("tag %d, usable %v", tag, k.usable())
+	}
+	if other, err := Generate(CSK, Ed25519); err != nil || !other.usable() {
+		t.Errorf("%v, %v", other, err)
+	}
 }

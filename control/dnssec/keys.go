@@ -58,20 +58,26 @@ type Key struct {
 // announced. The error is fault.Invalid for an algorithm we do not sign with.
 func Generate(role Role, algorithm uint8) (*Key, error) {
 	k := &Key{Role: role, Algorithm: algorithm, Publish: true, Active: true, Announce: role != ZSK}
-	var err error
-	switch algorithm {
-	case ECDSAP256:
-		k.Private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case Ed25519:
-		_, k.Private, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		return nil, fault.New(fault.Invalid, "algorithm %d is not one we sign with: choose %d (ECDSA P-256) or %d (Ed25519)", algorithm, ECDSAP256, Ed25519)
-	}
-	if err != nil {
-		return nil, fault.New(fault.Internal, "generating a key: %w", err)
+	for k.Private == nil || !k.usable() {
+		var err error
+		switch algorithm {
+		case ECDSAP256:
+			k.Private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		case Ed25519:
+			_, k.Private, err = ed25519.GenerateKey(rand.Reader)
+		default:
+			return nil, fault.New(fault.Invalid, "algorithm %d is not one we sign with: choose %d (ECDSA P-256) or %d (Ed25519)", algorithm, ECDSAP256, Ed25519)
+		}
+		if err != nil {
+			return nil, fault.New(fault.Internal, "generating a key: %w", err)
+		}
 	}
 	return k, nil
 }
+
+// usable is false for one key of 65,536: a key tag of 0 is good (RFC 4034 appendix
+// B), but there are implementations that take it for none at all.
+func (k *Key) usable() bool { return k.DNSKEY(".", 0).KeyTag() != 0 }
 
 // Marshal returns the private key as PKCS #8, for the vault.
 func (k *Key) Marshal() ([]byte, error) {
