@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -375,8 +376,15 @@ func checkInterval(attempts int) time.Duration {
 // write changes a domain's status: the change is applied to the latest one, and
 // again when somebody else wrote in between.
 func (s *Service) write(ctx context.Context, id string, change func(*Domain)) (Domain, error) {
-	const attempts = 8
+	const attempts = 20
 	for attempt := 1; ; attempt++ {
+		if attempt > 2 { // many write at once: let some go first
+			select {
+			case <-time.After(time.Duration(mathrand.IntN(attempt*4)) * time.Millisecond):
+			case <-ctx.Done():
+				return Domain{}, ctx.Err()
+			}
+		}
 		r, err := s.Store.Get(ctx, Kind, id)
 		if err != nil {
 			return Domain{}, err

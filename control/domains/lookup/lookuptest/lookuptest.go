@@ -3,8 +3,11 @@
 package lookuptest
 
 import (
+	"errors"
+	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -43,16 +46,15 @@ func New(t testing.TB) *World {
 // listen starts a server for UDP and TCP on an address, on the world's port.
 func (w *World) listen(address string, h dns.HandlerFunc) {
 	w.t.Helper()
-	port := w.Port
-	if port == "" {
-		port = "0"
+	pc, l, err := bind(address, w.Port)
+	// The port has to be free at all addresses to come, so it is none that the
+	// kernel gives to connections.
+	for attempt := 0; w.Port == "" && attempt < 100; attempt++ {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if pc, l, err = bind(address, port); err == nil {
+			w.Port = port
+		}
 	}
-	pc, err := net.ListenPacket("udp", net.JoinHostPort(address, port))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_, w.Port, _ = net.SplitHostPort(pc.LocalAddr().String())
-	l, err := net.Listen("tcp", net.JoinHostPort(address, w.Port))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -69,6 +71,21 @@ func (w *World) listen(address string, h dns.HandlerFunc) {
 			<-done
 		})
 	}
+}
+
+func bind(address, port string) (net.PacketConn, net.Listener, error) {
+	if port == "" {
+		return nil, nil, errors.New("no port was chosen")
+	}
+	pc, err := net.ListenPacket("udp", net.JoinHostPort(address, port))
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(address, port))
+	if err != nil {
+		_ = pc.Close()
+	}
+	return pc, l, err
 }
 
 // Resolver starts a recursive resolver on 127.0.0.1 and returns its address.

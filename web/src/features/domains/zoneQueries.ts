@@ -191,8 +191,11 @@ export function useEditRecords(scope: Scope, domain: string) {
   };
 }
 
-/** Removes a zone with all that is in it: who calls it has said so. */
-export function useRemoveZone(scope: Scope, zone: Zone) {
+/**
+ * Removes a zone with all that is in it: who calls it has said so. `done` is called
+ * also when what asked is gone by then, as it is when the event comes first.
+ */
+export function useRemoveZone(scope: Scope, zone: Zone, done: () => void) {
   const changed = useZonesChanged();
   return useMutation({
     mutationFn: () =>
@@ -203,7 +206,10 @@ export function useRemoveZone(scope: Scope, zone: Zone) {
           header: ifMatch(zone.revision),
         },
       }),
-    onSuccess: changed,
+    onSuccess: () => {
+      done();
+      return changed();
+    },
   });
 }
 

@@ -22,7 +22,10 @@ export function RemoveZone({
   opened: boolean;
   onClose: () => void;
 }) {
-  const remove = useRemoveZone(scope, zone);
+  const remove = useRemoveZone(scope, zone, () => {
+    onClose();
+    toast(t.zoneRemove.done(zone.name));
+  });
   const leadsHere = zone.conditions.some((c) => c.type === "Delegated" && c.status === "true");
   const hasDS = (zone.parent?.ds ?? []).length > 0;
   const domains = useQuery({ ...domainsQuery(scope), enabled: opened });
@@ -57,14 +60,7 @@ export function RemoveZone({
       confirmLabel={t.zoneRemove.confirm}
       pending={remove.isPending}
       error={remove.error}
-      onConfirm={() =>
-        remove.mutate(undefined, {
-          onSuccess: () => {
-            onClose();
-            toast(t.zoneRemove.done(zone.name));
-          },
-        })
-      }
+      onConfirm={() => remove.mutate()}
     >
       <div className="stack tight">
         <p>{t.zoneRemove.text}</p>
