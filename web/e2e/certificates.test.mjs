@@ -11,7 +11,7 @@ const ew = edgewright({
   async setup({ until }) {
     await until(`${P}/domains`, ({ domains }) => domains[0]?.status === "active");
     // The score is of what an edge has seen, which looks after some seconds.
-    await until(`${P}/ssl/demo.localhost`, ({ served }) => served.length > 0);
+    await until(`${P}/ssl/demo.localhost`, ({ certificate }) => certificate.served?.length > 0);
   },
 });
 
