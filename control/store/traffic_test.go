@@ -107,7 +107,7 @@ func TestTraffic(t *testing.T) {
 		c := counted(16)
 		if diff := cmp.Diff(traffic.Totals{
 			Requests: 160, Hits: c.Cache["hit"] + c.Cache["stale"], Bytes: c.Bytes, OriginBytes: c.OriginBytes, Errors: c.Status[5],
-			OriginErrors: c.OriginErrors, Handshakes: c.Handshakes, Cache: c.Cache,
+			OriginErrors: c.OriginErrors, Handshakes: c.Handshakes, Refused: c.Refusals, Cache: c.Cache,
 			Status: map[string]int64{"1xx": 16, "2xx": 32, "3xx": 48, "4xx": 64, "5xx": 80},
 			P50MS:  c.LatencyMS.Quantile(0.5), P95MS: c.LatencyMS.Quantile(0.95), P99MS: c.LatencyMS.Quantile(0.99),
 		}, series.Totals); diff != "" {
