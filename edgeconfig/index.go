@@ -58,6 +58,7 @@ func RootDigest(digests map[int]string) string {
 type Index struct {
 	buckets [Buckets]*bucket
 	count   int
+	root    string // "" when it must be computed
 }
 
 type bucket struct {
@@ -73,7 +74,7 @@ func (x *Index) Put(e Entry) {
 		b = &bucket{}
 		x.buckets[n] = b
 	}
-	b.digest = ""
+	b.digest, x.root = "", ""
 	i, found := b.find(e.Key)
 	if found {
 		b.entries[i] = e
@@ -91,7 +92,7 @@ func (x *Index) Remove(key string) {
 	}
 	if i, found := b.find(key); found {
 		b.entries = slices.Delete(b.entries, i, i+1)
-		b.digest = ""
+		b.digest, x.root = "", ""
 		x.count--
 	}
 }
@@ -148,6 +149,14 @@ func (x *Index) Digests() map[int]string {
 		digests[n] = b.digest
 	}
 	return digests
+}
+
+// Root is the RootDigest of Digests.
+func (x *Index) Root() string {
+	if x.root == "" {
+		x.root = RootDigest(x.Digests())
+	}
+	return x.root
 }
 
 // Differs lists the buckets in which this index and a manifest's digests

@@ -15,6 +15,7 @@ import (
 //	edgewright.down.<edge>           Document, to one edge
 //	edgewright.down.manifest         Manifest, at a fixed cadence
 //	edgewright.down.purge            Purge, to every edge
+//	_INBOX.<edge>.purge              Purge, once more, to an edge that did not report
 //	edgewright.up.<edge>.ack         Acknowledgement
 //	edgewright.up.<edge>.purged      PurgeReport
 //	edgewright.up.<edge>.heartbeat   Heartbeat
@@ -48,6 +49,9 @@ type Notice struct {
 
 // SubjectDownTo is the subject of documents for one edge.
 func SubjectDownTo(edge string) string { return SubjectDown + edge }
+
+// SubjectPurgeTo is the subject of purges for one edge.
+func SubjectPurgeTo(edge string) string { return InboxPrefix(edge) + ".purge" }
 
 // SubjectUpOf is the subject on which an edge sends what ("ack", "purged", ...).
 func SubjectUpOf(edge, what string) string { return SubjectUp + edge + "." + what }
@@ -134,9 +138,11 @@ type AckItem struct {
 
 // Acknowledgement reports items, many at once after a catch-up.
 type Acknowledgement struct {
-	Edge  string    `json:"edge"`
-	Items []AckItem `json:"items"`
-	At    time.Time `json:"at"`
+	Edge   string    `json:"edge"`
+	Items  []AckItem `json:"items"`
+	At     time.Time `json:"at"`
+	Digest string    `json:"digest,omitempty"` // with Own, as a heartbeat's: an edge need not beat because something changed
+	Own    string    `json:"own,omitempty"`
 }
 
 // Heartbeat tells that an edge lives and what it holds.

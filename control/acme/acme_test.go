@@ -20,6 +20,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -39,7 +40,7 @@ func verify(t *testing.T, p *pebble, chain []*x509.Certificate, names ...string)
 
 func TestIssue(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	client := p.client(t, db, nil)
 	order, steps := newOrder(t, "shop.example.com", "www.shop.example.com")
 	text, err := client.Issue(t.Context(), order)
@@ -74,7 +75,7 @@ func TestIssue(t *testing.T) {
 
 func TestRenewalIsSaidToReplace(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	order, _ := newOrder(t, "shop.example.com")
 	text, err := client.Issue(t.Context(), order)
 	if err != nil {
@@ -165,7 +166,7 @@ func TestRenewalIsSaidToReplace(t *testing.T) {
 
 func TestBadNonces(t *testing.T) {
 	p := startPebble(t, "30")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	for _, name := range []string{"a.example.com", "b.example.com", "c.example.com"} {
 		order, _ := newOrder(t, name)
 		if _, err := client.Issue(t.Context(), order); err != nil {
@@ -175,7 +176,7 @@ func TestBadNonces(t *testing.T) {
 }
 
 func TestForgottenAccountIsMadeAgain(t *testing.T) {
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	first := startPebble(t, "0")
 	client := first.client(t, db, nil)
 	order, _ := newOrder(t, "shop.example.com")
@@ -200,7 +201,7 @@ func TestForgottenAccountIsMadeAgain(t *testing.T) {
 
 func TestFailuresAreExplained(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	tests := []struct {
 		name    string
 		domain  string
@@ -250,7 +251,7 @@ func TestFailuresAreExplained(t *testing.T) {
 
 func TestRetryAfterIsPassedOn(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	p.requests.take(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, "/order-plz") {
 			return false
@@ -274,7 +275,7 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 
 func TestUnreachableAndUntrustedCA(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	issue := func(change func(*acme.Options)) *certificates.IssueError {
 		t.Helper()
 		order, _ := newOrder(t, "shop.example.com")
@@ -311,7 +312,7 @@ func (owner) Verified(context.Context, string, string, string) (bool, error) { r
 // The whole room against the real CA: provision, fail, mend, renew.
 func TestRoomWithPebble(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}})
 	loop := reconcile.New(reconcile.Options{Store: db}, certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil))
 	ctx, stop := context.WithCancel(t.Context())

@@ -25,6 +25,7 @@ import (
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 )
 
 func only(challenge certificates.Challenge, names ...string) map[string][]certificates.Challenge {
@@ -37,7 +38,7 @@ func only(challenge certificates.Challenge, names ...string) map[string][]certif
 
 func TestChallenges(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	client := p.client(t, db, func(o *acme.Options) { o.TXT, o.Resolver = []acme.TXTChooser{p.zone}, p.zone })
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
@@ -106,7 +107,7 @@ func (e *edge) count() int {
 // After a failure another challenge gets its turn.
 func TestNextChallengeGetsItsTurn(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	order, _ := newOrder(t, "shop.example.com")
 	order.Attempt = 1
 	if _, err := client.Issue(t.Context(), order); err != nil {
@@ -120,7 +121,7 @@ func TestNextChallengeGetsItsTurn(t *testing.T) {
 func TestDelegatedDNS(t *testing.T) {
 	p := startPebble(t, "0")
 	delegated := acme.Delegated{Zone: "acme.edge.example.org", Presenter: p.zone}
-	client := p.client(t, openStore(t), func(o *acme.Options) { o.TXT, o.Resolver = []acme.TXTChooser{delegated}, p.zone })
+	client := p.client(t, storetest.SQLite(t), func(o *acme.Options) { o.TXT, o.Resolver = []acme.TXTChooser{delegated}, p.zone })
 	issue := func(project string) error {
 		order, _ := newOrder(t, "*.foreign.example")
 		order.Project = project
@@ -156,20 +157,20 @@ func TestAccountBinding(t *testing.T) {
 	}
 	order, _ := newOrder(t, "shop.example.com")
 	var problem *certificates.IssueError
-	if _, err := p.client(t, openStore(t), nil).Issue(t.Context(), order); !errors.As(err, &problem) || problem.Reason != "AccountBindingNeeded" {
+	if _, err := p.client(t, storetest.SQLite(t), nil).Issue(t.Context(), order); !errors.As(err, &problem) || problem.Reason != "AccountBindingNeeded" {
 		t.Errorf("without a binding: %v", err)
 	}
-	if _, err := p.client(t, openStore(t), func(o *acme.Options) { o.EABKeyID, o.EABMACKey = "kid-1", "not base64!" }).Issue(t.Context(), order); !errors.As(err, &problem) || problem.Reason != "AccountBindingNeeded" {
+	if _, err := p.client(t, storetest.SQLite(t), func(o *acme.Options) { o.EABKeyID, o.EABMACKey = "kid-1", "not base64!" }).Issue(t.Context(), order); !errors.As(err, &problem) || problem.Reason != "AccountBindingNeeded" {
 		t.Errorf("with a broken key: %v", err)
 	}
-	if _, err := p.client(t, openStore(t), func(o *acme.Options) { o.EABKeyID, o.EABMACKey = "kid-1", mac }).Issue(t.Context(), order); err != nil {
+	if _, err := p.client(t, storetest.SQLite(t), func(o *acme.Options) { o.EABKeyID, o.EABMACKey = "kid-1", mac }).Issue(t.Context(), order); err != nil {
 		t.Errorf("with the binding: %v", err)
 	}
 }
 
 func TestProfiles(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	order, _ := newOrder(t, "shop.example.com")
 	order.Profile = "shortlived"
 	text, err := client.Issue(t.Context(), order)
@@ -193,7 +194,7 @@ func TestProfiles(t *testing.T) {
 
 func TestRevoke(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	order, _ := newOrder(t, "shop.example.com")
 	text, err := client.Issue(t.Context(), order)
 	if err != nil {
@@ -213,14 +214,14 @@ func TestRevoke(t *testing.T) {
 	if text, err = client.Issue(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.client(t, openStore(t), nil).Revoke(t.Context(), parseChain(t, text)[0], order.Key, 4); err != nil {
+	if err := p.client(t, storetest.SQLite(t), nil).Revoke(t.Context(), parseChain(t, text)[0], order.Key, 4); err != nil {
 		t.Errorf("with the certificate's key: %v", err)
 	}
 }
 
 func TestDescribe(t *testing.T) {
 	p := startPebble(t, "0")
-	client := p.client(t, openStore(t), nil)
+	client := p.client(t, storetest.SQLite(t), nil)
 	if uri, err := client.AccountURI(t.Context()); err != nil || uri != "" {
 		t.Errorf("before anything: %q, %v", uri, err)
 	}
@@ -280,7 +281,7 @@ func TestHostileNonces(t *testing.T) {
 	for _, share := range []string{"15", "50"} {
 		t.Run(share, func(t *testing.T) {
 			p := startPebble(t, share)
-			pl := startPlane(t, openStore(t), p.client(t, openStore(t), nil))
+			pl := startPlane(t, storetest.SQLite(t), p.client(t, storetest.SQLite(t), nil))
 			const names = 3
 			for i := range names {
 				domain := fmt.Sprintf("n%d.example.com", i)
@@ -332,7 +333,7 @@ func TestCutAtEveryStep(t *testing.T) {
 		for _, heard := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s heard=%v", step.path, heard), func(t *testing.T) {
 				p := startPebble(t, "0")
-				db := openStore(t)
+				db := storetest.SQLite(t)
 				var cuts atomic.Int32
 				died := make(chan struct{})
 				p.requests.take(func(w http.ResponseWriter, r *http.Request) bool {
@@ -379,7 +380,7 @@ func TestCutAtEveryStep(t *testing.T) {
 // them than one that does not.
 func TestRestartLoop(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	reached := make(chan struct{}, 1)
 	p.requests.take(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, "/finalize-order/") {
@@ -439,7 +440,7 @@ func TestRestartLoop(t *testing.T) {
 // the second issues when the first is away.
 func TestSetFallsBack(t *testing.T) {
 	p := startPebble(t, "0")
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	set, err := acme.NewSet(acme.SetOptions{

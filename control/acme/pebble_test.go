@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +32,6 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/edgeconfig"
-	"github.com/edgewright/edgewright/secrets"
 )
 
 // pebble is a real ACME server in this process. It validates against edge, and
@@ -309,21 +307,6 @@ func (p *pebble) client(t *testing.T, db *store.DB, change func(*acme.Options)) 
 		t.Fatal(err)
 	}
 	return c
-}
-
-func openStore(t *testing.T) *store.DB {
-	t.Helper()
-	dir := t.TempDir()
-	keys, err := secrets.LoadKeyring(filepath.Join(dir, "master.key"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), keys, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

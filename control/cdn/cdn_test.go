@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,10 +13,9 @@ import (
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
-	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
-	"github.com/edgewright/edgewright/secrets"
 )
 
 const root = `-----BEGIN CERTIFICATE-----
@@ -180,23 +178,8 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-func openStore(t *testing.T) *store.DB {
-	t.Helper()
-	dir := t.TempDir()
-	keys, err := secrets.LoadKeyring(filepath.Join(dir, "master.key"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), keys, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 func TestService(t *testing.T) {
-	db := openStore(t)
+	db := storetest.SQLite(t)
 	svc := cdn.New(db, nil, domains.Users{Store: db})
 	cause := resource.Cause{Actor: "user usr_test", Via: "test"}
 	const project, env = "alpha", "production"

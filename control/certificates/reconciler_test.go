@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +16,8 @@ import (
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/fault"
-	"github.com/edgewright/edgewright/secrets"
 )
 
 const (
@@ -48,16 +47,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	keys, err := secrets.LoadKeyring(filepath.Join(dir, "master.key"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), keys, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.SQLite(t)
 	w := &world{t: t, db: db, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), verified: map[string]bool{"shop.example.com": true}}
 	w.ca = localca.New(db, w.clock)
 	w.svc = certificates.New(certificates.Options{Store: waits{db}, Vault: db, Ownership: w, Now: w.clock})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,9 +15,9 @@ import (
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
-	"github.com/edgewright/edgewright/secrets"
 )
 
 const env = "production"
@@ -47,21 +46,13 @@ type world struct {
 
 func newWorld(t *testing.T, platform string) *world {
 	t.Helper()
-	dir := t.TempDir()
-	keys, err := secrets.LoadKeyring(filepath.Join(dir, "master.key"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), keys, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.SQLite(t)
 	w := &world{
 		t: t, db: db, now: time.Now().UTC().Truncate(time.Second),
 		txt: map[string][]string{}, a: map[string][]string{}, files: map[string]string{}, cert: "valid", edges: [3]int{1, 1, 1},
 	}
 	w.cdn = cdn.New(db, netguard.AllowAll(), domains.Users{Store: db})
+	var err error
 	w.svc, err = domains.New(domains.Options{
 		Store: db, Vault: db, Resolvers: w, Fetcher: w, CDNs: w.cdn, Targets: w, Platform: platform, Now: w.clock,
 	})

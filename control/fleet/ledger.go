@@ -17,7 +17,6 @@ type ledger struct {
 	meta   map[string]documentMeta      // by key
 	live   map[string]int               // by kind: documents that are not tombstones
 	causes map[int64]int                // store revision -> documents it caused last
-	root   string                       // RootDigest of all; "" when it must be computed
 }
 
 type documentMeta struct {
@@ -75,7 +74,6 @@ func (l *ledger) put(d *edgeconfig.Document, cause int64) {
 	}
 	l.meta[d.Key] = documentMeta{scope: d.Scope, deleted: d.Deleted, cause: cause}
 	l.index(d.Scope).Put(edgeconfig.Entry{Key: d.Key, Revision: d.Revision, Hash: d.Hash})
-	l.root = ""
 	if !d.Deleted {
 		l.live[kind]++
 	}
@@ -132,19 +130,16 @@ func (l *ledger) causedBy(revision int64) int {
 	return l.causes[revision]
 }
 
-// rootDigests are what a heartbeat of an edge that holds everything says, and
-// the number up to which that is.
+// rootDigests are what an edge that holds everything says of itself, and the
+// number up to which that is.
 func (l *ledger) rootDigests(edge string) (all, own string, seq int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.root == "" {
-		l.root = edgeconfig.RootDigest(l.all.Digests())
-	}
 	x := l.own[edge]
 	if x == nil {
 		x = &edgeconfig.Index{}
 	}
-	return l.root, edgeconfig.RootDigest(x.Digests()), l.seq
+	return l.all.Root(), x.Root(), l.seq
 }
 
 // digests are the manifest's.

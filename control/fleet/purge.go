@@ -23,8 +23,9 @@ const (
 	maxPurgeRuns   = 64 // not finished and followed edge by edge
 	maxPurgeStates = 1024
 	purgesPerReply = 500
-	// purgeAgain is when a purge is sent once more to edges that have not
-	// reported: the message may be lost, and the manifest may be seconds away.
+	// purgeAgain is how long no edge must have reported before a purge is sent
+	// once more to those that have not: the message may be lost, and the manifest
+	// may be seconds away.
 	purgeAgain = time.Second
 )
 
@@ -92,7 +93,7 @@ func (f *Fleet) Purge(ctx context.Context, r PurgeRequest) (PurgeState, error) {
 	}
 	again := time.NewTicker(purgeAgain)
 	defer again.Stop()
-	for {
+	for missing := len(connected) + 1; ; {
 		select {
 		case <-run.done:
 			return f.purges.state(run), nil
@@ -100,13 +101,23 @@ func (f *Fleet) Purge(ctx context.Context, r PurgeRequest) (PurgeState, error) {
 			return f.purges.state(run), nil
 		case <-again.C:
 			// Silence is only noticed by looking; and the message may be lost.
-			for _, edge := range f.purges.waitingOf(run) {
-				if f.registry.away(edge) {
+			waiting := slices.DeleteFunc(f.purges.waitingOf(run), func(edge string) bool {
+				away := f.registry.away(edge)
+				if away {
 					f.purges.gone(edge)
 				}
+				return away
+			})
+			// While reports still come, a fleet is busy with what it was sent, and
+			// more would only keep it longer.
+			quiet := len(waiting) == missing
+			if missing = len(waiting); !quiet {
+				continue
 			}
-			if err := b.conn.Publish(edgeconfig.SubjectPurge, data); err != nil {
-				f.log.Warn("purge not sent again", "purge", p.ID, "error", err)
+			for _, edge := range waiting {
+				if err := b.conn.Publish(edgeconfig.SubjectPurgeTo(edge), data); err != nil {
+					f.log.Warn("purge not sent again", "purge", p.ID, "edge", edge, "error", err)
+				}
 			}
 		}
 	}

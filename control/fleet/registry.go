@@ -19,6 +19,7 @@ type registry struct {
 	mu    sync.Mutex
 	edges map[string]*edgeState
 	byKey map[string]string // public NKey -> edge ID
+	named map[string]string // name -> edge ID
 	loose map[string]map[string]struct{}
 	ring  []string // IDs in order; nil when edges have come or gone since
 }
@@ -39,7 +40,7 @@ type edgeState struct {
 func newRegistry(now func() time.Time, awayAfter time.Duration) *registry {
 	return &registry{
 		now: now, awayAfter: awayAfter,
-		edges: map[string]*edgeState{}, byKey: map[string]string{}, loose: map[string]map[string]struct{}{},
+		edges: map[string]*edgeState{}, byKey: map[string]string{}, named: map[string]string{}, loose: map[string]map[string]struct{}{},
 	}
 }
 
@@ -53,8 +54,11 @@ func (g *registry) put(meta resource.Meta, spec EdgeSpec, status EdgeStatus) (ad
 		g.edges[meta.ID], g.ring = e, nil
 		added = true
 	}
+	if g.named[e.meta.Name] == meta.ID {
+		delete(g.named, e.meta.Name)
+	}
 	e.meta, e.spec, e.status = meta, spec, status
-	g.byKey[spec.BusKey] = meta.ID
+	g.byKey[spec.BusKey], g.named[meta.Name] = meta.ID, meta.ID
 	// It may have connected before its resource was seen.
 	if conns := g.loose[spec.BusKey]; len(conns) > 0 {
 		e.conns, e.tracked = conns, true
@@ -68,6 +72,9 @@ func (g *registry) remove(id string) {
 	defer g.mu.Unlock()
 	if e := g.edges[id]; e != nil {
 		delete(g.byKey, e.spec.BusKey)
+		if g.named[e.meta.Name] == id {
+			delete(g.named, e.meta.Name)
+		}
 		delete(g.edges, id)
 		g.ring = nil
 	}
@@ -148,6 +155,15 @@ func (g *registry) outOfSync(scope string) {
 	}
 }
 
+// setInSync notes that an edge holds exactly what is published.
+func (g *registry) setInSync(edge string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.edges[edge]; e != nil {
+		e.inSync = true
+	}
+}
+
 // inSync tells whether an edge holds exactly what is published.
 func (g *registry) inSync(edge string) bool {
 	g.mu.Lock()
@@ -213,12 +229,7 @@ func (g *registry) find(idOrName string) (Edge, bool) {
 	defer g.mu.Unlock()
 	e := g.edges[idOrName]
 	if e == nil {
-		for _, other := range g.edges {
-			if other.meta.Name == idOrName {
-				e = other
-				break
-			}
-		}
+		e = g.edges[g.named[idOrName]]
 	}
 	if e == nil {
 		return Edge{}, false

@@ -287,6 +287,9 @@ func (f *Fleet) acknowledged(ctx context.Context, edge string, data []byte) {
 		return
 	}
 	f.tracker.acknowledge(edge, a.Items)
+	if inSync, _ := f.holdsAll(edge, a.Digest, a.Own); inSync {
+		f.registry.setInSync(edge)
+	}
 	for _, item := range a.Items {
 		switch item.State {
 		case edgeconfig.Rejected:
@@ -317,12 +320,7 @@ func (f *Fleet) heartbeat(edge string, data []byte) {
 	if !f.decode(edge, upHeartbeat, data, &beat) {
 		return
 	}
-	inSync, seq := false, int64(0)
-	if l := f.lead.Load(); l != nil {
-		var all, own string
-		all, own, seq = l.ledger.rootDigests(edge)
-		inSync = beat.Digest == all && beat.Own == own
-	}
+	inSync, seq := f.holdsAll(edge, beat.Digest, beat.Own)
 	if !f.registry.heartbeat(edge, beat, inSync) {
 		return
 	}
@@ -330,6 +328,17 @@ func (f *Fleet) heartbeat(edge string, data []byte) {
 		f.tracker.holdsAll(edge, seq)
 	}
 	f.purges.caughtUp(edge, beat.PurgeSeq)
+}
+
+// holdsAll tells whether an edge that says these digests of itself holds exactly
+// what is published, up to seq. Only the leader knows.
+func (f *Fleet) holdsAll(edge, digest, own string) (inSync bool, seq int64) {
+	l := f.lead.Load()
+	if l == nil || digest == "" {
+		return false, 0
+	}
+	wantAll, wantOwn, seq := l.ledger.rootDigests(edge)
+	return digest == wantAll && own == wantOwn, seq
 }
 
 // rollup takes in what an edge counted. It tells whether the edge may forget it.

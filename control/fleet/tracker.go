@@ -28,6 +28,7 @@ type tracker struct {
 
 	mu       sync.Mutex
 	slots    map[string]int
+	present  bitset   // of slots
 	names    []string // by slot, "" when free
 	free     []int
 	rollouts map[int64]*rollout    // by store revision
@@ -105,6 +106,7 @@ func (t *tracker) join(edge string) {
 		t.names = append(t.names, edge)
 	}
 	t.slots[edge] = slot
+	t.present.set(slot)
 }
 
 // leave takes an edge out of everything that is followed.
@@ -116,6 +118,7 @@ func (t *tracker) leave(edge string) {
 		return
 	}
 	delete(t.slots, edge)
+	t.present.clear(slot)
 	t.names[slot] = ""
 	t.free = append(t.free, slot)
 	for _, r := range t.order {
@@ -136,9 +139,7 @@ func (t *tracker) publish(docs []edgeconfig.Document, causes map[string]int64, a
 		r := t.rolloutOf(causes[d.Key], d.Revision, accepted[d.Key])
 		v := &version{rollout: r, key: d.Key, revision: d.Revision}
 		if d.Scope == edgeconfig.ScopeAll {
-			for _, slot := range t.slots {
-				v.members.set(slot)
-			}
+			v.members = slices.Clone(t.present)
 		} else if slot, known := t.slots[d.Scope]; known {
 			v.members.set(slot)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"io/fs"
 	"strings"
 	"time"
@@ -70,6 +71,22 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Migrate brings a database's schema up to this binary's, and makes the database
+// when it is a file that is not there. Open does so too. Errors: as Open's.
+func Migrate(ctx context.Context, dsn string) error {
+	var db DB
+	_, err := db.connect(dsn)
+	if err == nil {
+		err = db.migrate(ctx)
+	}
+	for _, pool := range []*sql.DB{db.readers, db.writers} {
+		if pool != nil {
+			err = errors.Join(err, wrap("closing the database", pool.Close()))
+		}
+	}
+	return err
 }
 
 // appliedMigrations returns the versions in the order they were applied.

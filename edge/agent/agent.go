@@ -348,7 +348,7 @@ func (a *agent) sort(m *nats.Msg, docs []edgeconfig.Document) []edgeconfig.Docum
 		if a.decode(m, &d) {
 			docs = append(docs, d)
 		}
-	case edgeconfig.SubjectPurge:
+	case edgeconfig.SubjectPurge, edgeconfig.SubjectPurgeTo(a.id.Edge):
 		var p edgeconfig.Purge
 		if a.decode(m, &p) {
 			a.purge(p)
@@ -426,6 +426,7 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 	if len(docs) == 0 {
 		return nil
 	}
+	refused := len(a.refused)
 	items := make([]edgeconfig.AckItem, 0, len(docs))
 	var forNode []edgeconfig.Document
 	for i := range docs {
@@ -469,7 +470,9 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 	if keysCame {
 		a.retryRefused()
 	}
-	a.due.soon(a.now())
+	if len(a.refused) != refused {
+		a.due.soon(a.now()) // how many, only a heartbeat tells
+	}
 	return items
 }
 
@@ -584,7 +587,11 @@ func (a *agent) acknowledge(items []edgeconfig.AckItem) {
 	for len(items) > 0 {
 		part := items[:min(len(items), maxAckItems)]
 		items = items[len(part):]
-		a.send("ack", edgeconfig.Acknowledgement{Edge: a.id.Edge, Items: part, At: a.now().UTC()})
+		ack := edgeconfig.Acknowledgement{Edge: a.id.Edge, Items: part, At: a.now().UTC()}
+		if len(items) == 0 {
+			ack.Digest, ack.Own = a.holds()
+		}
+		a.send("ack", ack)
 	}
 }
 
@@ -677,8 +684,8 @@ func (s *schedule) begin(now time.Time, heartbeat, rollup time.Duration) {
 	s.rollup = s.rollupFrom.Add(rollup)
 }
 
-// soon brings the next heartbeat forward, because what the edge holds has
-// changed: within a quarter of its cadence, spread so that a whole fleet does
+// soon brings the next heartbeat forward, because it has something to tell that
+// no acknowledgement does: within a quarter of its cadence, spread so that a whole fleet does
 // not speak at once.
 func (s *schedule) soon(now time.Time) {
 	if at := now.Add(jitter(s.every / 4)); at.Before(s.heartbeat) && s.heartbeat.Sub(now) > s.every/4 {
@@ -735,10 +742,17 @@ func (a *agent) heartbeat(now time.Time) {
 	}
 	beat.Edge, beat.Region, beat.At, beat.Simulated = a.id.Edge, a.id.Region, now.UTC(), a.id.Simulated
 	beat.PurgeSeq, beat.Rejected = a.purgeSeq, len(a.refused)
-	if len(a.refused) == 0 {
-		beat.Digest, beat.Own = edgeconfig.RootDigest(a.all.Digests()), edgeconfig.RootDigest(a.own.Digests())
-	}
+	beat.Digest, beat.Own = a.holds()
 	a.send("heartbeat", beat)
+}
+
+// holds is what the control plane compares to know that this edge is in sync;
+// empty while something was refused.
+func (a *agent) holds() (all, own string) {
+	if len(a.refused) > 0 {
+		return "", ""
+	}
+	return a.all.Root(), a.own.Root()
 }
 
 // rollUp closes the rollup that is running and puts it into the spool.

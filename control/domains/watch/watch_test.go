@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,9 +18,9 @@ import (
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
-	"github.com/edgewright/edgewright/secrets"
 )
 
 const env = "production"
@@ -47,16 +46,7 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*watch.Options)) *world {
 	t.Helper()
-	dir := t.TempDir()
-	keys, err := secrets.LoadKeyring(filepath.Join(dir, "master.key"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), keys, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.SQLite(t)
 	w := &world{t: t, db: db, now: time.Now().UTC().Truncate(time.Second), dns: lookuptest.New(t)}
 	resolvers := []string{w.dns.Resolver("127.0.0.1"), w.dns.Resolver("127.0.0.9")}
 	w.dns.Serve("com", []string{"127.0.0.2"}, "a.gtld.com")

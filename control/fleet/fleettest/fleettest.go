@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/store/storetest"
 	"github.com/edgewright/edgewright/edge/agent"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/secrets"
@@ -54,7 +56,13 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.Store, err = store.Open(ctx, filepath.Join(o.Dir, "edgewright.db"), keys, store.Options{Logger: o.Logger}); err != nil {
+		path := filepath.Join(o.Dir, "edgewright.db")
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			if err := storetest.WriteMigrated(path); err != nil {
+				return nil, err
+			}
+		}
+		if f.Store, err = store.Open(ctx, path, keys, store.Options{Logger: o.Logger}); err != nil {
 			return nil, err
 		}
 		f.own = true

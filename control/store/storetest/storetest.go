@@ -13,7 +13,9 @@ package storetest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/edgewright/edgewright/control/store"
@@ -29,9 +31,9 @@ func Each(t *testing.T, fn func(t *testing.T, db *store.DB)) {
 // EachWith is Each with options.
 func EachWith(t *testing.T, o store.Options, fn func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	EachDSN(t, func(t *testing.T, dsn string) {
-		fn(t, Open(t, dsn, Keyring(t), o))
-	})
+	for name, dsn := range map[string]func(testing.TB) string{"sqlite": MigratedDSN, "postgres": PostgresDSN} {
+		t.Run(name, func(t *testing.T) { fn(t, Open(t, dsn(t), Keyring(t), o)) })
+	}
 }
 
 // EachDSN runs fn as a subtest with the name of an empty database of each sort,
@@ -46,7 +48,41 @@ func EachDSN(t *testing.T, fn func(t *testing.T, dsn string)) {
 // store.
 func SQLite(t testing.TB) *store.DB {
 	t.Helper()
-	return Open(t, SQLiteDSN(t), Keyring(t), store.Options{})
+	return Open(t, MigratedDSN(t), Keyring(t), store.Options{})
+}
+
+// migrated is an empty database whose schema is made: making it takes the better
+// part of a test's time.
+var migrated = sync.OnceValues(func() (database []byte, err error) {
+	dir, err := os.MkdirTemp("", "edgewright-store-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "edgewright.db")
+	if err := store.Migrate(context.Background(), path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// MigratedDSN names a database that exists and holds nothing but the schema.
+func MigratedDSN(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "edgewright.db")
+	if err := WriteMigrated(path); err != nil {
+		t.Fatalf("making a database: %v", err)
+	}
+	return "sqlite://" + path
+}
+
+// WriteMigrated makes such a database at path.
+func WriteMigrated(path string) error {
+	database, err := migrated()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, database, 0o600)
 }
 
 // Postgres returns an empty store on PostgreSQL.
