@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +117,36 @@ func TestPurgeNamesWhoIsMissing(t *testing.T) {
 		s, err := f.PurgeState(t.Context(), s.ID)
 		return err == nil && s.State == fleet.PurgeAcknowledged && s.Count == 6 && s.Acknowledged == 2
 	})
+}
+
+// A purge that got lost is sent again, to the edge that is missing and to no
+// other, before the manifest would tell.
+func TestLostPurgeIsSentAgain(t *testing.T) {
+	f := start(t, fleettest.Options{})
+	lossy, other := faulty(f), faulty(f)
+	node := &fleettest.Node{Cached: 1}
+	run(t, f, join(t, f, "lossy"), node, func(o *agent.Options) { o.InProcess = lossy })
+	run(t, f, join(t, f, "good"), &fleettest.Node{Cached: 5}, func(o *agent.Options) { o.InProcess = other })
+	purged(t, f, purgeAll)
+	lossy.SetRule(func(subject string, _ []byte) (int, bool) {
+		if subject == edgeconfig.SubjectPurge || subject == edgeconfig.SubjectManifest {
+			return 0, false
+		}
+		return 1, false
+	})
+	var got atomic.Int64
+	other.SetRule(func(subject string, _ []byte) (int, bool) {
+		if strings.HasSuffix(subject, "purge") {
+			got.Add(1)
+		}
+		return 1, false
+	})
+	if s := purged(t, f, purgeAll); s.State != fleet.PurgeAcknowledged || s.Acknowledged != 2 || s.Count != 6 {
+		t.Errorf("%+v", s)
+	}
+	if got.Load() != 1 {
+		t.Errorf("the edge that had reported was sent the purge %d times", got.Load())
+	}
 }
 
 // An edge that goes while a purge waits for it is not waited for.
