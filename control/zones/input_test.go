@@ -282,7 +282,7 @@ func TestExportAndImportAreOne(t *testing.T) {
 }
 
 func FuzzZoneFile(f *testing.F) {
-	for _, seed := range []string{"www 60 IN A 192.0.2.1\n", "$ORIGIN x.example.com.\n$TTL 1h\n@ TXT ( \"a\"\n \"b\" ) ; c\n", "a CNAME b\na.b MX 10 @\n", "\\000 TYPE1 \\# 4 01020304\n", "@ HTTPS 1 . alpn=\"h2\"\n"} {
+	for _, seed := range []string{"www 60 IN A 192.0.2.1\n", "$ORIGIN x.example.com.\n$TTL 1h\n@ TXT ( \"a\"\n \"b\" ) ; c\n", "a CNAME b\na.b MX 10 @\n", "\\000 TYPE1 \\# 4 01020304\n", "@ HTTPS 1 . alpn=\"h2\"\n", "$ORIGIN example.com\n@ TXT a\nwww TXT b\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -141,7 +141,14 @@ func FullName(owner, apex string) string {
 }
 
 // RRsetName is the resource name of a set: "www/A@example.com", "@/MX@example.com".
-func RRsetName(owner, typ, apex string) string { return owner + "/" + typ + "@" + apex }
+// An owner that itself ends in the apex is written in full, or it would be read
+// as the name above it: "www.example.com.example.com/A@example.com".
+func RRsetName(owner, typ, apex string) string {
+	if owner == apex || strings.HasSuffix(owner, "."+apex) {
+		owner = FullName(owner, apex)
+	}
+	return owner + "/" + typ + "@" + apex
+}
 
 // ParseRRsetName takes the resource name of a set apart, in any form that a
 // person may write. Error: Invalid at /name.
