@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/edgewright/edgewright/dnswire"
 )
 
 // responder turns messages into answers, for all doors of a server. It is
@@ -302,10 +304,10 @@ func (s *responder) badSignature(c *compose, k *counters, b []byte, n int, q *qu
 	k.refused.Add(1)
 	// Names of key and algorithm are kept as they are; compressed ones would have
 	// lost their targets.
-	keyEnd := plainName(b[:n], q.tsig)
+	keyEnd := dnswire.SkipPlainName(b[:n], q.tsig)
 	algorithmEnd := 0
 	if keyEnd > 0 {
-		algorithmEnd = plainName(b[:n], keyEnd+10)
+		algorithmEnd = dnswire.SkipPlainName(b[:n], keyEnd+10)
 	}
 	if algorithmEnd == 0 || algorithmEnd+10 > n {
 		c.rcode = dns.RcodeFormatError
@@ -331,17 +333,4 @@ func (s *responder) badSignature(c *compose, k *counters, b []byte, n int, q *qu
 	c.counts[additional] = 1
 	c.header(1, false)
 	return c.n
-}
-
-// plainName is the offset behind an uncompressed name, 0 when there is none.
-func plainName(b []byte, o int) int {
-	for begin := o; o < len(b) && o-begin < maxName; o += int(b[o]) + 1 {
-		switch {
-		case b[o] == 0:
-			return o + 1
-		case b[o] > 63:
-			return 0
-		}
-	}
-	return 0
 }

@@ -9,13 +9,14 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // signedQuery answers a query with a TSIG record: what it would be answered
 // without one, signed, or a transfer.
 func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *query, from netip.Addr, tcp bool) int {
-	t, ok := readTSIG(b[:n], q.tsig)
+	t, _, ok := dnswire.ReadTSIG(b[:n], q.tsig, false)
 	if !ok {
 		k.formerr.Add(1)
 		c.clear(q.end)
