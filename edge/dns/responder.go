@@ -28,6 +28,7 @@ type responder struct {
 
 // counters are one worker's; a server sums them up.
 type counters struct {
+	worker                                           int // whose they are, in a zone's tallies
 	queries, answers, referrals, nodata, nxdomain    atomic.Uint64
 	refused, formerr, notimp, badvers, servfail      atomic.Uint64
 	dropped, truncated, limited, slipped, cookies    atomic.Uint64
@@ -105,12 +106,13 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	default:
 		z, kind = s.ask(c, k, &q, &opt, from)
 	}
+	if c.full && tcp {
+		// Sets are bounded so that any one fits; a chain of large ones may not.
+		c.rcode = dns.RcodeServerFailure
+		k.servfail.Add(1)
+	}
+	became := c.outcome()
 	if c.full {
-		if tcp {
-			// Sets are bounded so that any one fits; a chain of large ones may not.
-			c.rcode = dns.RcodeServerFailure
-			k.servfail.Add(1)
-		}
 		c.clear(q.end)
 	}
 	tc := c.full && !tcp
@@ -119,16 +121,18 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		case truncate:
 			k.slipped.Add(1)
 			c.clear(q.end)
-			tc = true
+			tc, became = true, limited
 		case drop:
 			k.limited.Add(1)
+			z.count(k, limited)
 			return 0
 		}
 	}
 	if tc {
 		k.truncated.Add(1)
 	}
-	s.count(c, k, z)
+	s.count(c, k, z, became)
+	z.count(k, became)
 	if q.edns.present {
 		opt.rcode = c.rcode
 		if opt.subnet && c.variant {
@@ -215,7 +219,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 	}
 	x := z.current.Load()
 	if x.expired {
-		return nil, s.expired(c, k, opt)
+		return z, s.expired(c, k, opt)
 	}
 	c.do = q.edns.do && x.signed()
 	if c.do && x.compact() {
@@ -226,7 +230,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 	if c.failed {
 		k.servfail.Add(1)
 		c.clear(q.end)
-		return nil, kindError
+		return z, kindError
 	}
 	if c.rcode == dns.RcodeNameError || c.absent {
 		return z, z.hash ^ kindName // a flood of random names is one kind
@@ -251,33 +255,6 @@ func (s *responder) expired(c *compose, k *counters, opt *reply) uint64 {
 func (s *responder) refuse(c *compose, opt *reply, ede int) uint64 {
 	c.rcode, opt.ede = dns.RcodeRefused, ede
 	return kindError
-}
-
-// count counts a finished answer.
-func (s *responder) count(c *compose, k *counters, z *zone) {
-	if z != nil {
-		z.queries.Add(1)
-	}
-	switch c.rcode {
-	case dns.RcodeNameError:
-		k.nxdomain.Add(1)
-		z.nxdomain.Add(1)
-	case dns.RcodeRefused:
-		k.refused.Add(1)
-	case dns.RcodeFormatError:
-		k.formerr.Add(1)
-	case dns.RcodeNotImplemented:
-		k.notimp.Add(1)
-	case dns.RcodeSuccess:
-		switch {
-		case c.counts[answer] > 0:
-			k.answers.Add(1)
-		case !c.aa && z != nil:
-			k.referrals.Add(1)
-		case z != nil:
-			k.nodata.Add(1)
-		}
-	}
 }
 
 // bare answers with a code and the question as far as it could be read. An OPT
