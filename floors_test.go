@@ -35,7 +35,7 @@ var floors = []struct {
 	{"the edge's rooms", []string{"edge/balance", "edge/cache", "edge/certs", "edge/dns", "edge/telemetry"}},
 	{"the view", []string{"edge/request"}},
 	{"the bridge", []string{"edgeconfig"}},
-	{"the ground", []string{"netguard", "secrets"}},
+	{"the ground", []string{"dnswire", "netguard", "secrets"}},
 	{"errors", []string{"fault"}},
 }
 

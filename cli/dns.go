@@ -22,6 +22,8 @@ type dnsCommand struct {
 	DNSSEC dnsSecure `cmd:"" name:"dnssec" help:"Show how a zone is signed; sign it, roll its keys."`
 	Trace  dnsTrace  `cmd:"" help:"Ask name servers themselves, and show what each answers."`
 
+	Queries dnsQueries `cmd:"" help:"Show how often a managed zone was asked, and what became of it."`
+
 	Transfers dnsTransfersCommand `cmd:"" help:"Zone transfers: give zones to secondaries, take them from primaries."`
 	TSIG      dnsTSIGCommand      `cmd:"" name:"tsig" help:"Keys of zone transfers: list, create, rotate, export, remove."`
 	Providers dnsProvidersCommand `cmd:"" help:"Accounts at DNS providers: list, add, test, remove."`

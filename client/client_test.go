@@ -452,10 +452,12 @@ func TestQueries(t *testing.T) {
 	_, _ = Collect(c.Revisions(t.Context(), HistoryQuery{Kind: "domain", ID: "dom_1"}))
 	_, _ = Collect(c.Audit(t.Context(), AuditQuery{Action: "login", Actor: "user usr_1"}))
 	_, _ = c.Traffic(t.Context(), TrafficQuery{Window: 10 * time.Minute, Step: time.Minute, Domain: "a.example"})
+	_, _ = c.DNSQueries(t.Context(), "a.example", DNSQueriesWish{Window: 10 * time.Minute, Step: time.Minute})
 	want := []url.Values{
 		{"project_id": {"shop"}, "environment": {"staging"}, "kind": {"domain"}, "id": {"dom_1"}, "limit": {"50"}},
 		{"project_id": {"shop"}, "action": {"login"}, "actor": {"user usr_1"}, "limit": {"100"}},
 		{"project_id": {"shop"}, "environment": {"staging"}, "window": {"600"}, "step": {"60"}, "domain": {"a.example"}},
+		{"project_id": {"shop"}, "environment": {"staging"}, "window": {"600"}, "step": {"60"}},
 	}
 	requests, _ := rec.seen()
 	for i, r := range requests {

@@ -64,6 +64,7 @@ func TestTypesAreTheServers(t *testing.T) {
 		{api.CreatedToken{}, client.NewToken{}},
 		{api.AuditRecord{}, client.AuditRecord{}},
 		{api.Traffic{}, client.Traffic{}},
+		{api.DNSQueries{}, client.DNSQueries{}},
 		{api.Project{}, client.Project{}},
 		{api.NewProject{}, client.NewProject{}},
 		{api.ProjectPatch{}, client.ProjectPatch{}},

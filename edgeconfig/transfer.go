@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/edgewright/edgewright/dnswire"
 )
 
 // How secondaries get a zone (hidden primary). A transfer is given to who signs
@@ -19,9 +21,9 @@ const KindTSIG = "tsig" // body TSIGKey
 
 // Algorithms of TSIG keys: those RFC 8945 section 6 wants supported, and used.
 const (
-	HMACSHA256 = "hmac-sha256"
-	HMACSHA384 = "hmac-sha384"
-	HMACSHA512 = "hmac-sha512"
+	HMACSHA256 = dnswire.HMACSHA256
+	HMACSHA384 = dnswire.HMACSHA384
+	HMACSHA512 = dnswire.HMACSHA512
 )
 
 // Bounds of transfers.

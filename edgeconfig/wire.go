@@ -315,7 +315,7 @@ func (h *Histogram) Quantile(q float64) float64 {
 	return 0
 }
 
-// Rollup is what one edge counted in one span, per site.
+// Rollup is what one edge counted in one span, per site and per zone.
 type Rollup struct {
 	ID      string              `json:"id"` // edge, span start and span: a repeat is the same
 	Edge    string              `json:"edge"`
@@ -323,6 +323,8 @@ type Rollup struct {
 	Start   time.Time           `json:"start"`
 	Seconds int                 `json:"seconds"` // 60, or 1 for a live one
 	Sites   map[string]Counters `json:"sites"`   // by site ID; "" for requests that met no site
+	// Zones are by zone ID. Live ones have none.
+	Zones map[string]ZoneCounters `json:"zones,omitempty"`
 }
 
 // JoinRequest is posted over HTTPS to the control plane by a new edge.

@@ -146,6 +146,7 @@ func (s *Server) addOperations() {
 	s.addRecords()
 	s.addZones()
 	s.addDNSSEC()
+	s.addQueries()
 	s.addDomainState()
 	s.addTransfers()
 	s.addCertificates()

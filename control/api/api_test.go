@@ -82,11 +82,14 @@ func (r *reply) refusedHeader(status int) http.Header {
 }
 
 // panicking and failing stand for defects of ours.
-type panicking struct{}
+type panicking struct{ TrafficSource }
 
 func (panicking) Query(context.Context, traffic.Query) (traffic.Series, error) { panic("a defect") }
 
-type failing struct{ err error }
+type failing struct {
+	TrafficSource
+	err error
+}
 
 func (f failing) Query(context.Context, traffic.Query) (traffic.Series, error) {
 	return traffic.Series{}, f.err
@@ -104,11 +107,11 @@ func TestDefects(t *testing.T) {
 	e.admin().get("/readyz").refused(http.StatusServiceUnavailable, fault.Unavailable)
 	(&who{e: e}).get("/healthz").want(http.StatusOK)
 
-	e = newEnv(t, func(o *Options) { o.Traffic = failing{fmt.Errorf("the password is hunter2")} })
+	e = newEnv(t, func(o *Options) { o.Traffic = failing{err: fmt.Errorf("the password is hunter2")} })
 	if r := e.admin().get(infrastructure + "/traffic"); r.status != http.StatusInternalServerError || strings.Contains(string(r.body), "hunter2") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	e = newEnv(t, func(o *Options) { o.Traffic = failing{context.DeadlineExceeded} })
+	e = newEnv(t, func(o *Options) { o.Traffic = failing{err: context.DeadlineExceeded} })
 	e.admin().get(infrastructure+"/traffic").refused(http.StatusGatewayTimeout, fault.Unavailable)
 	(&who{e: e}).get("/readyz").want(http.StatusOK)
 }

@@ -92,6 +92,7 @@ type Fleet interface {
 // TrafficSource answers what edges counted. traffic.Service is one.
 type TrafficSource interface {
 	Query(ctx context.Context, q traffic.Query) (traffic.Series, error)
+	Queries(ctx context.Context, zones []string, window, step time.Duration) (traffic.QuerySeries, error)
 }
 
 // Certificates are the use cases of certificates. certificates.Service is one.

@@ -247,6 +247,7 @@ var tenantCases = map[string]tenantCase{
 	"audit-list":       {status: 200},
 	"audit-verify":     {status: 200},
 	"traffic":          {status: 200},
+	"dns-queries":      {status: 200},
 	"operations-get":   {status: 200, id: "operation"},
 	"backup":           {status: 200},
 	"trust-root":       {status: 200, shared: "public"},

@@ -117,6 +117,9 @@ func (db *DB) AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time)
 	}
 	slices.Sort(sites) // equal parts when it is repeated
 	minute, hour := r.Start.UTC().Truncate(time.Minute).Unix(), r.Start.UTC().Truncate(time.Hour).Unix()
+	if err := db.addQueries(ctx, r, now); err != nil {
+		return err
+	}
 	for part := 0; len(sites) > 0; part++ {
 		some := sites[:min(len(sites), sitesAtOnce)]
 		sites = sites[len(some):]
@@ -290,6 +293,8 @@ func (db *DB) PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) 
 	}{
 		{`DELETE FROM traffic_minutes WHERE start < $1`, minutes},
 		{`DELETE FROM traffic_hours WHERE start < $1`, hours},
+		{`DELETE FROM query_minutes WHERE start < $1`, minutes},
+		{`DELETE FROM query_hours WHERE start < $1`, hours},
 		{`DELETE FROM traffic_seen WHERE at < $1`, seen},
 	} {
 		err := db.write(ctx, func(ctx context.Context, tx *Tx) error {

@@ -2,10 +2,10 @@
 // there was.
 //
 // Types: Service (the use cases), Store (what it needs of a database), Query,
-// Series, Point, Totals, Share. Phases of a fact: an edge's Rollup ->
+// Series, Point, Totals, Share; QuerySeries, QueryPoint, QueryTotals. Phases of a fact: an edge's Rollup ->
 // Service.Ingest (a repeat of an ID counts once; minute and hour tables) ->
-// Service.Query (a window in steps) or Service.Top (per site or edge);
-// Service.Prune keeps minutes for two days and hours for 400.
+// Service.Query (a window in steps) or Service.Top (per site or edge), and of
+// DNS queries Service.Queries (queries.go); Service.Prune keeps minutes for two days and hours for 400.
 package traffic
 
 import (
@@ -34,18 +34,24 @@ const (
 	maxWindow = KeepHours
 )
 
-// maxRollupSites bounds one rollup; an edge serves fewer sites than that.
-const maxRollupSites = 1_000_000
+// What one rollup has at most; an edge serves fewer sites and zones than that.
+const (
+	maxRollupSites = 1_000_000
+	maxRollupZones = 1_000_000
+)
 
 // Store keeps counters per minute and hour, site and edge. control/store
 // implements it.
 type Store interface {
-	// AddRollup adds r's counters to its minute and its hour, once per r.ID.
+	// AddRollup adds r's counters, of sites and of zones, to its minute and its
+	// hour, once per r.ID.
 	AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time) error
 	// SumTraffic calls fn for each step that has traffic, in order of time.
 	SumTraffic(ctx context.Context, s Sum, fn func(start time.Time, c edgeconfig.Counters) error) error
 	// SumTrafficBy calls fn for each site or edge that has traffic.
 	SumTrafficBy(ctx context.Context, s Sum, by Dimension, fn func(name string, c edgeconfig.Counters) error) error
+	// SumQueries calls fn for each step in which zones were asked, in order of time.
+	SumQueries(ctx context.Context, s Sum, fn func(start time.Time, c edgeconfig.ZoneCounters) error) error
 	// PruneTraffic drops minutes, hours and remembered IDs before these times.
 	PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) error
 }
@@ -53,6 +59,7 @@ type Store interface {
 // Sum is a Query resolved to whole steps.
 type Sum struct {
 	Sites, Edges []string      // empty: all
+	Zones        []string      // of SumQueries, as Sites
 	From, Until  time.Time     // From inclusive, Until exclusive, both on a step
 	Step         time.Duration // whole minutes, or whole hours with Hours
 	Hours        bool          // read the hour table
@@ -143,6 +150,13 @@ func (s *Service) Ingest(ctx context.Context, r edgeconfig.Rollup) error {
 		return fault.New(fault.Invalid, "rollup %s is of %s, which is yet to come: is the edge's clock right?", r.ID, r.Start.Format(time.RFC3339))
 	case len(r.Sites) > maxRollupSites:
 		return fault.New(fault.Invalid, "rollup %s has %d sites", r.ID, len(r.Sites))
+	case len(r.Zones) > maxRollupZones:
+		return fault.New(fault.Invalid, "rollup %s has %d zones", r.ID, len(r.Zones))
+	}
+	for zone, c := range r.Zones {
+		if zone == "" || len(zone) > 100 || !plausibleZone(&c) {
+			return fault.New(fault.Invalid, "rollup %s has queries of %q that cannot be", r.ID, zone)
+		}
 	}
 	for site, c := range r.Sites {
 		if len(site) > 100 || !plausible(&c) {

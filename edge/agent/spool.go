@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,7 +58,7 @@ func (s *spool) add(r edgeconfig.Rollup) {
 		s.log.Error("rollup lost", "rollup", r.ID, "error", err)
 		return
 	}
-	if len(data) > maxRollupBytes && len(r.Sites) > 1 {
+	if len(data) > maxRollupBytes && len(r.Sites)+len(r.Zones) > 1 {
 		for _, half := range halves(r) {
 			s.add(half)
 		}
@@ -85,21 +86,21 @@ func (s *spool) add(r edgeconfig.Rollup) {
 	}
 }
 
-// halves cuts a rollup in two, each with an ID of its own.
+// halves cuts a rollup in two, each with an ID of its own: its sites in order,
+// then its zones.
 func halves(r edgeconfig.Rollup) [2]edgeconfig.Rollup {
-	sites := make([]string, 0, len(r.Sites))
-	for site := range r.Sites {
-		sites = append(sites, site)
-	}
-	slices.Sort(sites)
 	var parts [2]edgeconfig.Rollup
 	for i := range parts {
 		parts[i] = r
 		parts[i].ID += string(rune('a' + i))
-		parts[i].Sites = map[string]edgeconfig.Counters{}
+		parts[i].Sites, parts[i].Zones = map[string]edgeconfig.Counters{}, map[string]edgeconfig.ZoneCounters{}
 	}
-	for i, site := range sites {
-		parts[2*i/len(sites)].Sites[site] = r.Sites[site]
+	all := len(r.Sites) + len(r.Zones)
+	for i, site := range slices.Sorted(maps.Keys(r.Sites)) {
+		parts[2*i/all].Sites[site] = r.Sites[site]
+	}
+	for i, zone := range slices.Sorted(maps.Keys(r.Zones)) {
+		parts[2*(len(r.Sites)+i)/all].Zones[zone] = r.Zones[zone]
 	}
 	return parts
 }

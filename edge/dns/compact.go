@@ -5,6 +5,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -109,7 +110,7 @@ func (c *compose) expandCompactly(x *index, h *hop, qtype uint16, r record) bool
 	var typ uint16
 	var ttl uint32
 	for o := at; o < c.n; {
-		o = skipName(c.b, o)
+		o = dnswire.SkipName(c.b, o)
 		typ, ttl = binary.BigEndian.Uint16(c.b[o:]), binary.BigEndian.Uint32(c.b[o+4:])
 		o += 10
 		end := o + int(binary.BigEndian.Uint16(c.b[o-2:]))

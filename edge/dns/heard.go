@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/time/rate"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -92,7 +93,7 @@ func (s *responder) hear(c *compose, k *counters, b []byte, n int, from netip.Ad
 	may := slices.Contains(x.primaries, from.Unmap())
 	var signed *signature
 	if q.tsig != 0 {
-		t, ok := readTSIG(b[:n], q.tsig)
+		t, _, ok := dnswire.ReadTSIG(b[:n], q.tsig, false)
 		if !ok {
 			k.formerr.Add(1)
 			return s.bare(c, k, dns.RcodeFormatError, q.end, from, tcp)
@@ -136,15 +137,15 @@ func noticedSerial(b []byte, o int) (serial uint32, ok bool) {
 	if binary.BigEndian.Uint16(b[6:]) == 0 {
 		return 0, false
 	}
-	if o = skipName(b, o); o == 0 || o+10 > len(b) || binary.BigEndian.Uint16(b[o:]) != dns.TypeSOA {
+	if o = dnswire.SkipName(b, o); o == 0 || o+10 > len(b) || binary.BigEndian.Uint16(b[o:]) != dns.TypeSOA {
 		return 0, false
 	}
 	data := o + 10
 	end := data + int(binary.BigEndian.Uint16(b[o+8:]))
-	if o = skipName(b, data); o == 0 {
+	if o = dnswire.SkipName(b, data); o == 0 {
 		return 0, false
 	}
-	if o = skipName(b, o); o == 0 || o+20 != end || end > len(b) {
+	if o = dnswire.SkipName(b, o); o == 0 || o+20 != end || end > len(b) {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(b[o:]), true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -169,15 +170,9 @@ func TestKeysOfOneSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	off := 0
-	for o := headerSize; o < len(wire); o++ { // where the record begins
-		if r, ok := readTSIG(wire, o); ok && r.end == len(wire) && slices.Equal(r.name, z.key("key_1").name) {
-			off = o
-			break
-		}
-	}
-	r, ok := readTSIG(wire, off)
-	if !ok {
+	off, _ := dnswire.FindTSIG(wire)
+	r, end, ok := dnswire.ReadTSIG(wire, off, false)
+	if !ok || end != len(wire) {
 		t.Fatal("the record is not found")
 	}
 	s, code := z.checkTSIG(wire, off, &r, uint64(time.Now().Unix()))

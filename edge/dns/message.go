@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 
 	"github.com/miekg/dns"
+
+	"github.com/edgewright/edgewright/dnswire"
 )
 
-const headerSize = 12
+const headerSize = dnswire.HeaderSize
 
 // Bits of the header's two flag bytes.
 const (
@@ -87,7 +89,7 @@ func (q *query) parse(b []byte, n *name) verdict {
 // 0 when it is malformed.
 func (q *query) record(b []byte, o int, extra, last bool) int {
 	begin := o
-	if o = skipName(b, o); o == 0 || o+10 > len(b) {
+	if o = dnswire.SkipName(b, o); o == 0 || o+10 > len(b) {
 		return 0
 	}
 	typ := binary.BigEndian.Uint16(b[o:])
@@ -104,8 +106,8 @@ func (q *query) record(b []byte, o int, extra, last bool) int {
 		}
 	case dns.TypeSOA:
 		// RFC 1995 section 3
-		if names := skipName(b, data); !extra && q.qtype == dns.TypeIXFR && names != 0 {
-			if names = skipName(b, names); names != 0 && names+20 == end {
+		if names := dnswire.SkipName(b, data); !extra && q.qtype == dns.TypeIXFR && names != 0 {
+			if names = dnswire.SkipName(b, names); names != 0 && names+20 == end {
 				q.serial, q.hasSerial = binary.BigEndian.Uint32(b[names:]), true
 			}
 		}
@@ -116,25 +118,4 @@ func (q *query) record(b []byte, o int, extra, last bool) int {
 		q.tsig = begin
 	}
 	return end
-}
-
-// skipName returns the offset behind a name that may end in a pointer, 0 when
-// it is malformed. Where the pointer leads does not matter here.
-func skipName(b []byte, o int) int {
-	for begin := o; o < len(b) && o-begin < maxName; {
-		switch l := int(b[o]); {
-		case l == 0:
-			return o + 1
-		case l >= 0xc0:
-			if o+2 > len(b) {
-				return 0
-			}
-			return o + 2
-		case l > 63:
-			return 0
-		default:
-			o += l + 1
-		}
-	}
-	return 0
 }

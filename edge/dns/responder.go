@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/edgewright/edgewright/dnswire"
 )
 
 // responder turns messages into answers, for all doors of a server. It is
@@ -26,6 +28,7 @@ type responder struct {
 
 // counters are one worker's; a server sums them up.
 type counters struct {
+	worker                                           int // whose they are, in a zone's tallies
 	queries, answers, referrals, nodata, nxdomain    atomic.Uint64
 	refused, formerr, notimp, badvers, servfail      atomic.Uint64
 	dropped, truncated, limited, slipped, cookies    atomic.Uint64
@@ -103,12 +106,13 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 	default:
 		z, kind = s.ask(c, k, &q, &opt, from)
 	}
+	if c.full && tcp {
+		// Sets are bounded so that any one fits; a chain of large ones may not.
+		c.rcode = dns.RcodeServerFailure
+		k.servfail.Add(1)
+	}
+	became := c.outcome()
 	if c.full {
-		if tcp {
-			// Sets are bounded so that any one fits; a chain of large ones may not.
-			c.rcode = dns.RcodeServerFailure
-			k.servfail.Add(1)
-		}
 		c.clear(q.end)
 	}
 	tc := c.full && !tcp
@@ -117,16 +121,18 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		case truncate:
 			k.slipped.Add(1)
 			c.clear(q.end)
-			tc = true
+			tc, became = true, limited
 		case drop:
 			k.limited.Add(1)
+			z.count(k, limited)
 			return 0
 		}
 	}
 	if tc {
 		k.truncated.Add(1)
 	}
-	s.count(c, k, z)
+	s.count(c, k, z, became)
+	z.count(k, became)
 	if q.edns.present {
 		opt.rcode = c.rcode
 		if opt.subnet && c.variant {
@@ -213,7 +219,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 	}
 	x := z.current.Load()
 	if x.expired {
-		return nil, s.expired(c, k, opt)
+		return z, s.expired(c, k, opt)
 	}
 	c.do = q.edns.do && x.signed()
 	if c.do && x.compact() {
@@ -224,7 +230,7 @@ func (s *responder) ask(c *compose, k *counters, q *query, opt *reply, from neti
 	if c.failed {
 		k.servfail.Add(1)
 		c.clear(q.end)
-		return nil, kindError
+		return z, kindError
 	}
 	if c.rcode == dns.RcodeNameError || c.absent {
 		return z, z.hash ^ kindName // a flood of random names is one kind
@@ -251,33 +257,6 @@ func (s *responder) refuse(c *compose, opt *reply, ede int) uint64 {
 	return kindError
 }
 
-// count counts a finished answer.
-func (s *responder) count(c *compose, k *counters, z *zone) {
-	if z != nil {
-		z.queries.Add(1)
-	}
-	switch c.rcode {
-	case dns.RcodeNameError:
-		k.nxdomain.Add(1)
-		z.nxdomain.Add(1)
-	case dns.RcodeRefused:
-		k.refused.Add(1)
-	case dns.RcodeFormatError:
-		k.formerr.Add(1)
-	case dns.RcodeNotImplemented:
-		k.notimp.Add(1)
-	case dns.RcodeSuccess:
-		switch {
-		case c.counts[answer] > 0:
-			k.answers.Add(1)
-		case !c.aa && z != nil:
-			k.referrals.Add(1)
-		case z != nil:
-			k.nodata.Add(1)
-		}
-	}
-}
-
 // bare answers with a code and the question as far as it could be read. An OPT
 // record is left out: where the message is malformed, none was understood (RFC
 // 6891 section 7).
@@ -302,10 +281,10 @@ func (s *responder) badSignature(c *compose, k *counters, b []byte, n int, q *qu
 	k.refused.Add(1)
 	// Names of key and algorithm are kept as they are; compressed ones would have
 	// lost their targets.
-	keyEnd := plainName(b[:n], q.tsig)
+	keyEnd := dnswire.SkipPlainName(b[:n], q.tsig)
 	algorithmEnd := 0
 	if keyEnd > 0 {
-		algorithmEnd = plainName(b[:n], keyEnd+10)
+		algorithmEnd = dnswire.SkipPlainName(b[:n], keyEnd+10)
 	}
 	if algorithmEnd == 0 || algorithmEnd+10 > n {
 		c.rcode = dns.RcodeFormatError
@@ -331,17 +310,4 @@ func (s *responder) badSignature(c *compose, k *counters, b []byte, n int, q *qu
 	c.counts[additional] = 1
 	c.header(1, false)
 	return c.n
-}
-
-// plainName is the offset behind an uncompressed name, 0 when there is none.
-func plainName(b []byte, o int) int {
-	for begin := o; o < len(b) && o-begin < maxName; o += int(b[o]) + 1 {
-		switch {
-		case b[o] == 0:
-			return o + 1
-		case b[o] > 63:
-			return 0
-		}
-	}
-	return 0
 }

@@ -147,6 +147,7 @@ func New(o Options) (*Server, error) {
 	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
 	s.secure = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
 	s.https = s.counter()
+	s.Zones.workers = len(s.counters)
 	return s, nil
 }
 
@@ -228,7 +229,7 @@ func (s *Server) bind() (err error) {
 }
 
 func (s *Server) counter() *counters {
-	k := new(counters)
+	k := &counters{worker: len(s.counters)}
 	s.counters = append(s.counters, k)
 	return k
 }

@@ -27,6 +27,8 @@ type Zones struct {
 	apex  map[string]string  // apex -> zone ID
 
 	signers map[string]*Signer // by zone ID
+	workers int                // that count queries; before any zone
+	ended   []*zone            // with counts that have not been taken
 	online  online
 
 	notices []notice     // of the versions that this Apply serves
@@ -55,7 +57,7 @@ type staged struct {
 
 // NewZones returns an empty store.
 func NewZones() *Zones {
-	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}, signers: map[string]*Signer{}}
+	z := &Zones{seed: rand.Uint64(), held: map[string]held{}, zones: map[string]*staged{}, apex: map[string]string{}, signers: map[string]*Signer{}, workers: 1}
 	z.table.Store(newTable(z.seed))
 	return z
 }
@@ -118,6 +120,7 @@ func (z *Zones) Apply(docs []edgeconfig.Document) []edgeconfig.AckItem {
 	}
 	if len(add)+len(remove) > 0 {
 		z.table.Store(z.table.Load().edit(remove, add))
+		z.ended = append(z.ended, remove...)
 	}
 	// Only now: who is told asks at once.
 	for _, n := range z.notices {
@@ -324,7 +327,7 @@ func (z *Zones) commit(id string, s *staged) {
 	x := m.advance(s.head, parts)
 	s.model, s.torn = m, torn
 	if s.zone == nil {
-		s.zone = &zone{id: id, apex: s.apex, hash: hash(z.seed, []byte(s.apex)), labels: labelsOf(s.apex)}
+		s.zone = &zone{id: id, apex: s.apex, hash: hash(z.seed, []byte(s.apex)), labels: labelsOf(s.apex), tallies: make([]tally, z.workers)}
 		s.zone.signer.Store(z.signers[id])
 	}
 	s.zone.current.Store(x)
@@ -384,8 +387,7 @@ type State struct {
 	Awaiting bool   // a newer head has been taken, and parts of it are missing
 	Torn     bool   // served from parts of several versions, until the missing ones come
 	Names    int
-	Queries  uint64 // answered since the zone is served
-	NXDomain uint64
+	Counted  edgeconfig.ZoneCounters // since the zone is served
 }
 
 // State tells how a zone stands; ok is false when nothing of it is held.
@@ -399,7 +401,7 @@ func (z *Zones) State(id string) (st State, ok bool) {
 	st.Torn = s.torn
 	if s.zone != nil {
 		st.Serving, st.Serial = true, s.zone.current.Load().serial
-		st.Queries, st.NXDomain = s.zone.queries.Load(), s.zone.nxdomain.Load()
+		st.Counted = s.zone.counted()
 		st.Names = len(s.model.names)
 	}
 	st.Awaiting = s.head != nil && (!st.Serving || s.torn || s.head.SOA.Serial != st.Serial)

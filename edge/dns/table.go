@@ -2,6 +2,8 @@ package dns
 
 import (
 	"sync/atomic"
+
+	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // zone is one served zone: what queries find, beside its current index.
@@ -13,8 +15,9 @@ type zone struct {
 	current atomic.Pointer[index]
 	signer  atomic.Pointer[Signer] // nil: none
 
-	queries  atomic.Uint64
-	nxdomain atomic.Uint64
+	tallies []tally                 // of each worker
+	taken   edgeconfig.ZoneCounters // what Take has told of; with Zones.mu
+	quiet   bool                    // it ended, and the last Take found nothing
 }
 
 // table finds the zone of a name. It is immutable: adding or removing a zone

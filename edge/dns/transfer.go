@@ -9,13 +9,14 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // signedQuery answers a query with a TSIG record: what it would be answered
 // without one, signed, or a transfer.
 func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *query, from netip.Addr, tcp bool) int {
-	t, ok := readTSIG(b[:n], q.tsig)
+	t, _, ok := dnswire.ReadTSIG(b[:n], q.tsig, false)
 	if !ok {
 		k.formerr.Add(1)
 		c.clear(q.end)
@@ -52,15 +53,15 @@ func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from
 	case z == nil || z.labels != n.count:
 		return nil, s.refuse(c, opt, errorNotAuthoritative)
 	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
-		return nil, s.refuse(c, opt, errorProhibited)
+		return z, s.refuse(c, opt, errorProhibited)
 	}
 	if z.current.Load().expired {
-		return nil, s.expired(c, k, opt)
+		return z, s.expired(c, k, opt)
 	}
 	t := s.zones.openTransfer(z, c.signed, from, q)
 	switch {
 	case t == nil:
-		return nil, s.refuse(c, opt, errorProhibited)
+		return z, s.refuse(c, opt, errorProhibited)
 	case c.stream == nil:
 		// RFC 1995 section 2: the SOA alone says that it takes TCP, or that there is
 		// nothing new.

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/edgewright/edgewright/control/dnssec"
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -508,14 +509,14 @@ func FuzzTSIG(f *testing.F) {
 		if len(in) < headerSize || len(in) > 1000 || len(other) > 100 || int(in[10])<<8+int(in[11]) == 65535 {
 			return
 		}
-		q := &tsig{name: k.name, algorithm: k.algorithm, time: uint64(s.now().Unix()), fudge: fudge, other: other, id: uint16(in[0])<<8 | uint16(in[1])}
-		q.mac = k.sum(q, nil, in, false)
-		message := q.append(slices.Clone(in))
-		back, ok := readTSIG(message, len(in))
-		if !ok || !slices.Equal(back.mac, q.mac) || back.fudge != fudge || !slices.Equal(back.other, other) || back.end != len(message) {
+		q := &dnswire.TSIG{Name: k.name, Algorithm: k.algorithm, Time: uint64(s.now().Unix()), Fudge: fudge, Other: other, ID: uint16(in[0])<<8 | uint16(in[1])}
+		q.MAC = k.sum(q, nil, in, false)
+		message := q.Append(slices.Clone(in))
+		back, end, ok := dnswire.ReadTSIG(message, len(in), false)
+		if !ok || !slices.Equal(back.MAC, q.MAC) || back.Fudge != fudge || !slices.Equal(back.Other, other) || end != len(message) {
 			t.Fatalf("%+v is read back as %+v", q, back)
 		}
-		if _, code := s.zones.checkTSIG(message, len(in), &back, q.time); code != dns.RcodeSuccess {
+		if _, code := s.zones.checkTSIG(message, len(in), &back, q.Time); code != dns.RcodeSuccess {
 			t.Fatalf("a good signature is refused: %d", code)
 		}
 		for _, tcp := range []bool{false, true} {

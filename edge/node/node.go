@@ -247,8 +247,15 @@ func (n *Node) Info() edgeconfig.Heartbeat {
 }
 
 // Take closes the rollup of span: what was counted since the last Take of the
-// same span. Spans do not disturb one another.
-func (n *Node) Take(span time.Duration) edgeconfig.Rollup { return n.telemetry.Take(span) }
+// same span. Spans do not disturb one another. Queries of zones are in those of
+// a minute, which are kept, and not in shorter ones, which somebody watches.
+func (n *Node) Take(span time.Duration) edgeconfig.Rollup {
+	r := n.telemetry.Take(span)
+	if n.dns != nil && span == time.Minute {
+		r.Zones = n.dns.Take()
+	}
+	return r
+}
 
 // AccessLog streams the record of every request from now on, until cancel is
 // called. A reader that does not keep up loses records.

@@ -18,6 +18,28 @@ const ew = edgewright({
 
 const records = (page) => page.getByRole("heading", { name: "Records of example.com" }).waitFor();
 
+/** An hour of queries, which edges tell of once a minute. */
+const asked = (() => {
+  const sums = (n) => ({
+    queries: 4 * n,
+    answers: 2 * n,
+    referrals: 0,
+    nodata: n / 2,
+    nxdomain: n / 2,
+    failed: n / 2,
+    limited: n / 2,
+  });
+  const begin = Math.floor(Date.now() / 60_000) * 60_000 - 3_600_000;
+  const counts = Array.from({ length: 60 }, (_, i) => i);
+  return {
+    zone: "example.com",
+    window: 3600,
+    step: 60,
+    series: counts.map((n) => ({ at: new Date(begin + n * 60_000).toISOString(), ...sums(n) })),
+    totals: sums(counts.reduce((a, b) => a + b, 0)),
+  };
+})();
+
 /** Applies what is reviewed, which production asks about once more. */
 async function apply(page) {
   await page.getByRole("button", { name: "Apply", exact: true }).click();
@@ -247,6 +269,25 @@ test("filters records in the address, and shows one unfolded", async () => {
   await ew.look("records", at("records"), async (page) => {
     await records(page);
     await page.getByRole("button", { name: "Details of A mail" }).waitFor();
+    await page.getByRole("figure", { name: "DNS queries" }).waitFor();
+  });
+  await ew.look(
+    "records-queries",
+    at("records"),
+    async (page) => {
+      await records(page);
+      const panel = page.getByRole("region", { name: "DNS queries" });
+      await panel.getByText("7,080", { exact: true }).waitFor();
+      await panel.scrollIntoViewIfNeeded();
+    },
+    { prepare: (page) => page.route(/\/dns\/queries\?/, (route) => route.fulfill({ json: asked })) },
+  );
+  await ew.page(at("records"), async (page) => {
+    const panel = page.getByRole("region", { name: "DNS queries" });
+    const day = page.waitForResponse(/\/dns\/queries\?.*window=86400/);
+    await panel.getByText("24 hours", { exact: true }).click();
+    assert.equal((await (await day).json()).zone, "example.com");
+    await panel.getByText("last 24 hours").waitFor();
   });
   await ew.look("record", at("records", `&record=${mail.id}`), (page) =>
     page.getByRole("heading", { name: "What is answered now" }).waitFor(),

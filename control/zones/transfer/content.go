@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/dnswire"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -55,7 +56,7 @@ func (c *Content) key(rr dns.RR) (key string, inside bool, err error) {
 		return "", false, err
 	}
 	buf = buf[:n]
-	o := skipName(buf, 0)
+	o := dnswire.SkipName(buf, 0)
 	for i := 0; i < o; i += int(buf[i]) + 1 {
 		for j := i + 1; j < min(i+1+int(buf[i]), o); j++ {
 			if 'A' <= buf[j] && buf[j] <= 'Z' {
@@ -182,7 +183,7 @@ func Decode(encoded []byte) (*Content, error) {
 		if err != nil || len(b) < 4 {
 			return nil, damaged(io.ErrUnexpectedEOF)
 		}
-		if o := skipName(key, 0); o == 0 || o+2 > len(key) {
+		if o := dnswire.SkipName(key, 0); o == 0 || o+2 > len(key) {
 			return nil, damaged(io.ErrUnexpectedEOF)
 		}
 		c.records[string(key)] = binary.BigEndian.Uint32(b)

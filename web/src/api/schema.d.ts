@@ -498,6 +498,23 @@ export interface paths {
         patch: operations["domains-update"];
         trace?: never;
     };
+    "/api/v1/infrastructure/domains/{domain}/dns/queries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often a managed zone was asked, and what became of it */
+        get: operations["dns-queries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/domains/{domain}/dnssec": {
         parameters: {
             query?: never;
@@ -2091,6 +2108,101 @@ export interface components {
         DNSProviderList: {
             next_cursor: string;
             providers: components["schemas"]["DNSProvider"][];
+        };
+        DNSQueries: {
+            series: components["schemas"]["DNSQueryPoint"][];
+            /**
+             * Format: int64
+             * @description Seconds; may be larger than asked
+             */
+            step: number;
+            totals: components["schemas"]["DNSQueriesTotals"];
+            /**
+             * Format: int64
+             * @description Seconds
+             */
+            window: number;
+            /** @description That the domain is in; all its names are counted */
+            zone: string;
+        };
+        DNSQueriesTotals: {
+            /**
+             * Format: int64
+             * @description Answered with records
+             */
+            answers: number;
+            /**
+             * Format: int64
+             * @description SERVFAIL, REFUSED and whatever else is no answer
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Above the rate limit of one network: dropped, or told to use TCP
+             */
+            limited: number;
+            /**
+             * Format: int64
+             * @description The name has no such records
+             */
+            nodata: number;
+            /**
+             * Format: int64
+             * @description The name does not exist
+             */
+            nxdomain: number;
+            /**
+             * Format: int64
+             * @description All of them, over UDP, TCP, TLS and HTTPS
+             */
+            queries: number;
+            /**
+             * Format: int64
+             * @description Sent to the name servers of a delegated name
+             */
+            referrals: number;
+        };
+        DNSQueryPoint: {
+            /**
+             * Format: int64
+             * @description Answered with records
+             */
+            answers: number;
+            /**
+             * Format: date-time
+             * @description Beginning of the step
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description SERVFAIL, REFUSED and whatever else is no answer
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Above the rate limit of one network: dropped, or told to use TCP
+             */
+            limited: number;
+            /**
+             * Format: int64
+             * @description The name has no such records
+             */
+            nodata: number;
+            /**
+             * Format: int64
+             * @description The name does not exist
+             */
+            nxdomain: number;
+            /**
+             * Format: int64
+             * @description All of them, over UDP, TCP, TLS and HTTPS
+             */
+            queries: number;
+            /**
+             * Format: int64
+             * @description Sent to the name servers of a delegated name
+             */
+            referrals: number;
         };
         DNSRecord: {
             found: boolean;
@@ -5763,6 +5875,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DomainAnswer"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-queries": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Seconds back from now */
+                window?: number;
+                /** @description Seconds */
+                step?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name, in A-labels or Unicode */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DNSQueries"];
                 };
             };
             /** @description An error */

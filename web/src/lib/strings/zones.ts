@@ -1,5 +1,19 @@
 /** Managed zones: records, zone files, signing. */
 export const zones = {
+  zoneQueries: {
+    title: "DNS queries",
+    range: "Time span of the queries",
+    lines: { queries: "Queries", missing: "No such name or record", refused: "Failed or limited" },
+    totals: {
+      queries: "Queries",
+      answers: "Answered",
+      referrals: "Delegated",
+      nodata: "No record",
+      nxdomain: "No name",
+      failed: "Failed",
+      limited: "Limited",
+    },
+  },
   zone: {
     title: (zone: string) => `Records of ${zone}`,
     none: "The DNS of this domain is not managed here",

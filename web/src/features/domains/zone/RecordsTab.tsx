@@ -23,6 +23,7 @@ import type { Domain } from "../queries";
 import { type RecordSet, recordsQuery, useMakeZone, type Zone, zoneFileUrl, zoneQuery } from "../zoneQueries";
 import { BulkEdit } from "./BulkEdit";
 import { ImportPanel } from "./ImportPanel";
+import { QueriesPanel } from "./QueriesPanel";
 import { RecordDetail } from "./RecordDetail";
 import { RecordEditor } from "./RecordForm";
 import { answersOf, matchesRecord, nameOrder, providedFor, recordTitle } from "./records";
@@ -63,6 +64,7 @@ export function RecordsTab({
             ) : (
               <Records scope={scope} domain={domain.domain} zone={zone} view={view} onView={onView} />
             )}
+            <QueriesPanel scope={scope} domain={domain.domain} />
           </div>
         )
       }
