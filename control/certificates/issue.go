@@ -201,9 +201,11 @@ func (t *attempt) at(ctx context.Context, a Authority, c Certificate) (time.Dura
 		return 0, nil, ctx.Err() // stopped, or no longer the leader: the next one goes on from here
 	}
 	if err == nil {
-		var done time.Duration
-		if done, err = t.store(ctx, c, a, p, chainPEM, t.service.Now()); err == nil {
-			return done, nil, nil
+		var got *received
+		if got, err = t.receive(ctx, c, a, p, chainPEM, t.service.Now()); err == nil {
+			// What cannot be written now is taken up again from the CA's order.
+			done, err := t.take(ctx, c, got)
+			return done, nil, err
 		}
 	}
 	var problem *IssueError
@@ -331,37 +333,49 @@ func (t *attempt) note(ctx context.Context, change func(*Certificate)) error {
 	return err
 }
 
-// store checks what was issued, keeps it and notes it.
-func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pendingOrder, chainPEM string, now time.Time) (time.Duration, error) {
+// received is a certificate that has come and is in the Vault, but in no status
+// yet.
+type received struct {
+	Held
+	number int // how many were issued with it
+	chain  []*x509.Certificate
+	at     time.Time
+	taken  bool // from an order that is to be forgotten
+}
+
+// receive checks what was issued and keeps it.
+func (t *attempt) receive(ctx context.Context, c Certificate, a Authority, p *pendingOrder, chainPEM string, now time.Time) (*received, error) {
 	chain, err := checkIssued(c.Spec, p.signer, chainPEM, now)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	t.progress(ctx, StepStore)
 	number := nextNumber(c.Status)
-	generation := strconv.Itoa(number)
+	got := &received{number: number, chain: chain, at: now, taken: p.URL != "", Held: Held{
+		Generation: strconv.Itoa(number), Type: t.typ, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
+		KeyType: c.Spec.KeyType, Request: c.Spec.Request, Upload: c.Spec.Upload,
+	}}
 	bundle := pki.Bundle{ChainPEM: pki.EncodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
-	if err := t.service.putBundle(ctx, c.ID, generation, bundle); err != nil {
-		return 0, err
-	}
-	leaf := chain[0]
+	return got, t.service.putBundle(ctx, c.ID, got.Generation, bundle)
+}
+
+// take puts what was received into use, or holds it back.
+func (t *attempt) take(ctx context.Context, c Certificate, got *received) (time.Duration, error) {
+	leaf, now := got.chain[0], got.at
 	// The staple comes with the certificate, where the CA has one at once.
-	staple, checkAt := t.firstStaple(ctx, leaf, chain, now)
+	staple, checkAt := t.firstStaple(ctx, leaf, got.chain, now)
 	spec, revision := c.Spec, c.Revision
-	fresh := Held{
-		Generation: generation, Type: t.typ, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
-		KeyType: spec.KeyType, Request: spec.Request, Upload: spec.Upload,
-	}
 	held := t.service.Revocation != nil && holdsBack(c.Status, leaf, staple, now)
-	err = t.note(ctx, func(c *Certificate) {
+	err := t.note(ctx, func(c *Certificate) {
 		st := &c.Status
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
-		st.Step, st.StartedAt, st.Issued, st.Observed = "", nil, number, revision
+		st.Step, st.StartedAt, st.Issued, st.Observed = "", nil, got.number, revision
 		if held {
+			fresh := got.Held
 			fresh.AskAt = now.Add(heldFirst).UTC().Truncate(time.Second)
 			st.Held = &fresh
 		} else {
-			t.adopt(c, fresh, leaf, staple, checkAt, now)
+			t.adopt(c, got.Held, leaf, staple, checkAt, now)
 		}
 		t.settle(c, now)
 	})
@@ -370,7 +384,7 @@ func (t *attempt) store(ctx context.Context, c Certificate, a Authority, p *pend
 	}
 	c = t.seen
 	c.Spec, c.Revision = spec, revision // what was answered; what is newer has its own look
-	if p.URL != "" {
+	if got.taken {
 		t.dropPending(ctx, c.ID)
 	}
 	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
