@@ -122,3 +122,9 @@ func (e *IssueError) Unwrap() error { return e.Err }
 type Ownership interface {
 	Verified(ctx context.Context, project, environment, domain string) (bool, error)
 }
+
+// AccountHolder is the ability of an issuer to tell its account at the CA
+// without asking the CA; "" when there is none yet.
+type AccountHolder interface {
+	AccountURI(ctx context.Context) (string, error)
+}
