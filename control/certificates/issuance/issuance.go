@@ -1,8 +1,8 @@
 // Package issuance makes one attempt to obtain a certificate.
 //
 // Types: Orders, Wanted (which certificate, from what kind of issuer, why), Result:
-// Issued, or Problem, or Free (nothing was tried, since no CA has room before
-// then). Interface needed: Journal, to which the attempt tells how far it is.
+// Issued, or Problem, or Working (the CA has the order and takes its time), or Free
+// (nothing was tried, since no CA has room before then). Interface needed: Journal, to which the attempt tells how far it is.
 //
 // Phases: CAs in their order -> is there room? -> Journal.Begin -> for each:
 // preflight -> rehearsal, the first time -> key and request, or those of the order
@@ -32,7 +32,12 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
-const attemptTimeout = 3 * time.Minute // at one CA
+const (
+	attemptTimeout = 3 * time.Minute // at one CA
+	// slowest is how long an order may be on its way before that counts as a failure,
+	// so that the user is told and another CA has its turn.
+	slowest = time.Hour
+)
 
 // Wanted is what an attempt is for.
 type Wanted struct {
@@ -50,10 +55,11 @@ type Journal interface {
 	Note(ctx context.Context, change func(*certificates.Status)) error
 }
 
-// Result is what came of an attempt: one of the three.
+// Result is what came of an attempt: one of the four.
 type Result struct {
 	Issued  *Issued
 	Problem *certificates.IssueError
+	Working *certificates.IssueError
 	// Free is when a CA may be asked: nothing was tried, for the reason of Full.
 	Free time.Time
 	Full string
@@ -140,6 +146,9 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 		if err != nil || problem == nil {
 			return Result{Issued: issued}, err
 		}
+		if problem.Working && !t.slow() {
+			return Result{Working: problem}, nil
+		}
 		if first == nil {
 			first = problem
 		}
@@ -156,6 +165,12 @@ type attempt struct {
 	Wanted
 	journal Journal
 	pending *pendingOrder
+}
+
+// slow reports that the order under way has been so for long. One that was made
+// just now is not.
+func (t *attempt) slow() bool {
+	return t.pending != nil && !t.pending.Made.IsZero() && t.room.Now().Sub(t.pending.Made) > slowest
 }
 
 // roomAt returns when a CA may be asked. An order that it has already needs no
@@ -216,7 +231,7 @@ func (t *attempt) at(ctx context.Context, a certificates.Authority) (*Issued, *c
 	}
 	order.Keep = func(url string) error {
 		spending = "" // the CA has heard of it
-		p.URL = url
+		p.URL, p.Made = url, t.room.Now().UTC().Truncate(time.Second)
 		return t.keepPending(ctx, c.ID, p)
 	}
 	t.log.Info("issuing", "certificate", c.ID, "domain", c.Name, "why", t.Why, "type", t.Type, "authority", a.Name, "taken_up", p.URL != "")
@@ -275,7 +290,7 @@ func (t *attempt) account(ctx context.Context, a certificates.Authority, c certi
 		// when it is several domains.
 		until := now.Add(max(problem.RetryAfter, time.Hour))
 		return t.room.Ledger.Pause(ctx, a.Name, authority.Pause{Subject: authority.RegisteredDomain(c.Spec.Domains[0]), Until: until, Reason: problem.Detail})
-	case problem.Away && problem.RetryAfter > 0 && problem.Reason != certificates.ReasonBudget:
+	case problem.Away && !problem.Working && problem.RetryAfter > 0 && problem.Reason != certificates.ReasonBudget:
 		return t.room.Ledger.Pause(ctx, a.Name, authority.Pause{Until: now.Add(problem.RetryAfter), Reason: problem.Message})
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
@@ -18,6 +19,7 @@ import (
 type pendingOrder struct {
 	Authority string      `json:"authority"`
 	URL       string      `json:"url"`
+	Made      time.Time   `json:"made,omitzero"`
 	Names     string      `json:"names"` // setOf
 	KeyType   pki.KeyType `json:"key_type"`
 	Staple    bool        `json:"must_staple,omitempty"`

@@ -20,6 +20,8 @@ func (r *Reconciler) issue(ctx context.Context, c certificates.Certificate, now 
 		return 0, err
 	case result.Issued != nil:
 		return t.take(ctx, result.Issued)
+	case result.Working != nil:
+		return r.working(ctx, t.begun, r.room.Now(), result.Working)
 	case result.Problem != nil:
 		return r.failed(ctx, t.begun, r.room.Now(), result.Problem)
 	}
@@ -119,6 +121,22 @@ func (r *Reconciler) noRoom(ctx context.Context, c certificates.Certificate, now
 	})
 	r.log.Info("waiting for room at the CA", "certificate", c.ID, "domain", c.Name, "until", free, "why", why)
 	return wait(now, free), err
+}
+
+// workAgain is when an order that the CA works on is looked at again, if the CA
+// does not say.
+const workAgain = time.Minute
+
+// working waits for a CA that has the order. It is no failure, and no worker waits
+// with it.
+func (r *Reconciler) working(ctx context.Context, c certificates.Certificate, now time.Time, problem *certificates.IssueError) (time.Duration, error) {
+	next := now.Add(max(problem.RetryAfter, workAgain)).UTC().Truncate(time.Second)
+	_, err := r.answer(ctx, c, func(c *certificates.Certificate) {
+		c.Status.Interrupted, c.Status.NextAttempt = 0, &next
+		r.settle(c, now)
+	})
+	r.log.Info("the CA is still at work", "certificate", c.ID, "domain", c.Name, "until", next, "what", problem.Message)
+	return wait(now, next), err
 }
 
 // failed notes a failure and when the next attempt is.
