@@ -18,7 +18,9 @@ import (
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/localca"
 	"github.com/edgewright/edgewright/control/projects"
@@ -58,7 +60,7 @@ func newServer(t *testing.T) *client.Client {
 	check(err)
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: resolvers, Fetcher: domains.NewFetcher(netguard.AllowAll()), CDNs: cdns})
 	check(err)
-	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeLocal})
+	certs := provision.New(certificates.Room{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeLocal})
 	ca := localca.New(db, nil)
 	server := api.New(api.Options{
 		DB: db, Types: types, Access: doors, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}),
@@ -67,7 +69,7 @@ func newServer(t *testing.T) *client.Client {
 	listening := httptest.NewServer(server)
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: ca}, nil)
+	issuer := upkeep.NewReconciler(certs.Room, certs.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: ca}, nil)
 	wg.Go(func() { _ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer).Run(running) })
 	wg.Go(func() { _ = server.Run(running) })
 	t.Cleanup(func() {

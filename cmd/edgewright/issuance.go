@@ -10,6 +10,7 @@ import (
 	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/revocation"
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/netguard"
@@ -17,9 +18,9 @@ import (
 
 // certificateRoom wires the room of certificates to the store, to DNS and to
 // CAs' responders.
-func (p *plane) certificateRoom(owner certificates.Ownership, mode certificates.Mode) (*certificates.Service, error) {
+func (p *plane) certificateRoom(owner certificates.Ownership, mode certificates.Mode) (*provision.Service, error) {
 	checker := revocation.New(responderClient(), nil)
-	o := certificates.Options{
+	o := certificates.Room{
 		Store: p.db, Vault: p.db, Ownership: owner, Mode: mode, Ledger: p.db,
 		Revocation: checker, Issuers: checker,
 		Addresses: func(ctx context.Context) ([]string, error) {
@@ -35,7 +36,7 @@ func (p *plane) certificateRoom(owner certificates.Ownership, mode certificates.
 	if p.options.issuer.Preflight != "off" {
 		o.Preflight = &preflight.Checker{Resolver: resolver, Targets: targets{p}}
 	}
-	return certificates.New(o), nil
+	return provision.New(o), nil
 }
 
 // responderClient asks OCSP responders and fetches CRLs. Uploaded certificates

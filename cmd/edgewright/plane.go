@@ -26,6 +26,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
@@ -180,7 +181,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
 		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
 		domainRoom.watch,
-		certificates.NewReconciler(certificateRoom, map[certificates.CertType]certificates.Issuer{
+		upkeep.NewReconciler(certificateRoom.Room, certificateRoom.Judge, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
 		p.zones, p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),

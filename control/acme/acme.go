@@ -72,7 +72,9 @@ const (
 	challengeLife   = 15 * time.Minute
 	removeTimeout   = 10 * time.Second
 	requestTimeout  = 45 * time.Second
-	validateTimeout = 2 * time.Minute
+	validateTimeout = 2 * time.Minute  // of the CA's looking, after which it is left and taken up again later
+	signTimeout     = 30 * time.Second // likewise, of the CA's work on an order
+	pollFirst       = 250 * time.Millisecond
 	pollEvery       = 2 * time.Second
 )
 
@@ -141,7 +143,9 @@ func (c *Client) connect() *acme.Client {
 			Directory:  c.options.Directory,
 			HTTPClient: c.http,
 			UserAgent:  "Edgewright",
-			Logger:     slog.New(slog.DiscardHandler), // its debug lines hold whole requests
+			// It would wait for minutes within one call: polling is ours.
+			PollTimeout: time.Nanosecond,
+			Logger:      slog.New(slog.DiscardHandler), // its debug lines hold whole requests
 		}
 	}
 	return c.client
@@ -241,7 +245,13 @@ func (c *Client) takeUp(ctx context.Context, client *acme.Client, account acme.A
 func (c *Client) finalize(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order, o certificates.Order) (acme.Order, error) {
 	o.Progress(certificates.StepFinalize)
 	if order.Status == acme.StatusProcessing || order.Status == acme.StatusValid {
-		return c.awaitOrder(ctx, client, account, order)
+		return c.awaitOrder(ctx, client, account, order, acme.StatusValid)
+	}
+	if order.Status == acme.StatusPending { // as it was before the names were proved
+		var err error
+		if order, err = c.awaitOrder(ctx, client, account, order, acme.StatusReady); err != nil {
+			return order, err
+		}
 	}
 	csr := o.CSR
 	if csr == nil {
@@ -251,29 +261,13 @@ func (c *Client) finalize(ctx context.Context, client *acme.Client, account acme
 		}
 	}
 	done, err := client.FinalizeOrder(ctx, account, order, csr)
+	if done.Status == acme.StatusProcessing {
+		return c.awaitOrder(ctx, client, account, done, acme.StatusValid)
+	}
 	if err != nil {
 		return order, fmt.Errorf("finalizing: %w", err)
 	}
 	return done, nil
-}
-
-// awaitOrder polls an order whose CSR the CA had before we were cut off.
-func (c *Client) awaitOrder(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order) (acme.Order, error) {
-	for order.Status == acme.StatusProcessing {
-		select {
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-			return order, ctx.Err()
-		}
-		var err error
-		if order, err = client.GetOrder(ctx, account, order); err != nil {
-			return order, fmt.Errorf("polling the order: %w", err)
-		}
-	}
-	if order.Status != acme.StatusValid {
-		return order, fmt.Errorf("the order has become %s: %w", order.Status, order.Error)
-	}
-	return order, nil
 }
 
 // order makes the order. What the CA does not accept as the predecessor is left

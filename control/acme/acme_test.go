@@ -18,6 +18,8 @@ import (
 
 	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store/storetest"
@@ -313,8 +315,8 @@ func (owner) Verified(context.Context, string, string, string) (bool, error) { r
 func TestRoomWithPebble(t *testing.T) {
 	p := startPebble(t, "0")
 	db := storetest.SQLite(t)
-	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}})
-	loop := reconcile.New(reconcile.Options{Store: db}, certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil))
+	room := provision.New(certificates.Room{Store: db, Vault: db, Ownership: owner{}})
+	loop := reconcile.New(reconcile.Options{Store: db}, upkeep.NewReconciler(room.Room, room.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Run(ctx) }()
@@ -324,7 +326,7 @@ func TestRoomWithPebble(t *testing.T) {
 		t.Helper()
 		bound, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		c, err := room.Provision(bound, certificates.ProvisionRequest{Project: "alpha", Environment: "production", Domain: domain, Type: certificates.TypeACME, AutoRenew: true}, cause)
+		c, err := room.Provision(bound, provision.Request{Project: "alpha", Environment: "production", Domain: domain, Type: certificates.TypeACME, AutoRenew: true}, cause)
 		if err != nil {
 			t.Fatal(err)
 		}

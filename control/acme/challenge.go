@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mholt/acmez/v3/acme"
 
@@ -88,18 +89,17 @@ func (c *Client) authorize(ctx context.Context, client *acme.Client, account acm
 		}
 	}
 	o.Progress(certificates.StepValidate)
-	validating, stop := context.WithTimeout(ctx, validateTimeout)
-	defer stop()
 	for _, p := range proofs {
 		if p.challenge.Status != acme.StatusPending {
 			continue // the CA was told before we were cut off
 		}
-		if _, err := client.InitiateChallenge(validating, account, p.challenge); err != nil {
+		if _, err := client.InitiateChallenge(ctx, account, p.challenge); err != nil {
 			return fmt.Errorf("starting the validation: %w", err)
 		}
 	}
+	pace := newPace("looking at the names", validateTimeout)
 	for _, p := range proofs {
-		if _, err := client.PollAuthorization(validating, account, p.authorization); err != nil {
+		if err := c.awaitAuthorization(ctx, client, account, p.authorization, pace); err != nil {
 			return fmt.Errorf("validating %s: %w", p.authorization.IdentifierValue(), err)
 		}
 	}
@@ -150,12 +150,21 @@ func (c *Client) present(ctx context.Context, p *proof, o certificates.Order) er
 
 // takeBack takes all answers back, whatever came of it. When we are cut off, the
 // CA may be looking at this moment, and would call the order invalid that the
-// next process takes up: what ends by itself then stays.
+// next process takes up: what ends by itself then stays. So it does when the CA
+// takes its time, and until the next look.
 func (c *Client) takeBack(ctx context.Context, client *acme.Client, account acme.Account, proofs []*proof, failed error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	_, refused := problemIn(failed)
+	var problem *certificates.IssueError
+	working := errors.As(failed, &problem) && problem.Working
 	for _, p := range proofs {
+		if p.ends && working {
+			if problem.RetryAfter > challengeLife/2 {
+				c.prolong(after, p.challenge, problem.RetryAfter)
+			}
+			continue
+		}
 		if p.remove != nil && !(p.ends && errors.Is(ctx.Err(), context.Canceled)) {
 			if err := p.remove(after); err != nil {
 				c.options.Logger.Warn("a challenge could not be taken back", "domain", p.challenge.Identifier.Value, "error", err)
@@ -166,6 +175,15 @@ func (c *Client) takeBack(ctx context.Context, client *acme.Client, account acme
 		if refused {
 			_, _ = client.DeactivateAuthorization(after, account, p.authorization.Location) // courtesy only
 		}
+	}
+}
+
+// prolong keeps an answer at the edges beyond a CA's wait.
+func (c *Client) prolong(ctx context.Context, ch acme.Challenge, wait time.Duration) {
+	answer := c.edgeChallenge(ch)
+	answer.ExpiresAt += int64(wait / time.Second)
+	if err := c.options.Presenter.Present(ctx, answer); err != nil {
+		c.options.Logger.Warn("a challenge could not be kept for longer", "domain", ch.Identifier.Value, "error", err)
 	}
 }
 

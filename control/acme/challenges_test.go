@@ -22,6 +22,8 @@ import (
 	"github.com/edgewright/edgewright/control/acme"
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
@@ -237,7 +239,7 @@ func TestDescribe(t *testing.T) {
 // plane is the room with a loop on the real CA, as a control plane has it.
 type plane struct {
 	db   *store.DB
-	room *certificates.Service
+	room *provision.Service
 	stop func()
 }
 
@@ -248,8 +250,8 @@ func startPlane(t *testing.T, db *store.DB, issuer certificates.Issuer) *plane {
 
 func startPlaneAt(t *testing.T, db *store.DB, issuer certificates.Issuer, clock func() time.Time) *plane {
 	t.Helper()
-	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}, Ledger: db, Now: clock})
-	loop := reconcile.New(reconcile.Options{Store: db}, certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: issuer}, nil))
+	room := provision.New(certificates.Room{Store: db, Vault: db, Ownership: owner{}, Ledger: db, Now: clock})
+	loop := reconcile.New(reconcile.Options{Store: db}, upkeep.NewReconciler(room.Room, room.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: issuer}, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Run(ctx) }()
@@ -269,7 +271,7 @@ func (p *plane) provision(t *testing.T, domain string) certificates.Certificate 
 	t.Helper()
 	bound, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := p.room.Provision(bound, certificates.ProvisionRequest{Project: "alpha", Environment: "production", Domain: domain, Type: certificates.TypeACME, AutoRenew: true}, resource.Cause{Actor: "user usr_test", Via: "test"})
+	c, err := p.room.Provision(bound, provision.Request{Project: "alpha", Environment: "production", Domain: domain, Type: certificates.TypeACME, AutoRenew: true}, resource.Cause{Actor: "user usr_test", Via: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +396,7 @@ func TestRestartLoop(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	})
-	room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}, Ledger: db})
+	room := provision.New(certificates.Room{Store: db, Vault: db, Ownership: owner{}, Ledger: db})
 	if err := room.Ensure(t.Context(), "alpha", "production", "shop.example.com", resource.Cause{Actor: "system test", Via: "system"}); err != nil {
 		t.Fatal(err)
 	}
@@ -408,8 +410,8 @@ func TestRestartLoop(t *testing.T) {
 		// Each starts anew from what is on disk, a minute to a day after the last.
 		now = now.Add(25 * time.Hour)
 		at := now
-		room := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: owner{}, Ledger: db, Now: func() time.Time { return at }})
-		rec := certificates.NewReconciler(room, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil)
+		room := provision.New(certificates.Room{Store: db, Vault: db, Ownership: owner{}, Ledger: db, Now: func() time.Time { return at }})
+		rec := upkeep.NewReconciler(room.Room, room.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: p.client(t, db, nil)}, nil)
 		ctx, die := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {

@@ -147,8 +147,8 @@ func (c *Client) caIdentity() string {
 	return "the CA's domain"
 }
 
-// retryAfterKeeper notes the Retry-After of answers that refuse, which the
-// protocol library does not hand out.
+// retryAfterKeeper notes the Retry-After of answers, which the protocol library
+// does not hand out.
 type retryAfterKeeper struct{ next http.RoundTripper }
 
 type waitsKey struct{}
@@ -157,6 +157,7 @@ type waitsKey struct{}
 type waits struct {
 	mu    sync.Mutex
 	until time.Time
+	poll  time.Duration // of the last answer that did not refuse
 }
 
 func keepRetryAfter(ctx context.Context) (context.Context, *waits) {
@@ -169,20 +170,43 @@ func (k *retryAfterKeeper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w, ok := r.Context().Value(waitsKey{}).(*waits); ok && (response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusServiceUnavailable) {
-		w.note(response.Header.Get("Retry-After"), time.Now())
+	w, ok := r.Context().Value(waitsKey{}).(*waits)
+	switch value := response.Header.Get("Retry-After"); {
+	case !ok:
+	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusServiceUnavailable:
+		w.note(value, time.Now())
+	case response.StatusCode < 300:
+		w.notePoll(value, time.Now())
 	}
 	return response, nil
 }
 
-// note reads a Retry-After (RFC 9110 section 10.2.3): seconds or a date.
-func (w *waits) note(value string, now time.Time) {
-	var until time.Time
+// retryAt reads a Retry-After (RFC 9110 section 10.2.3): seconds or a date. The
+// zero time: there is none.
+func retryAt(value string, now time.Time) (at time.Time) {
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		until = now.Add(time.Duration(seconds) * time.Second)
-	} else if date, err := http.ParseTime(value); err == nil {
-		until = date
+		return now.Add(time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second)
 	}
+	at, _ = http.ParseTime(value)
+	return at
+}
+
+// notePoll keeps when what was asked for is to be looked at again (RFC 8555
+// section 7.4, section 7.5.1).
+func (w *waits) notePoll(value string, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.poll = max(retryAt(value, now).Sub(now), 0)
+}
+
+func (w *waits) polled() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.poll
+}
+
+func (w *waits) note(value string, now time.Time) {
+	until := retryAt(value, now)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if until.After(w.until) {

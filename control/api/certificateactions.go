@@ -12,7 +12,9 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -222,8 +224,8 @@ func (s *Server) certificateDetail(ctx context.Context, c certificates.Certifica
 	return &answer{ETag: etag(c.Revision), Body: out}, nil
 }
 
-func settingsOf(p CertificatePatch) certificates.Settings {
-	set := certificates.Settings{
+func settingsOf(p CertificatePatch) provision.Settings {
+	set := provision.Settings{
 		AutoRenew: p.AutoRenew, Takeover: p.Takeover, PinKey: p.PinKey, MustStaple: p.MustStaple, Profile: p.Profile, Authority: p.Authority, Domains: p.Domains,
 	}
 	if p.KeyType != nil {
@@ -317,7 +319,7 @@ func (s *Server) preflight(ctx context.Context, c *call, in *preflightInput) (*a
 	return &answer{Body: out}, nil
 }
 
-func csrOf(r certificates.Request) CSR {
+func csrOf(r custom.Request) CSR {
 	return CSR{ID: r.ID, Domains: append([]string{}, r.Names...), KeyType: string(r.KeyType), CreatedAt: r.CreatedAt, PEM: r.PEM()}
 }
 

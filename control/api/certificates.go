@@ -11,7 +11,9 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/fault"
@@ -182,12 +184,12 @@ func (s *Server) removeCertificate(ctx context.Context, c *call, in *deleteDomai
 }
 
 func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*answer, error) {
-	request := certificates.ProvisionRequest{
+	request := provision.Request{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, Type: certificates.CertType(in.Body.Type), AutoRenew: orTrue(in.Body.AutoRenew),
 		Domains: in.Body.Domains, KeyType: pki.KeyType(in.Body.KeyType), Challenge: certificates.Challenge(in.Body.Challenge),
 		Profile: in.Body.Profile, Authority: in.Body.Authority, MustStaple: in.Body.MustStaple, PinKey: in.Body.PinKey,
 	}
-	upload := certificates.UploadRequest{
+	upload := custom.UploadRequest{
 		Project: c.project, Environment: c.environment, Domain: in.Domain, ChainPEM: in.Body.ChainPEM, KeyPEM: in.Body.KeyPEM,
 		PKCS12: in.Body.PKCS12, Password: in.Body.Password, Takeover: in.Body.Takeover,
 	}

@@ -19,7 +19,9 @@ import (
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/dnsproviders"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/domains/watch"
@@ -85,7 +87,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	cdns := cdn.New(db, netguard.AllowAll(), domains.Users{Store: db})
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
 	ok(t, err)
-	certs := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
+	certs := provision.New(certificates.Room{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
 	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, Locks: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
 	types = types.With(e.zones.Types()...)
 	e.tsig = tsig.New(tsig.Options{Store: db, Vault: db, Users: e.zones})
@@ -110,7 +112,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	issuer := certificates.NewReconciler(certs, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
+	issuer := upkeep.NewReconciler(certs.Room, certs.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
 	wg.Go(func() {
 		_ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions, tsig.NewReconciler(e.tsig)).Run(running)
 	})

@@ -9,7 +9,10 @@ import (
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/certificates/readiness"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/resource"
@@ -95,32 +98,32 @@ type TrafficSource interface {
 	Queries(ctx context.Context, zones []string, window, step time.Duration) (traffic.QuerySeries, error)
 }
 
-// Certificates are the use cases of certificates. certificates.Service is one.
+// Certificates are the use cases of certificates. provision.Service is one.
 type Certificates interface {
-	PlanProvision(ctx context.Context, r certificates.ProvisionRequest) (resource.Plan, error)
-	Provision(ctx context.Context, r certificates.ProvisionRequest, cause resource.Cause) (certificates.Certificate, error)
+	PlanProvision(ctx context.Context, r provision.Request) (resource.Plan, error)
+	Provision(ctx context.Context, r provision.Request, cause resource.Cause) (certificates.Certificate, error)
 	Renew(ctx context.Context, project, environment, domain string, cause resource.Cause) (certificates.Certificate, error)
-	Upload(ctx context.Context, r certificates.UploadRequest, cause resource.Cause) (certificates.Certificate, error)
+	Upload(ctx context.Context, r custom.UploadRequest, cause resource.Cause) (certificates.Certificate, error)
 	Get(ctx context.Context, project, environment, domain string) (certificates.Certificate, error)
 	List(ctx context.Context, project, environment string, limit int, cursor string) ([]certificates.Certificate, string, error)
 	PlanDelete(ctx context.Context, project, environment, domain string, ifRevision int64) (resource.Plan, error)
 	Delete(ctx context.Context, project, environment, domain string, ifRevision int64, cause resource.Cause) error
 	CertificateActions
-	AuthorityStates(ctx context.Context) ([]certificates.AuthorityState, error)
+	AuthorityStates(ctx context.Context) ([]readiness.AuthorityState, error)
 }
 
 // CertificateActions are what is done with one certificate besides.
 type CertificateActions interface {
-	PlanUpload(ctx context.Context, r certificates.UploadRequest) (resource.Plan, error)
-	PlanChange(ctx context.Context, project, environment, domain string, set certificates.Settings, ifRevision int64) (resource.Plan, error)
-	Change(ctx context.Context, project, environment, domain string, set certificates.Settings, ifRevision int64, cause resource.Cause) (certificates.Certificate, error)
+	PlanUpload(ctx context.Context, r custom.UploadRequest) (resource.Plan, error)
+	PlanChange(ctx context.Context, project, environment, domain string, set provision.Settings, ifRevision int64) (resource.Plan, error)
+	Change(ctx context.Context, project, environment, domain string, set provision.Settings, ifRevision int64, cause resource.Cause) (certificates.Certificate, error)
 	PlanRevoke(ctx context.Context, project, environment, domain, reason string) (resource.Plan, error)
 	Revoke(ctx context.Context, project, environment, domain, reason string, cause resource.Cause) (certificates.Certificate, error)
-	Export(ctx context.Context, project, environment, domain, password string) (certificates.Exported, certificates.Certificate, error)
+	Export(ctx context.Context, project, environment, domain, password string) (provision.Exported, certificates.Certificate, error)
 	Chain(ctx context.Context, c certificates.Certificate) ([]*x509.Certificate, error)
-	Requests(ctx context.Context, project, environment, domain string) ([]certificates.Request, error)
-	NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType pki.KeyType, subject pki.Subject) (certificates.Request, error)
-	CheckReadiness(ctx context.Context, project, environment, domain string, extra []string, challenge certificates.Challenge) (certificates.Readiness, error)
+	Requests(ctx context.Context, project, environment, domain string) ([]custom.Request, error)
+	NewRequest(ctx context.Context, project, environment, domain string, extra []string, keyType pki.KeyType, subject pki.Subject) (custom.Request, error)
+	CheckReadiness(ctx context.Context, project, environment, domain string, extra []string, challenge certificates.Challenge) (readiness.Readiness, error)
 }
 
 // Authorities are the CAs that the operator adds. authority.Service is one.

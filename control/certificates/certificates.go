@@ -1,30 +1,32 @@
 // Package certificates is the room of TLS certificates: which ones a project
 // wants, how they are obtained, renewed and replaced, and what state they are in.
 //
-// Types: Spec (names, type, key, challenge, renewal), Status (state, step,
-// dates, failures, next attempt, events), Certificate (the resource), Authority (a
-// CA with its limits). Chains and keys (pki.Bundle) are only in the Vault, under
+// This package holds the words that all of it shares, and no doing. Types: Spec
+// (names, type, key, challenge, renewal), Status (state, step, dates, failures, next
+// attempt, events), Certificate (the resource), Order, Authority (a CA with its
+// limits). Chains and keys (pki.Bundle) are only in the Vault, under
 // "certificate/<id>/<generation>".
 //
-// Use cases: Service.Provision (create and wait), Upload (the user's own, PEM or
-// PKCS #12), NewRequest (a CSR for a CA of one's own), Renew, Revoke, Export,
-// CheckReadiness, Get, List, Delete; Ensure, which the reconciler of domains
-// calls.
+// Room is what it needs from outside: resource.Store, resource.Vault, Ownership (is
+// the name verified for the project), authority.Ledger (what CAs were asked for),
+// Preflight, Revocation (OCSP and CRLs), IssuerFetcher, Observer (who is told of
+// events). Issuer (control/acme, control/localca) obtains certificates, optionally
+// with Authorities (an ordered list of CAs), RenewalAdvisor (ARI), Revoker.
 //
-// Interfaces needed: resource.Store, resource.Vault, Issuer (control/acme,
-// control/localca), optionally Authorities (an ordered list of CAs),
-// RenewalAdvisor (ARI), Revoker; Ownership (is the name verified for the
-// project), Ledger (what CAs were asked for), Preflight, Revocation (OCSP and
-// CRLs), Observer (who is told of events).
+// The parts, each of which uses only those before it:
 //
-// Phases of the reconciler, per certificate: own the names? -> due? (no
-// certificate, names changed, renewal time reached, revoked, asked for, to be
-// replaced) -> allowed now? (backoff 1, 10, 100 minutes, then daily, kept in
-// status) -> for each CA in order: not paused? preflight passed? within budget?
-// rehearsed? -> Issuer, which takes up an order that a crash cut off -> check
-// what came -> Vault -> status "valid" with the next renewal time. A custom
-// certificate is only watched, unless it is to be taken over at its end. Every
-// look also asks for a fresh OCSP answer and tells of what comes near.
+//	pki          keys, chains, requests, what is uploaded; pure
+//	authority    CAs as resources, their limits and what was spent of them
+//	readiness    before an order: which CAs, which challenges, is there room
+//	custom       what users bring of their own: uploads, requests
+//	provision    the use cases that the API calls: plans and commits
+//	issuance     one attempt at the CAs: Wanted -> Issued, Problem, or no room
+//	upkeep       the reconciler: is it due, allowed now? -> issuance -> status;
+//	             watches revocation and staples, tells of events
+//	replacement  mass runs, which mark certificates for upkeep
+//
+// Beside them are preflight (DNS, ports, CAA) and revocation (OCSP, CRLs), which
+// implement the interfaces here, and score, which grades how one is served.
 package certificates
 
 import (

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/certificates/revocation"
 )
@@ -61,10 +62,10 @@ func TestMissingIntermediatesAreFetched(t *testing.T) {
 		t.Run(strings.TrimPrefix(tt.path, "/"), func(t *testing.T) {
 			w := newWorld(t)
 			w.now = now
-			w.svc.Issuers = revocation.New(server.Client(), nil)
+			w.furnish(func(r *certificates.Room) { r.Issuers = revocation.New(server.Client(), nil) })
 			leaf := sign(t, "leaf", inner, newKey(t, "p256"), at(tt.path, forHost("shop.example.com")))
 			asked = 0
-			upload := certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}
+			upload := custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}
 			plan, err := w.svc.PlanUpload(t.Context(), upload)
 			if err != nil {
 				t.Fatal(err)
@@ -89,14 +90,14 @@ func TestMissingIntermediatesAreFetched(t *testing.T) {
 	w := newWorld(t)
 	w.now = now
 	far := &far{}
-	w.svc.Issuers = far
+	w.furnish(func(r *certificates.Room) { r.Issuers = far })
 	signer := root
 	for i := range 6 {
 		signer = sign(t, fmt.Sprint("ca", i), signer, newKey(t, "p256"), at("/", asCA))
 		far.list = append(far.list, signer.cert)
 	}
 	leaf := sign(t, "leaf", signer, newKey(t, "p256"), at("/", forHost("shop.example.com")))
-	if _, err := w.svc.PlanUpload(t.Context(), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}); err != nil || far.asked != 3 {
+	if _, err := w.svc.PlanUpload(t.Context(), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}); err != nil || far.asked != 3 {
 		t.Errorf("asked %d times, %v", far.asked, err)
 	}
 }

@@ -2,11 +2,14 @@ package certificates_test
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/simtest"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 )
@@ -18,7 +21,7 @@ type stapling struct {
 	db    *simtest.Store
 	clock *simtest.Clock
 	ca    *simtest.CA
-	rec   *certificates.Reconciler
+	rec   *upkeep.Reconciler
 	s     *standings
 	id    string
 }
@@ -39,8 +42,8 @@ func newStapling(t *testing.T) *stapling {
 			}
 		}
 	}
-	svc := certificates.New(certificates.Options{Store: w.db, Vault: w.db, Ownership: simtest.Owner{}, Now: w.clock.Now, Revocation: w.s})
-	w.rec = certificates.NewReconciler(svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: w.ca}, nil)
+	svc := provision.New(certificates.Room{Store: w.db, Vault: w.db, Ownership: simtest.Owner{}, Now: w.clock.Now, Revocation: w.s})
+	w.rec = upkeep.NewReconciler(svc.Room, svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: w.ca}, nil)
 	w.answer(true)
 	w.commit(resource.Change{Op: resource.Create, ID: "crt_1", Name: "shop.example.com"}, certificates.Spec{Domains: []string{"shop.example.com"}, Type: certificates.TypeACME, AutoRenew: true, KeyType: "p256", MustStaple: true})
 	w.id = "crt_1"
@@ -134,4 +137,13 @@ func TestFirstMustStapleIsServed(t *testing.T) {
 	if c, _ := w.look(); c.Status.Generation != "1" || c.Status.Held != nil {
 		t.Errorf("the first: %+v", c.Status)
 	}
+}
+
+func encode(t *testing.T, v any) json.RawMessage {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -17,8 +17,11 @@ import (
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -57,7 +60,7 @@ func (c cas) Authorities(context.Context) ([]certificates.Authority, error) { re
 
 // with makes the world's CAs.
 func (w *world) with(list ...certificates.Authority) {
-	w.rec = certificates.NewReconciler(w.svc, map[certificates.CertType]certificates.Issuer{
+	w.rec = upkeep.NewReconciler(w.svc.Room, w.svc.Judge, map[certificates.CertType]certificates.Issuer{
 		certificates.TypeACME: cas{list: list}, certificates.TypeLocal: w.ca,
 	}, nil)
 }
@@ -113,14 +116,14 @@ func TestNamedCA(t *testing.T) {
 	w.ensure("shop.example.com")
 	w.reconcile("shop.example.com")
 	name := "two"
-	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", certificates.Settings{Authority: &name}, 0, cause); err != nil {
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
 		t.Fatal(err)
 	}
 	if c, _ := w.reconcile("shop.example.com"); c.Status.Authority != "two" || two.asked != 1 {
 		t.Errorf("named: %q", c.Status.Authority)
 	}
 	name = "three"
-	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", certificates.Settings{Authority: &name}, 0, cause); err != nil {
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
 		t.Fatal(err)
 	}
 	if c, _ := w.reconcile("shop.example.com"); c.Status.LastError == nil || c.Status.LastError.Reason != "NoIssuer" || c.Status.State != certificates.StateValid {
@@ -258,7 +261,7 @@ func TestPreflightHoldsOrdersBack(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
 	v := &verdicts{checks: []certificates.Check{{Name: certificates.CheckAddress, Subject: "shop.example.com", State: certificates.CheckFailed, Reason: "PointsElsewhere", Detail: "it leads elsewhere", Fix: "set the records"}}}
-	w.svc.Preflight = v
+	w.furnish(func(r *certificates.Room) { r.Preflight = v })
 	w.with(named("one", one, authority.DefaultLimits()...))
 	w.ensure("shop.example.com")
 	for range 6 {
@@ -330,7 +333,7 @@ func TestPinnedKeyAndKeyTypes(t *testing.T) {
 	w.ensure("shop.example.com")
 	yes := true
 	for _, typ := range pki.KeyTypes {
-		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", certificates.Settings{KeyType: &typ, PinKey: &yes}, 0, cause); err != nil {
+		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{KeyType: &typ, PinKey: &yes}, 0, cause); err != nil {
 			t.Fatal(err)
 		}
 		c, _ := w.reconcile("shop.example.com")
@@ -377,7 +380,7 @@ func TestRequestAndUploadWithoutKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	c, err := w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: chain}, cause)
+	c, err := w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: chain}, cause)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +390,7 @@ func TestRequestAndUploadWithoutKey(t *testing.T) {
 	w.leaf(c)
 	var f *fault.Error
 	other := sign(t, "x", authority, newKey(t, "p256"), forHost("shop.example.com"))
-	if _, err := w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: other.pem}, cause); !errors.As(err, &f) || f.Fields[0].Pointer != "/key" || !strings.Contains(f.Fields[0].Detail, "none of the requests") {
+	if _, err := w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: other.pem}, cause); !errors.As(err, &f) || f.Fields[0].Pointer != "/key" || !strings.Contains(f.Fields[0].Detail, "none of the requests") {
 		t.Errorf("of another key: %v", err)
 	}
 }
@@ -405,7 +408,7 @@ func TestPKCS12(t *testing.T) {
 		return data
 	}
 	upload := func(data []byte, password string) (certificates.Certificate, error) {
-		return w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", PKCS12: data, Password: password}, cause)
+		return w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", PKCS12: data, Password: password}, cause)
 	}
 	for what, encoder := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern, "of old programs": pkcs12.LegacyDES} {
 		if _, err := upload(pfx(encoder, "correct horse"), "correct horse"); err != nil {
@@ -476,7 +479,7 @@ func TestTakeover(t *testing.T) {
 	leaf := sign(t, "leaf", authority, newKey(t, "p256"), forHost("shop.example.com"))
 	put := func(follow bool) {
 		t.Helper()
-		if _, err := w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key), Takeover: &follow}, cause); err != nil {
+		if _, err := w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key), Takeover: &follow}, cause); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -488,7 +491,7 @@ func TestTakeover(t *testing.T) {
 		t.Fatalf("not asked for, yet: %d orders, %+v", w.count(), c.Status)
 	}
 	follow := true
-	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", certificates.Settings{Takeover: &follow}, 0, cause); err != nil {
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Takeover: &follow}, 0, cause); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcile("shop.example.com")
@@ -522,7 +525,7 @@ func TestWarningsAreScaled(t *testing.T) {
 			forHost("shop.example.com")(c)
 			c.NotBefore, c.NotAfter = now, now.Add(tt.life)
 		})
-		if _, err := w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}, cause); err != nil {
+		if _, err := w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}, cause); err != nil {
 			t.Fatal(err)
 		}
 		w.reconcile("shop.example.com")
@@ -565,7 +568,7 @@ func (s *standings) Standing(context.Context, *x509.Certificate, *x509.Certifica
 func TestRevokedIsReplaced(t *testing.T) {
 	w := newWorld(t)
 	s := &standings{standing: certificates.Standing{Staple: &certificates.Staple{DER: []byte{1}, NextUpdate: w.now.Add(4 * day), RefreshAt: w.now.Add(2 * day)}, AskAt: w.now.Add(10 * time.Hour)}}
-	w.svc.Revocation = s
+	w.furnish(func(r *certificates.Room) { r.Revocation = s })
 	w.ensure("shop.example.com")
 	w.reconcile("shop.example.com")
 	c, next := w.reconcile("shop.example.com")
@@ -585,7 +588,7 @@ func TestRevokedIsReplaced(t *testing.T) {
 	// An uploaded one is not replaced, only told of.
 	leaf := sign(t, "leaf", bought(t), newKey(t, "p256"), forHost("shop.example.com"))
 	s.standing = certificates.Standing{Revoked: &certificates.Revoked{At: w.now, Reason: "superseded", Source: "crl"}}
-	if _, err := w.svc.Upload(done(t), certificates.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}, cause); err != nil {
+	if _, err := w.svc.Upload(done(t), custom.UploadRequest{Project: project, Environment: env, Domain: "shop.example.com", ChainPEM: leaf.pem, KeyPEM: pemKey(t, leaf.key)}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if c, _ = w.reconcile("shop.example.com"); c.Status.IssuedType != certificates.TypeCustom || w.count() != 2 {
@@ -689,9 +692,11 @@ func TestMassReplacement(t *testing.T) {
 
 func TestAddressesAndWildcards(t *testing.T) {
 	w := newWorld(t)
-	w.svc.Addresses = func(context.Context) ([]string, error) { return []string{"203.0.113.7", "2001:db8::7"}, nil }
+	w.furnish(func(r *certificates.Room) {
+		r.Addresses = func(context.Context) ([]string, error) { return []string{"203.0.113.7", "2001:db8::7"}, nil }
+	})
 	provision := func(p, domain string) error {
-		_, err := w.svc.Provision(done(t), certificates.ProvisionRequest{Project: p, Environment: env, Domain: domain, AutoRenew: true}, cause)
+		_, err := w.svc.Provision(done(t), provision.Request{Project: p, Environment: env, Domain: domain, AutoRenew: true}, cause)
 		return err
 	}
 	if err := provision("default", "203.0.113.7"); err != nil {
@@ -730,7 +735,7 @@ func TestAddressesAndWildcards(t *testing.T) {
 
 func TestExternal(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.svc.Provision(done(t), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", Type: certificates.TypeExternal}, cause); err != nil {
+	if _, err := w.svc.Provision(done(t), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Type: certificates.TypeExternal}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if c, next := w.reconcile("shop.example.com"); c.Status.State != certificates.StateExternal || next != 0 || w.count() != 0 {

@@ -104,7 +104,10 @@ type IssueError struct {
 	// Away is true when no order was made, because the CA could not be reached
 	// or was busy: trying again costs nothing there.
 	Away bool
-	Err  error
+	// Working is true when the CA has the order and has not come to its end yet: the
+	// same order is looked at again after RetryAfter, which says nothing of others.
+	Working bool
+	Err     error
 }
 
 func (e *IssueError) Error() string {
@@ -121,4 +124,10 @@ func (e *IssueError) Unwrap() error { return e.Err }
 // domains.Service is one.
 type Ownership interface {
 	Verified(ctx context.Context, project, environment, domain string) (bool, error)
+}
+
+// AccountHolder is the ability of an issuer to tell its account at the CA
+// without asking the CA; "" when there is none yet.
+type AccountHolder interface {
+	AccountURI(ctx context.Context) (string, error)
 }

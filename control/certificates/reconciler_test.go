@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/localca"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
@@ -32,8 +34,8 @@ var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
 type world struct {
 	t   *testing.T
 	db  *store.DB
-	svc *certificates.Service
-	rec *certificates.Reconciler
+	svc *provision.Service
+	rec *upkeep.Reconciler
 	ca  *localca.CA
 
 	mu       sync.Mutex
@@ -50,14 +52,22 @@ func newWorld(t *testing.T) *world {
 	db := storetest.SQLite(t)
 	w := &world{t: t, db: db, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), verified: map[string]bool{"shop.example.com": true}}
 	w.ca = localca.New(db, w.clock)
-	w.svc = certificates.New(certificates.Options{Store: waits{db}, Vault: db, Ownership: w, Now: w.clock})
+	w.svc = provision.New(certificates.Room{Store: waits{db}, Vault: db, Ownership: w, Now: w.clock})
 	w.restart()
 	return w
 }
 
+// furnish changes what the room stands on.
+func (w *world) furnish(change func(*certificates.Room)) {
+	room := w.svc.Room
+	change(&room)
+	w.svc = provision.New(room)
+	w.restart()
+}
+
 // restart makes everything that lives in memory anew.
 func (w *world) restart() {
-	w.rec = certificates.NewReconciler(w.svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: w, certificates.TypeLocal: w.ca}, nil)
+	w.rec = upkeep.NewReconciler(w.svc.Room, w.svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: w, certificates.TypeLocal: w.ca}, nil)
 }
 
 func (w *world) clock() time.Time {
@@ -256,7 +266,7 @@ func TestCAAwayAndRateLimits(t *testing.T) {
 	}
 	// Not even a user's wish goes against it.
 	orders := w.count()
-	if _, err := w.svc.Provision(expired(t), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause); err != nil {
+	if _, err := w.svc.Provision(expired(t), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if w.reconcile("shop.example.com"); w.count() != orders {
@@ -304,7 +314,7 @@ func TestUserMayRetryAtOnceButNotForEver(t *testing.T) {
 	w.ensure("shop.example.com")
 	w.reconcile("shop.example.com")
 	for range 8 {
-		plan, err := w.svc.PlanProvision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true})
+		plan, err := w.svc.PlanProvision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -423,10 +433,10 @@ func TestRenewalAdvice(t *testing.T) {
 
 func TestNothingForUnverifiedNames(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "other.example.com"}, cause); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "verify it first") {
+	if _, err := w.svc.Provision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "other.example.com"}, cause); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "verify it first") {
 		t.Errorf("provisioning an unverified name: %v", err)
 	}
-	if _, err := w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: "beta", Environment: env, Domain: "shop.example.com"}, cause); !fault.Is(err, fault.Conflict) {
+	if _, err := w.svc.Provision(t.Context(), provision.Request{Project: "beta", Environment: env, Domain: "shop.example.com"}, cause); !fault.Is(err, fault.Conflict) {
 		t.Errorf("provisioning another project's name: %v", err)
 	}
 	// Verified once, and no longer.
@@ -455,14 +465,14 @@ func TestIssuerThatLies(t *testing.T) {
 		"another name": func(o *certificates.Order) { o.Names = []string{"evil.example.com"} },
 		"another key":  func(o *certificates.Order) { o.Key = other },
 	} {
-		w.rec = certificates.NewReconciler(w.svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: liar{w.ca, change}}, nil)
+		w.rec = upkeep.NewReconciler(w.svc.Room, w.svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: liar{w.ca, change}}, nil)
 		c, next := w.reconcile("shop.example.com")
 		if c.Status.State != certificates.StateFailed || c.Status.LastError.Reason != certificates.ReasonBadAnswer || c.Status.Generation != "" {
 			t.Errorf("%s: %+v", what, c.Status)
 		}
 		w.pass(next)
 	}
-	w.rec = certificates.NewReconciler(w.svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: panicker{}}, nil)
+	w.rec = upkeep.NewReconciler(w.svc.Room, w.svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: panicker{}}, nil)
 	if c, _ := w.reconcile("shop.example.com"); c.Status.State != certificates.StateFailed || c.Status.Failures != 3 {
 		t.Errorf("an issuer that panics: %+v", c.Status)
 	}
@@ -490,11 +500,11 @@ func TestProvisionWaits(t *testing.T) {
 	go func() { ended <- reconcile.New(reconcile.Options{Store: w.db}, w.rec).Run(ctx) }()
 	defer func() { stop(); <-ended }()
 
-	c, err := w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "Shop.Localhost.", Type: certificates.TypeACME, AutoRenew: true}, cause)
+	c, err := w.svc.Provision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "Shop.Localhost.", Type: certificates.TypeACME, AutoRenew: true}, cause)
 	if err != nil || c.Status.State != certificates.StateValid || c.Spec.Type != certificates.TypeLocal {
 		t.Fatalf("provisioned: %+v, %v", c, err)
 	}
-	again, err := w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.localhost", AutoRenew: true}, cause)
+	again, err := w.svc.Provision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.localhost", AutoRenew: true}, cause)
 	if err != nil || again.Status.Fingerprint != c.Status.Fingerprint || again.Revision != c.Revision {
 		t.Errorf("provisioning what is there: %+v, %v", again.Status, err)
 	}
@@ -507,7 +517,7 @@ func TestProvisionWaits(t *testing.T) {
 	w.mu.Lock()
 	w.fail = func(certificates.Order) error { <-release; return nil }
 	w.mu.Unlock()
-	slow, err := w.svc.Provision(done(t), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause)
+	slow, err := w.svc.Provision(done(t), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause)
 	if err != nil || slow.Status.State != certificates.StateIssuing && slow.Status.State != certificates.StateNone {
 		t.Errorf("while it is being issued: %+v, %v", slow.Status, err)
 	}
@@ -515,11 +525,11 @@ func TestProvisionWaits(t *testing.T) {
 	w.mu.Lock()
 	w.verified["blog.localhost"] = true
 	w.mu.Unlock()
-	if c, err := w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "blog.localhost", AutoRenew: true}, cause); err != nil || c.Status.State != certificates.StateValid {
+	if c, err := w.svc.Provision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "blog.localhost", AutoRenew: true}, cause); err != nil || c.Status.State != certificates.StateValid {
 		t.Errorf("another domain waits: %+v, %v", c.Status, err)
 	}
 	close(release)
-	if slow, err = w.svc.Provision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause); err != nil || slow.Status.State != certificates.StateValid {
+	if slow, err = w.svc.Provision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true}, cause); err != nil || slow.Status.State != certificates.StateValid {
 		t.Errorf("in the end: %+v, %v", slow.Status, err)
 	}
 }

@@ -50,10 +50,10 @@ func Type(mode Mode) resource.Type {
 			if err := resource.DecodeSpec(raw, &spec); err != nil {
 				return nil, err
 			}
-			if err := spec.normalize(name, mode); err != nil {
+			if err := spec.Normalize(name, mode); err != nil {
 				return nil, err
 			}
-			return spec.encode(), nil
+			return spec.Encode(), nil
 		},
 		Derived: func(raw json.RawMessage) bool {
 			var spec struct {
@@ -86,7 +86,8 @@ func CanonicalName(name string) (string, error) {
 	return ascii, nil
 }
 
-func (s *Spec) normalize(name string, mode Mode) error {
+// Normalize checks a spec of a name and puts it into its one form. Errors: Invalid.
+func (s *Spec) Normalize(name string, mode Mode) error {
 	var faults []fault.Field
 	add := func(pointer, detail, fix string) {
 		faults = append(faults, fault.Field{Pointer: pointer, Detail: detail, Fix: fix})
@@ -124,7 +125,7 @@ func (s *Spec) normalize(name string, mode Mode) error {
 	s.checkProof(add)
 	switch s.Type {
 	case "", TypeAuto, TypeACME, TypeLocal:
-		s.Type = mode.resolve(s.Type, s.Domains)
+		s.Type = mode.Resolve(s.Type, s.Domains)
 		if s.Upload != 0 {
 			add("/upload", "only custom certificates are uploaded", "leave it out")
 		}
@@ -141,7 +142,7 @@ func (s *Spec) normalize(name string, mode Mode) error {
 	if s.Takeover && s.Type != TypeCustom {
 		s.Takeover = false // it is automatic already
 	}
-	if s.Revoke != nil && (s.Revoke.Serial == "" || !knownReason(s.Revoke.Reason)) {
+	if s.Revoke != nil && (s.Revoke.Serial == "" || CheckReason(s.Revoke.Reason) != nil) {
 		add("/revoke", "it names no certificate, or no reason that there is", "leave it out, and revoke with POST /api/v1/infrastructure/ssl/{domain}/revoke")
 	}
 	if s.Request < 0 {
@@ -179,9 +180,9 @@ func Address(name string) bool {
 	return err == nil
 }
 
-// resolve turns what was asked for into an issuer. "lets_encrypt" means "issued
+// Resolve turns what was asked for into an issuer. "lets_encrypt" means "issued
 // automatically": for a name that no public CA signs, that is the local CA.
-func (m Mode) resolve(t CertType, names []string) CertType {
+func (m Mode) Resolve(t CertType, names []string) CertType {
 	switch {
 	case t == TypeLocal || m == ModeLocal:
 		return TypeLocal
@@ -215,10 +216,14 @@ func Internal(name string) bool {
 	return name == "home.arpa"
 }
 
-func (s Spec) encode() json.RawMessage { return mustJSON(s) }
+// Encode writes a spec as it is stored.
+func (s Spec) Encode() json.RawMessage { return encode(s) }
 
-// mustJSON encodes this room's own types, which hold nothing that JSON cannot.
-func mustJSON(v any) json.RawMessage {
+// Encode writes a status as it is stored.
+func (s Status) Encode() json.RawMessage { return encode(s) }
+
+// encode encodes this room's own types, which hold nothing that JSON cannot.
+func encode(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("certificates: " + err.Error())

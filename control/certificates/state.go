@@ -1,18 +1,13 @@
 package certificates
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Reasons of problems that more than one place speaks of.
@@ -22,112 +17,128 @@ const (
 	ReasonBudget      = "Budget" // our own, at the CA
 )
 
-// take puts what a leaf says into the status.
-func (st *Status) take(leaf *x509.Certificate) {
-	notBefore, notAfter := leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
-	sum := sha256.Sum256(leaf.Raw)
-	st.NotBefore, st.NotAfter = &notBefore, &notAfter
-	st.Serial = pki.SerialOf(leaf)
-	st.Fingerprint = hex.EncodeToString(sum[:])
-	st.Issuer = leaf.Issuer.CommonName
-	if st.Issuer == "" && len(leaf.Issuer.Organization) > 0 {
-		st.Issuer = leaf.Issuer.Organization[0]
-	}
-	st.Names = pki.LeafNames(leaf)
-	st.MustStaple = pki.MustStaple(leaf)
-	switch key := leaf.PublicKey.(type) {
-	case *ecdsa.PublicKey:
-		st.KeyType = map[string]string{"P-256": string(pki.KeyP256), "P-384": string(pki.KeyP384)}[key.Curve.Params().Name]
-		if st.KeyType == "" {
-			st.KeyType = "ecdsa " + key.Curve.Params().Name
-		}
-	case ed25519.PublicKey:
-		st.KeyType = string(pki.KeyEd25519)
-	case *rsa.PublicKey:
-		st.KeyType = fmt.Sprintf("rsa%d", key.N.BitLen())
-	}
+// The Status.RenewBy of a time that the CA has chosen, and of one that was
+// reckoned from the lifetime.
+const (
+	RenewByARI      = "ari"
+	RenewByLifetime = "lifetime"
+)
+
+// Held is a certificate that was issued and is not served yet: it must be stapled,
+// its CA has given no OCSP answer so far, and the one before it is still good.
+// Its bundle is in the Vault.
+type Held struct {
+	Generation  string      `json:"generation"`
+	Type        CertType    `json:"type"`
+	Authority   string      `json:"authority,omitempty"`
+	AuthorityAt string      `json:"authority_at,omitempty"`
+	IssuedAt    time.Time   `json:"issued_at"`
+	KeyType     pki.KeyType `json:"key_type"`
+	Request     int         `json:"request,omitempty"` // of the spec that it answers
+	Upload      int         `json:"upload,omitempty"`  // likewise
+	AskAt       time.Time   `json:"ask_at"`            // when its CA is asked again
 }
 
-// settle sets state and condition from what the status holds.
-func (r *Reconciler) settle(c *Certificate, now time.Time) {
-	st := &c.Status
-	usable := st.Generation != "" && st.NotAfter != nil
-	reason, message, trouble := troubled(c, now)
-	switch {
-	case usable && !now.Before(*st.NotAfter):
-		st.State = StateExpired
-		r.ready(c, resource.False, "Expired", "it expired at "+st.NotAfter.Format(time.RFC3339))
-	case usable && expiring(c, now):
-		st.State = StateExpiring
-		r.ready(c, resource.True, "Expiring", "it expires at "+st.NotAfter.Format(time.RFC3339))
-	case usable && st.Revoked != nil:
-		st.State = StateExpiring
-		r.ready(c, resource.False, reason, message)
-	case usable && trouble:
-		st.State = StateValid
-		r.ready(c, resource.True, reason, message)
-	case usable:
-		st.State = StateValid
-		r.ready(c, resource.True, "Valid", "valid until "+st.NotAfter.Format(time.RFC3339))
-	case st.Step != "":
-		st.State = StateIssuing
-		r.ready(c, resource.False, "Issuing", "it is being issued")
-	case st.LastError != nil:
-		st.State = StateFailed
-		r.ready(c, resource.False, st.LastError.Reason, st.LastError.Message+". "+st.LastError.Fix)
-	default:
-		st.State = StateNone
-		r.ready(c, resource.False, "Pending", "it is about to be issued")
-	}
+// Superseded is a certificate that another has replaced and that its CA shall
+// still be told to revoke. Its bundle stays in the Vault until then.
+type Superseded struct {
+	Generation  string    `json:"generation"`
+	Serial      string    `json:"serial"`
+	NotAfter    time.Time `json:"not_after"`
+	Type        CertType  `json:"type"`
+	Authority   string    `json:"authority,omitempty"` // the CA that issued it, which need not be the present one
+	AuthorityAt string    `json:"authority_at,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
+	Replacement string    `json:"replacement,omitempty"` // the mass replacement that wants it
+	Failures    int       `json:"failures,omitempty"`
+	LastError   string    `json:"last_error,omitempty"`
+	NextAt      time.Time `json:"next_at"`
 }
 
-// expiring reports that time runs out: half of what is left after the renewal
-// time has passed, or nobody renews it.
-func expiring(c *Certificate, now time.Time) bool {
+// The kinds of events.
+const (
+	EventIssued    = "issued"
+	EventRecovered = "recovered" // issued after failures
+	EventFailed    = "failed"
+	EventExpiring  = "expiring"
+	EventExpired   = "expired"
+	EventRevoked   = "revoked"
+)
+
+// Event is something about a certificate that people may want to be told.
+type Event struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Message string    `json:"message"`
+}
+
+// RevocationReasons are those that a user may give (RFC 5280 section 5.3.1).
+var RevocationReasons = map[string]int{
+	"unspecified": 0, "key_compromise": 1, "affiliation_changed": 3, "superseded": 4, "cessation_of_operation": 5,
+}
+
+// CheckReason checks a reason that a user gives; "" is one. Errors: Invalid.
+func CheckReason(reason string) error {
+	if _, known := RevocationReasons[reason]; known || reason == "" {
+		return nil
+	}
+	return fault.InvalidField("/reason", "\""+reason+"\" is not a reason", `use "unspecified", "key_compromise", "affiliation_changed", "superseded" or "cessation_of_operation"`)
+}
+
+// ToRevoke reports that a wish to revoke is open.
+func ToRevoke(c Certificate) bool {
+	return c.Spec.Revoke != nil && c.Spec.Revoke.Serial != c.Status.RevokedLast
+}
+
+// Ready is the condition that a usable certificate is there.
+const Ready = "Ready"
+
+// Describe says in a sentence how a certificate is doing.
+func Describe(c Certificate) string {
 	st := c.Status
-	left := st.NotAfter.Sub(now)
-	life := st.NotAfter.Sub(*st.NotBefore)
-	if c.Spec.Type == TypeCustom {
-		return left < min(30*24*time.Hour, life/3)
+	date := func(t *time.Time) string {
+		if t == nil {
+			return "an unknown time"
+		}
+		return t.UTC().Format("2006-01-02 15:04 MST")
 	}
-	if !c.Spec.AutoRenew {
-		return left < life/3
+	failed := func() string {
+		if st.LastError == nil {
+			return ""
+		}
+		return st.LastError.Message + ". " + st.LastError.Fix
 	}
-	return left < life/6
+	switch st.State {
+	case StateIssuing:
+		return fmt.Sprintf("it is being issued (%s)", st.Step)
+	case StateValid:
+		return fmt.Sprintf("issued by %s, valid until %s", st.Issuer, date(st.NotAfter))
+	case StateExpiring:
+		if text := failed(); text != "" {
+			return fmt.Sprintf("it expires at %s and renewing it failed: %s", date(st.NotAfter), text)
+		}
+		return fmt.Sprintf("it expires at %s and is not renewed automatically", date(st.NotAfter))
+	case StateExpired:
+		return strings.TrimSpace(fmt.Sprintf("it expired at %s. %s", date(st.NotAfter), failed()))
+	case StateFailed:
+		return failed()
+	case StateExternal:
+		return "TLS ends before our edges"
+	default:
+		if condition, ok := resource.ConditionOf(st.Conditions, Ready); ok && condition.Message != "" {
+			return condition.Message
+		}
+		return "there is no certificate yet"
+	}
 }
 
-func (r *Reconciler) ready(c *Certificate, status resource.ConditionStatus, reason, message string) {
-	c.Status.Conditions = resource.SetCondition(c.Status.Conditions, resource.Condition{
-		Type: Ready, Status: status, Reason: reason, Message: message, Since: r.service.Now().UTC().Truncate(time.Second),
-	})
-}
-
-// checkIssued checks that an issuer gave what was ordered.
-func checkIssued(spec Spec, key crypto.Signer, chainPEM string, now time.Time) ([]*x509.Certificate, error) {
-	bad := func(format string, args ...any) error {
-		return &IssueError{Problem: Problem{Reason: ReasonBadAnswer, Message: "the CA's certificate is not what was ordered", Detail: fmt.Sprintf(format, args...), Fix: "it is tried again; if it stays so, choose another CA"}}
+// Span writes a time to go as people say it.
+func Span(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
 	}
-	chain, err := pki.ParseChain(chainPEM)
-	if err != nil {
-		return nil, bad("the chain cannot be read: %v", err)
-	}
-	leaf := chain[0]
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(leaf.PublicKey) {
-		return nil, bad("it is for another key")
-	}
-	for _, name := range spec.Domains {
-		if !pki.Covers(pki.LeafNames(leaf), name) {
-			return nil, bad("it does not name %s", name)
-		}
-	}
-	if now.After(leaf.NotAfter) || now.Add(time.Hour).Before(leaf.NotBefore) {
-		return nil, bad("it is valid from %s to %s; this machine's clock says %s", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	for i := 1; i < len(chain); i++ {
-		if err := chain[i-1].CheckSignatureFrom(chain[i]); err != nil {
-			return nil, bad("certificate %d of the chain did not sign the one before: %v", i+1, err)
-		}
-	}
-	return chain, nil
+	return fmt.Sprintf("%d minutes", max(int(d.Minutes()), 0))
 }

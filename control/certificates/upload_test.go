@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -284,7 +286,7 @@ func TestUploadReplacesAndIsWatched(t *testing.T) {
 	leaf := sign(t, "leaf", root, key, forHost("shop.example.com"))
 
 	upload := func(domain string) error {
-		_, err := w.svc.Upload(expired(t), certificates.UploadRequest{Project: project, Environment: env, Domain: domain, ChainPEM: leaf.pem, KeyPEM: pemKey(t, key)}, cause)
+		_, err := w.svc.Upload(expired(t), custom.UploadRequest{Project: project, Environment: env, Domain: domain, ChainPEM: leaf.pem, KeyPEM: pemKey(t, key)}, cause)
 		return err
 	}
 	if err := upload("other.example.com"); !fault.Is(err, fault.Conflict) {
@@ -313,7 +315,7 @@ func TestUploadReplacesAndIsWatched(t *testing.T) {
 		t.Errorf("renewing an upload: %v", err)
 	}
 	// Back to an automatic one.
-	plan, err := w.svc.PlanProvision(t.Context(), certificates.ProvisionRequest{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true})
+	plan, err := w.svc.PlanProvision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", AutoRenew: true})
 	if err != nil || len(plan.Warnings) != 1 {
 		t.Fatalf("plan %+v, %v", plan, err)
 	}

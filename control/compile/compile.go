@@ -55,7 +55,7 @@ type Output struct {
 	Cause int64
 }
 
-// Bundles reads chains and keys; *certificates.Service is one.
+// Bundles reads chains and keys; *provision.Service is one.
 type Bundles interface {
 	Bundle(ctx context.Context, id string, generation string) (pki.Bundle, error)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/cdn"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -120,9 +121,9 @@ func TestCheckUnlocked(t *testing.T) {
 }
 
 // handover is a world with certificates, in which alpha has a verified domain.
-func handover(t *testing.T) (*world, *certificates.Service, domains.Domain) {
+func handover(t *testing.T) (*world, *provision.Service, domains.Domain) {
 	w := newWorld(t, "")
-	certs := certificates.New(certificates.Options{Store: w.db, Vault: w.db, Ownership: w.svc, Mode: certificates.ModeLocal, Now: w.clock})
+	certs := provision.New(certificates.Room{Store: w.db, Vault: w.db, Ownership: w.svc, Mode: certificates.ModeLocal, Now: w.clock})
 	w.svc.Followers = []resource.Follower{certs}
 	d, err := w.svc.Add(t.Context(), domains.AddRequest{Project: "alpha", Environment: env, Domain: "shop.example.com", OriginURL: "http://origin.example.com"}, cause)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/edgewright/edgewright/fault"
 )
 
-// Certificates is what this room needs of certificates; certificates.Service is
+// Certificates is what this room needs of certificates; provision.Service is
 // one.
 type Certificates interface {
 	// Ensure makes a certificate for a verified domain that has none.

@@ -21,8 +21,10 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/certificates/simtest"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 )
@@ -43,7 +45,7 @@ var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
 type fleet struct {
 	t          *testing.T
 	db         *simtest.Store
-	svc        *certificates.Service
+	svc        *provision.Service
 	runs       *replacement.Service
 	old, fresh *simtest.CA
 	cas        *simtest.CAs
@@ -58,7 +60,7 @@ type fleet struct {
 func newFleet(t *testing.T) *fleet {
 	f := &fleet{t: t, db: simtest.NewStore(), old: simtest.NewCA(t, "old", time.Now), fresh: simtest.NewCA(t, "fresh", time.Now), serials: map[string]string{}, failed: map[string]bool{}}
 	f.cas = &simtest.CAs{List: []certificates.Authority{{Name: "old", Issuer: f.old}}}
-	f.svc = certificates.New(certificates.Options{Store: f.db, Vault: f.db, Ownership: simtest.Owner{}})
+	f.svc = provision.New(certificates.Room{Store: f.db, Vault: f.db, Ownership: simtest.Owner{}})
 	f.runs = replacement.New(replacement.Options{Store: f.db, Room: f.svc.PlannedPerHour})
 	f.fresh.Refuse, f.old.RefuseRevocation = f.refuse, f.refuseRevocation
 	f.fill()
@@ -146,7 +148,7 @@ func (f *fleet) lead() (stop func()) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- reconcile.New(reconcile.Options{Store: f.db},
-			certificates.NewReconciler(f.svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: f.cas}, nil),
+			upkeep.NewReconciler(f.svc.Room, f.svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: f.cas}, nil),
 			replacement.NewReconciler(f.runs, nil),
 		).Run(ctx)
 	}()

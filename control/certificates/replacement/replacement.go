@@ -171,7 +171,7 @@ type Options struct {
 	Store resource.Store
 	Now   func() time.Time // nil: time.Now
 	// Room tells how many certificates an hour the CAs' budgets leave to runs, 0:
-	// any number; certificates.Service.PlannedPerHour does. nil: nobody knows.
+	// any number; provision.Service.PlannedPerHour does. nil: nobody knows.
 	Room func(ctx context.Context) (int, error)
 }
 

@@ -1,11 +1,13 @@
-package certificates
+package issuance
 
 import (
 	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"time"
 
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
@@ -17,6 +19,7 @@ import (
 type pendingOrder struct {
 	Authority string      `json:"authority"`
 	URL       string      `json:"url"`
+	Made      time.Time   `json:"made,omitzero"`
 	Names     string      `json:"names"` // setOf
 	KeyType   pki.KeyType `json:"key_type"`
 	Staple    bool        `json:"must_staple,omitempty"`
@@ -29,11 +32,11 @@ type pendingOrder struct {
 func pendingName(id string) string { return "certificate/" + id + "/pending" }
 
 // pending returns the order under way that fits what is wanted, or nil.
-func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
-	secret, err := r.service.Vault.Secret(ctx, pendingName(c.ID))
+func (o *Orders) pending(ctx context.Context, c certificates.Certificate) *pendingOrder {
+	secret, err := o.room.Vault.Secret(ctx, pendingName(c.ID))
 	if err != nil {
 		if !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
-			r.log.Warn("an order under way could not be read", "certificate", c.ID, "error", err)
+			o.log.Warn("an order under way could not be read", "certificate", c.ID, "error", err)
 		}
 		return nil
 	}
@@ -41,7 +44,7 @@ func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
 	if json.Unmarshal(secret, &p) != nil || p.Names != authority.SetOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
 		return nil // for something else: the CA forgets it in some days
 	}
-	if c.Spec.PinKey && (toRevoke(c) || c.Status.ReplaceReason != "") {
+	if c.Spec.PinKey && (certificates.ToRevoke(c) || c.Status.ReplaceReason != "") {
 		return nil // made with the key that is to go
 	}
 	key, err := x509.ParsePKCS8PrivateKey(p.Key)
@@ -56,25 +59,30 @@ func (r *Reconciler) pending(ctx context.Context, c Certificate) *pendingOrder {
 	return &p
 }
 
-func (r *Reconciler) keepPending(ctx context.Context, id string, p *pendingOrder) error {
-	return r.service.Vault.PutSecret(ctx, pendingName(id), mustJSON(p))
+func (o *Orders) keepPending(ctx context.Context, id string, p *pendingOrder) error {
+	secret, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return o.room.Vault.PutSecret(ctx, pendingName(id), secret)
 }
 
-func (r *Reconciler) dropPending(ctx context.Context, id string) {
-	if err := r.service.Vault.DeleteSecret(ctx, pendingName(id)); err != nil && !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
-		r.log.Warn("an order that is over could not be forgotten", "certificate", id, "error", err)
+// Forget forgets the order of a certificate that is over.
+func (o *Orders) Forget(ctx context.Context, id string) {
+	if err := o.room.Vault.DeleteSecret(ctx, pendingName(id)); err != nil && !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
+		o.log.Warn("an order that is over could not be forgotten", "certificate", id, "error", err)
 	}
 }
 
 // prepare returns the order under way at a CA, or a new one with its key: the
 // pinned one, or one that was never used.
-func (t *attempt) prepare(ctx context.Context, a Authority, c Certificate) (*pendingOrder, error) {
+func (t *attempt) prepare(ctx context.Context, a certificates.Authority, c certificates.Certificate) (*pendingOrder, error) {
 	if t.pending != nil && t.pending.Authority == a.Name {
 		return t.pending, nil
 	}
 	p := &pendingOrder{Authority: a.Name, Names: authority.SetOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple}
 	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil && c.Status.ReplaceReason == "" {
-		if b, err := t.service.Bundle(ctx, c.ID, c.Status.Generation); err == nil {
+		if b, err := t.room.Bundle(ctx, c.ID, c.Status.Generation); err == nil {
 			if key, err := x509.ParsePKCS8PrivateKey(b.KeyDER); err == nil {
 				p.signer, _ = key.(crypto.Signer)
 			}

@@ -1,4 +1,4 @@
-package certificates
+package upkeep
 
 import (
 	"context"
@@ -6,24 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/fault"
 )
-
-// Held is a certificate that was issued and is not served yet: it must be stapled,
-// its CA has given no OCSP answer so far, and the one before it is still good.
-// Its bundle is in the Vault.
-type Held struct {
-	Generation  string      `json:"generation"`
-	Type        CertType    `json:"type"`
-	Authority   string      `json:"authority,omitempty"`
-	AuthorityAt string      `json:"authority_at,omitempty"`
-	IssuedAt    time.Time   `json:"issued_at"`
-	KeyType     pki.KeyType `json:"key_type"`
-	Request     int         `json:"request,omitempty"` // of the spec that it answers
-	Upload      int         `json:"upload,omitempty"`  // likewise
-	AskAt       time.Time   `json:"ask_at"`            // when its CA is asked again
-}
 
 const (
 	heldFirst = 30 * time.Second // a CA signs its first answer soon after the certificate
@@ -33,38 +19,38 @@ const (
 
 // holdsBack reports that a new certificate has to wait for its staple: clients
 // that heed must-staple (RFC 7633) would refuse it, and the old one they take.
-func holdsBack(st Status, leaf *x509.Certificate, staple *Staple, now time.Time) bool {
+func holdsBack(st certificates.Status, leaf *x509.Certificate, staple *certificates.Staple, now time.Time) bool {
 	return pki.MustStaple(leaf) && staple == nil && len(leaf.OCSPServer) > 0 &&
 		st.Generation != "" && st.Revoked == nil && st.NotAfter != nil && st.NotAfter.After(now.Add(heldUntil))
 }
 
 // adopt makes a certificate the one in use.
-func (r *Reconciler) adopt(c *Certificate, fresh Held, leaf *x509.Certificate, staple *Staple, checkAt *time.Time, now time.Time) {
+func (r *Reconciler) adopt(c *certificates.Certificate, fresh certificates.Held, leaf *x509.Certificate, staple *certificates.Staple, checkAt *time.Time, now time.Time) {
 	st := &c.Status
 	st.Superseded = supersede(*c, now)
 	st.Generation, st.IssuedType, st.Authority, st.AuthorityAt = fresh.Generation, fresh.Type, fresh.Authority, fresh.AuthorityAt
 	at := fresh.IssuedAt
 	st.IssuedAt = &at
-	st.take(leaf)
+	take(st, leaf)
 	st.KeyType = string(fresh.KeyType)
 	st.AdviceAt, st.Window, st.Held = nil, nil, nil
 	st.Revoked, st.Replacement, st.ReplaceReason, st.Staple, st.CheckAt = nil, "", "", staple, checkAt
 	st.Request = fresh.Request
-	if c.Spec.Type == TypeCustom {
+	if c.Spec.Type == certificates.TypeCustom {
 		st.TakenOver = fresh.Upload
 	}
 	renewAt := r.renewalTime(leaf)
-	st.RenewAt, st.RenewBy = &renewAt, renewByLifetime
+	st.RenewAt, st.RenewBy = &renewAt, certificates.RenewByLifetime
 }
 
 // release puts a held certificate into use once its staple is there, or the one
 // before it is no longer good. What no longer fits the spec is dropped.
-func (r *Reconciler) release(ctx context.Context, c Certificate, now time.Time) (Certificate, error) {
+func (r *Reconciler) release(ctx context.Context, c certificates.Certificate, now time.Time) (certificates.Certificate, error) {
 	held := c.Status.Held
 	if held == nil {
 		return c, nil
 	}
-	b, err := r.service.Bundle(ctx, c.ID, held.Generation)
+	b, err := r.room.Bundle(ctx, c.ID, held.Generation)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return c, err
 	}
@@ -74,21 +60,21 @@ func (r *Reconciler) release(ctx context.Context, c Certificate, now time.Time) 
 	}
 	if err != nil || !fits(c.Spec, *held, chain[0], now) {
 		r.log.Warn("a certificate that was held back is dropped", "certificate", c.ID, "domain", c.Name, "error", err)
-		return r.write(ctx, c, func(c *Certificate) { c.Status.Held = nil })
+		return r.write(ctx, c, func(c *certificates.Certificate) { c.Status.Held = nil })
 	}
 	if held.AskAt.After(now) && holdsBack(c.Status, chain[0], nil, now) {
 		return c, nil
 	}
 	staple, checkAt := r.firstStaple(ctx, chain[0], chain, now)
 	if holdsBack(c.Status, chain[0], staple, now) {
-		return r.write(ctx, c, func(c *Certificate) {
+		return r.write(ctx, c, func(c *certificates.Certificate) {
 			again := *held
 			again.AskAt = now.Add(heldAgain).UTC().Truncate(time.Second)
 			c.Status.Held = &again
 		})
 	}
 	revision := c.Revision
-	if c, err = r.write(ctx, c, func(c *Certificate) {
+	if c, err = r.write(ctx, c, func(c *certificates.Certificate) {
 		r.adopt(c, *held, chain[0], staple, checkAt, now)
 		c.Status.Observed = revision
 		r.settle(c, now)
@@ -101,7 +87,7 @@ func (r *Reconciler) release(ctx context.Context, c Certificate, now time.Time) 
 }
 
 // fits reports that a held certificate is still what is wanted.
-func fits(spec Spec, held Held, leaf *x509.Certificate, now time.Time) bool {
+func fits(spec certificates.Spec, held certificates.Held, leaf *x509.Certificate, now time.Time) bool {
 	for _, name := range spec.Domains {
 		if !pki.Covers(pki.LeafNames(leaf), name) {
 			return false
@@ -112,8 +98,8 @@ func fits(spec Spec, held Held, leaf *x509.Certificate, now time.Time) bool {
 
 // forgetOlder deletes the bundle before the last: the last stays for edges that
 // have not heard yet, and what is to be revoked until it is.
-func (r *Reconciler) forgetOlder(ctx context.Context, c Certificate) {
-	if old := strconv.Itoa(c.Status.Issued - 2); c.Status.Issued > 2 && old != c.Status.Generation && !c.Status.owes(old) {
+func (r *Reconciler) forgetOlder(ctx context.Context, c certificates.Certificate) {
+	if old := strconv.Itoa(c.Status.Issued - 2); c.Status.Issued > 2 && old != c.Status.Generation && !owes(&c.Status, old) {
 		r.forgetBundle(ctx, c.ID, old)
 	}
 }

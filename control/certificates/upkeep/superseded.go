@@ -1,4 +1,4 @@
-package certificates
+package upkeep
 
 import (
 	"context"
@@ -6,30 +6,15 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/fault"
 )
 
-// Superseded is a certificate that another has replaced and that its CA shall
-// still be told to revoke. Its bundle stays in the Vault until then.
-type Superseded struct {
-	Generation  string    `json:"generation"`
-	Serial      string    `json:"serial"`
-	NotAfter    time.Time `json:"not_after"`
-	Type        CertType  `json:"type"`
-	Authority   string    `json:"authority,omitempty"` // the CA that issued it, which need not be the present one
-	AuthorityAt string    `json:"authority_at,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
-	Replacement string    `json:"replacement,omitempty"` // the mass replacement that wants it
-	Failures    int       `json:"failures,omitempty"`
-	LastError   string    `json:"last_error,omitempty"`
-	NextAt      time.Time `json:"next_at"`
-}
-
 // supersede notes, when a certificate is about to be followed by another, that
 // it has to be revoked.
-func supersede(c Certificate, now time.Time) []Superseded {
+func supersede(c certificates.Certificate, now time.Time) []certificates.Superseded {
 	st := c.Status
-	old := Superseded{
+	old := certificates.Superseded{
 		Generation: st.Generation, Serial: st.Serial, Type: st.IssuedType, Authority: st.Authority, AuthorityAt: st.AuthorityAt,
 		NextAt: now.UTC().Truncate(time.Second),
 	}
@@ -37,9 +22,9 @@ func supersede(c Certificate, now time.Time) []Superseded {
 		old.NotAfter = *st.NotAfter
 	}
 	switch {
-	case st.Generation == "" || st.IssuedType == TypeCustom || st.Revoked != nil:
+	case st.Generation == "" || st.IssuedType == certificates.TypeCustom || st.Revoked != nil:
 		return st.Superseded
-	case toRevoke(c) && c.Spec.Revoke.Serial == st.Serial:
+	case certificates.ToRevoke(c) && c.Spec.Revoke.Serial == st.Serial:
 		old.Reason = c.Spec.Revoke.Reason
 	case st.Replacement != "" && st.ReplaceReason != "":
 		old.Reason, old.Replacement = st.ReplaceReason, st.Replacement
@@ -51,7 +36,7 @@ func supersede(c Certificate, now time.Time) []Superseded {
 
 // revokeSuperseded revokes what has been replaced, as far as it is time. What has
 // expired meanwhile needs it no longer.
-func (r *Reconciler) revokeSuperseded(ctx context.Context, c Certificate, now time.Time) (Certificate, error) {
+func (r *Reconciler) revokeSuperseded(ctx context.Context, c certificates.Certificate, now time.Time) (certificates.Certificate, error) {
 	for _, old := range c.Status.Superseded {
 		if old.NextAt.After(now) {
 			continue
@@ -68,20 +53,20 @@ func (r *Reconciler) revokeSuperseded(ctx context.Context, c Certificate, now ti
 		} else {
 			r.log.Info("revoked", "certificate", c.ID, "domain", c.Name, "serial", old.Serial, "reason", old.Reason, "authority", old.Authority)
 		}
-		if c, err = r.write(ctx, c, func(c *Certificate) { c.Status.revoked(old.Serial, err, now) }); err != nil {
+		if c, err = r.write(ctx, c, func(c *certificates.Certificate) { revoked(&c.Status, old.Serial, err, now) }); err != nil {
 			return c, err
 		}
-		if number, err := strconv.Atoi(old.Generation); err == nil && number < c.Status.Issued-1 && !c.Status.owes(old.Generation) {
+		if number, err := strconv.Atoi(old.Generation); err == nil && number < c.Status.Issued-1 && !owes(&c.Status, old.Generation) {
 			r.forgetBundle(ctx, c.ID, old.Generation)
 		}
 	}
 	return c, nil
 }
 
-func (r *Reconciler) revokeOne(ctx context.Context, id string, old Superseded) error {
-	b, err := r.service.Bundle(ctx, id, old.Generation)
+func (r *Reconciler) revokeOne(ctx context.Context, id string, old certificates.Superseded) error {
+	b, err := r.room.Bundle(ctx, id, old.Generation)
 	if err == nil {
-		err = r.revokeBundle(ctx, Status{IssuedType: old.Type, Authority: old.Authority, AuthorityAt: old.AuthorityAt}, RevokeWish{Serial: old.Serial, Reason: old.Reason}, b)
+		err = r.revokeBundle(ctx, certificates.Status{IssuedType: old.Type, Authority: old.Authority, AuthorityAt: old.AuthorityAt}, certificates.RevokeWish{Serial: old.Serial, Reason: old.Reason}, b)
 	}
 	if fault.Is(err, fault.NotFound) {
 		r.log.Warn("a certificate cannot be revoked from here any more", "certificate", id, "serial", old.Serial, "error", err)
@@ -91,8 +76,8 @@ func (r *Reconciler) revokeOne(ctx context.Context, id string, old Superseded) e
 }
 
 // revoked notes what came of the attempt to revoke a superseded certificate.
-func (st *Status) revoked(serial string, err error, now time.Time) {
-	i := slices.IndexFunc(st.Superseded, func(s Superseded) bool { return s.Serial == serial })
+func revoked(st *certificates.Status, serial string, err error, now time.Time) {
+	i := slices.IndexFunc(st.Superseded, func(s certificates.Superseded) bool { return s.Serial == serial })
 	if i < 0 {
 		return // taken back meanwhile
 	}
@@ -109,16 +94,16 @@ func (st *Status) revoked(serial string, err error, now time.Time) {
 }
 
 // owes reports that a generation has still to be revoked.
-func (st *Status) owes(generation string) bool {
-	return slices.ContainsFunc(st.Superseded, func(s Superseded) bool { return s.Generation == generation })
+func owes(st *certificates.Status, generation string) bool {
+	return slices.ContainsFunc(st.Superseded, func(s certificates.Superseded) bool { return s.Generation == generation })
 }
 
-func (st *Status) owesSerial(serial string) bool {
-	return slices.ContainsFunc(st.Superseded, func(s Superseded) bool { return s.Serial == serial })
+func owesSerial(st *certificates.Status, serial string) bool {
+	return slices.ContainsFunc(st.Superseded, func(s certificates.Superseded) bool { return s.Serial == serial })
 }
 
 // nextRevocation is when one of the superseded is to be tried; zero: none is.
-func (st *Status) nextRevocation() (at time.Time) {
+func nextRevocation(st *certificates.Status) (at time.Time) {
 	for _, s := range st.Superseded {
 		if at.IsZero() || s.NextAt.Before(at) {
 			at = s.NextAt
@@ -128,7 +113,7 @@ func (st *Status) nextRevocation() (at time.Time) {
 }
 
 func (r *Reconciler) forgetBundle(ctx context.Context, id, generation string) {
-	if err := r.service.Vault.DeleteSecret(ctx, bundleName(id, generation)); err != nil && !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
+	if err := r.room.Vault.DeleteSecret(ctx, certificates.BundleName(id, generation)); err != nil && !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
 		r.log.Warn("an old key could not be deleted", "certificate", id, "generation", generation, "error", err)
 	}
 }

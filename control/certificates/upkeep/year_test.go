@@ -1,4 +1,4 @@
-package certificates_test
+package upkeep_test
 
 import (
 	"cmp"
@@ -18,12 +18,21 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/pki"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/simtest"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 )
 
 var yearOf = flag.Int("year", 22, "how many certificates live through TestYear; the issue's figure is 5000")
+
+// What the CA says in its trouble.
+var (
+	away    = &certificates.IssueError{Away: true, Problem: certificates.Problem{Reason: "CAUnreachable", Message: "away", Fix: "wait"}}
+	unseen  = &certificates.IssueError{Invalid: true, Problem: certificates.Problem{Reason: "WrongAnswer", Message: "no", Fix: "mend it", Subject: "shop.example.com"}}
+	limited = &certificates.IssueError{RetryAfter: 5 * time.Hour, Problem: certificates.Problem{Reason: certificates.ReasonRateLimited, Message: "limit", Fix: "wait"}}
+)
 
 // outage is a time in which the CA does not answer.
 type outage struct{ from, to time.Time }
@@ -200,7 +209,7 @@ func liveAYear(t *testing.T) {
 		y.outages = append(y.outages, outage{from, from.Add(time.Duration(hours) * time.Hour)})
 	}
 	db := simtest.NewStore()
-	svc := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: simtest.Owner{}, Revocation: y, Observer: y})
+	svc := provision.New(certificates.Room{Store: db, Vault: db, Ownership: simtest.Owner{}, Revocation: y, Observer: y})
 	plain, advised := newYearCA(t, y, "plain"), advisingCA{newYearCA(t, y, "advised")}
 	limits := []authority.Limit{{Kind: authority.SpentOrders, Max: budget, Window: time.Hour}, {Kind: authority.SpentFailures, Max: 4, Window: time.Hour}, {Kind: authority.SpentDuplicate, Max: 4, Window: 7 * day}}
 	both := &simtest.CAs{List: []certificates.Authority{{Name: "plain", Issuer: plain, Limits: limits}, {Name: "advised", Issuer: advised, Limits: limits}}}
@@ -238,7 +247,7 @@ func liveAYear(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			rec := certificates.NewReconciler(svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: both}, nil)
+			rec := upkeep.NewReconciler(svc.Room, svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: both}, nil)
 			ended <- reconcile.New(reconcile.Options{Store: db}, rec).Run(ctx)
 		}()
 		time.Sleep(365 * day / 12)

@@ -1,14 +1,21 @@
-package certificates_test
+package upkeep_test
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/simtest"
+	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
+)
+
+const (
+	project = "alpha"
+	env     = "production"
+	day     = 24 * time.Hour
 )
 
 // A look that finds all as it is costs one read, and a write of the reconciler's
@@ -16,10 +23,10 @@ import (
 // what a control plane does all day.
 func TestLooksAreCheap(t *testing.T) {
 	db, clock := simtest.NewStore(), simtest.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
-	svc := certificates.New(certificates.Options{Store: db, Vault: db, Ownership: simtest.Owner{}, Now: clock.Now})
+	svc := provision.New(certificates.Room{Store: db, Vault: db, Ownership: simtest.Owner{}, Now: clock.Now})
 	ca := simtest.NewCA(t, "CA", clock.Now)
-	rec := certificates.NewReconciler(svc, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: ca}, nil)
-	if err := svc.Ensure(t.Context(), project, env, "shop.example.com", cause); err != nil {
+	rec := upkeep.NewReconciler(svc.Room, svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: ca}, nil)
+	if err := svc.Ensure(t.Context(), project, env, "shop.example.com", resource.Cause{Actor: "user usr_test", Via: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	ref := reconcile.Ref{Kind: certificates.Kind, ID: find(t, db)}
@@ -68,13 +75,4 @@ func find(t *testing.T, db *simtest.Store) string {
 		t.Fatalf("%d certificates, %v", len(page.Items), err)
 	}
 	return page.Items[0].ID
-}
-
-func encode(t *testing.T, v any) json.RawMessage {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
