@@ -99,7 +99,7 @@ func (f *fileFlags) plan(a *app) (*client.Plan, *client.Client, error) {
 // "site.yaml:14:11".
 func inFile(file *declare.File, err error) error {
 	var api *client.Error
-	if !errors.As(err, &api) || len(api.Fields) == 0 {
+	if !errors.As(err, &api) || api.Code != fault.Invalid || len(api.Fields) == 0 {
 		return err
 	}
 	placed := *api

@@ -88,7 +88,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	names, err := domains.New(domains.Options{Store: db, Vault: db, Resolvers: e.dns, Fetcher: e.dns, CDNs: cdns, Platform: "apps.example.com"})
 	ok(t, err)
 	certs := provision.New(certificates.Room{Store: db, Vault: db, Ownership: names, Mode: certificates.ModeAuto})
-	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, Locks: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
+	e.zones = zones.New(zones.Options{Store: db, Vault: db, Ownership: names, Locks: names, Needs: names, NameServers: []string{"ns1.dns.example", "ns2.dns.example", "ns3.dns.example"}})
 	types = types.With(e.zones.Types()...)
 	e.tsig = tsig.New(tsig.Options{Store: db, Vault: db, Users: e.zones})
 	zoneVersions := zones.NewReconciler(e.zones, zones.ReconcilerOptions{})

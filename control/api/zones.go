@@ -139,6 +139,7 @@ func (s *Server) addZones() {
 	}, s.importZone)
 	add(s, op{
 		method: http.MethodDelete, path: path, id: "zones-delete", tag: tag, summary: "Manage the DNS of a domain here no more",
+		doc:   "409 while a domain with dns managed has its records in it, or one in it is locked.",
 		level: onProject, resource: access.Domains, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.deleteZone)
 	add(s, op{

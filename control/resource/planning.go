@@ -303,7 +303,7 @@ func CheckHeld(ctx context.Context, types Types, plan Plan) error {
 		if len(changes) == 0 {
 			continue
 		}
-		if err := t.Held(ctx, changes); err != nil {
+		if err := t.Held(ctx, changes, plan.Actions); err != nil {
 			return err
 		}
 	}

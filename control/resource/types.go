@@ -57,10 +57,11 @@ type Type struct {
 	Guard func(name string, before, after json.RawMessage) error
 
 	// Held refuses changes of this kind, as Conflict, that something else forbids,
-	// such as the lock of the domain that a record is of. Every planner asks it.
-	// What forbids may be newer than the plan, so whoever applies one that was
+	// such as the lock of the domain that a record is of. plan is all that happens
+	// with them: what needs a resource may go in the same plan. Every planner asks
+	// it. What forbids may be newer than the plan, so whoever applies one that was
 	// stored asks again (CheckHeld). nil: nothing is refused.
-	Held func(ctx context.Context, changes []Action) error
+	Held func(ctx context.Context, changes, plan []Action) error
 
 	// Derived reports that the platform made this resource by itself, as it
 	// does a certificate for a verified domain. Plans neither prune nor roll

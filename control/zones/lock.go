@@ -18,6 +18,13 @@ type Locks interface {
 	CheckZoneUnlocked(ctx context.Context, project, environment, apex string) error
 }
 
+// Needs tells what domains need of zones; domains.Service is one.
+type Needs interface {
+	// CheckZoneUnneeded refuses, as Conflict, to remove a zone that a domain has its
+	// records in, as the domains are once the plan is carried out.
+	CheckZoneUnneeded(ctx context.Context, project, environment, apex string, plan []resource.Action) error
+}
+
 // Types are the room's rows of the table of types whose changes locked domains
 // can forbid, by whatever plan.
 func (s *Service) Types() []resource.Type {
@@ -36,23 +43,23 @@ var replacing = []string{"A", "AAAA", "HTTPS", "CNAME", TypeALIAS}
 
 // unlocked asks for everything that a plan changes whether it may.
 func (s *Service) unlocked(ctx context.Context, plan resource.Plan) error {
-	return s.held(ctx, plan.Actions)
+	return s.held(ctx, plan.Actions, plan.Actions)
 }
 
 // held refuses, as Conflict, changes that would take a locked name's records
 // away: changing or removing them, hiding them below a delegation, putting others
 // in the place of what a site has by itself, and removing or emptying their zone.
-func (s *Service) held(ctx context.Context, changes []resource.Action) error {
-	if s.Locks == nil {
-		return nil
-	}
+// A zone stays, locked or not, while a domain has its records in it.
+func (s *Service) held(ctx context.Context, changes, plan []resource.Action) error {
 	asked := map[string]bool{}
 	for _, a := range changes {
 		var err error
-		switch a.Kind {
-		case KindRRset:
+		switch {
+		case a.Kind == KindRRset && s.Locks != nil:
 			err = s.setHeld(ctx, a, asked)
-		case Kind:
+		case a.Kind == Kind && a.Op == resource.Delete:
+			err = s.removable(ctx, a.Project, a.Environment, a.Name, plan)
+		case a.Kind == Kind && s.Locks != nil:
 			err = s.zoneHeld(ctx, a)
 		}
 		if err != nil {
@@ -100,7 +107,6 @@ func (s *Service) setHeld(ctx context.Context, a resource.Action, asked map[stri
 
 func (s *Service) zoneHeld(ctx context.Context, a resource.Action) error {
 	switch a.Op {
-	case resource.Delete:
 	case resource.Update:
 		before, err := decodeSpec(a.Before)
 		if err != nil {
@@ -123,4 +129,17 @@ func (s *Service) zoneHeld(ctx context.Context, a resource.Action) error {
 		}
 	}
 	return s.Locks.CheckZoneUnlocked(ctx, a.Project, a.Environment, a.Name)
+}
+
+// removable refuses to remove a zone that is locked, or needed.
+func (s *Service) removable(ctx context.Context, project, environment, apex string, plan []resource.Action) error {
+	if s.Locks != nil {
+		if err := s.Locks.CheckZoneUnlocked(ctx, project, environment, apex); err != nil {
+			return err
+		}
+	}
+	if s.Needs == nil {
+		return nil
+	}
+	return s.Needs.CheckZoneUnneeded(ctx, project, environment, apex, plan)
 }

@@ -24,6 +24,7 @@ type Options struct {
 	Vault     resource.Vault
 	Ownership Ownership // nil: nobody has proved anything
 	Locks     Locks     // nil: nothing is locked
+	Needs     Needs     // nil: no zone is needed
 	// NameServers are the names that are given out in pairs, at least two; none:
 	// names in each zone itself.
 	NameServers []string
@@ -175,7 +176,8 @@ func (s *Service) PlanConfigure(ctx context.Context, project, environment, apex 
 }
 
 // PlanRemove plans to remove a zone with all its records, which needs consent
-// when there are any. Errors: NotFound, Conflict without consent.
+// when there are any. Errors: NotFound, Conflict without consent, or while a domain
+// is locked or has its records there.
 func (s *Service) PlanRemove(ctx context.Context, project, environment, apex string, consent bool) (resource.Plan, error) {
 	plan := resource.NewPlan(project, environment)
 	z, err := s.Get(ctx, project, environment, apex)
@@ -186,10 +188,8 @@ func (s *Service) PlanRemove(ctx context.Context, project, environment, apex str
 	if err != nil {
 		return plan, err
 	}
-	if s.Locks != nil {
-		if err := s.Locks.CheckZoneUnlocked(ctx, project, environment, z.Name); err != nil {
-			return plan, err
-		}
+	if err := s.removable(ctx, project, environment, z.Name, nil); err != nil {
+		return plan, err
 	}
 	if len(sets) > 0 && !consent {
 		return plan, consentNeeded(z.Name, len(sets), len(sets))
