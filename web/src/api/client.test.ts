@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { fakeAPI, problem } from "@/test/api";
-import { ApiError, api, body, ifMatch, sentence } from "./client";
+import { ApiError, api, body, fieldName, ifMatch, sentence } from "./client";
 
 describe("client", () => {
   it("turns a problem into an ApiError with its code and fields", async () => {
@@ -18,14 +18,16 @@ describe("client", () => {
     expect(failed.field("/origin")).toBeUndefined();
   });
 
-  it("keeps the pointer that a detail begins with for machines", async () => {
+  it("says the name of the field for the pointer that a detail begins with", async () => {
     fakeAPI(() =>
       problem(422, "invalid", '/values/1: "x" is not an address (and 1 more)', [
         { pointer: "/values/1", detail: '"x" is not an address' },
         { pointer: "/ttl", detail: "out of range" },
       ]),
     );
-    await expect(api.GET("/api/v1/session")).rejects.toMatchObject({ message: '"x" is not an address (and 1 more).' });
+    await expect(api.GET("/api/v1/session")).rejects.toMatchObject({
+      message: 'Values 2: "x" is not an address (and 1 more).',
+    });
   });
 
   it("says so when the network is down, and when the answer is no problem document", async () => {
@@ -50,4 +52,12 @@ it("makes sentences of fragments, and leaves names as they are", () => {
   expect(sentence("shop.example.com is an alias")).toBe("shop.example.com is an alias.");
   expect(sentence("_dmarc.example.com is missing!")).toBe("_dmarc.example.com is missing!");
   expect(sentence("")).toBe("");
+});
+
+it("names what a pointer is about as a reader would", () => {
+  expect(fieldName("/ttl")).toBe("Ttl");
+  expect(fieldName("/values/1")).toBe("Values 2");
+  expect(fieldName("/in/primaries/0/key")).toBe("Primaries 1, key");
+  expect(fieldName("/credentials/api_token")).toBe("Credentials, api token");
+  expect(fieldName("query:cursor")).toBe("Cursor");
 });

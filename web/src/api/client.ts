@@ -27,10 +27,28 @@ export class ApiError extends Error {
   }
 }
 
-/** The detail without the JSON pointer that it begins with when it is about one field: that is for machines. */
+/** The detail with the field's name for the JSON pointer that it begins with when it is about one field. */
 function readable({ detail = "", errors }: Partial<Problem>): string {
   const pointer = errors?.[0]?.pointer;
-  return pointer && detail.startsWith(`${pointer}: `) ? sentence(detail.slice(pointer.length + 2)) : detail;
+  if (!pointer || !detail.startsWith(`${pointer}: `)) return detail;
+  return `${fieldName(pointer)}: ${sentence(detail.slice(pointer.length + 2))}`;
+}
+
+/** A JSON pointer as a reader would say it: "/in/primaries/0/key" is "Primaries 1, key". */
+export function fieldName(pointer: string): string {
+  const parts = pointer
+    .replace(/^(query|header|path):/, "/")
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~").replaceAll("_", " "));
+  const words: string[] = [];
+  for (const part of parts) {
+    const last = words.at(-1);
+    if (/^\d+$/.test(part) && last !== undefined) words[words.length - 1] = `${last} ${Number(part) + 1}`;
+    else words.push(part);
+  }
+  const name = words.slice(-2).join(", ");
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 /** A host name, address or path: written as it is, also at the beginning of a sentence. */

@@ -25,6 +25,7 @@ const affected: Record<string, string[]> = {
   transfer: ["transfers", "domains"],
   zone: ["zones", "domains"],
   rrset: ["zones"],
+  tsigkey: ["zones"],
   dnsprovider: ["dns-providers"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],

@@ -85,6 +85,7 @@ export const domainTabs = [
   "dns",
   "records",
   "dnssec",
+  "transfers",
   "watch",
   "certificate",
   "origin",

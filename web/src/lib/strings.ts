@@ -16,6 +16,7 @@ import { settings } from "./strings/settings";
 import { shell } from "./strings/shell";
 import { states } from "./strings/states";
 import { zones } from "./strings/zones";
+import { zoneTransfers } from "./strings/zonetransfers";
 
 export const t = {
   ...common,
@@ -25,6 +26,7 @@ export const t = {
   ...domains,
   ...names,
   ...zones,
+  ...zoneTransfers,
   ...certificateState,
   ...authorities,
   ...fleet,

@@ -4,6 +4,7 @@ import type { components } from "@/api/schema";
 import { t } from "@/lib/strings";
 import { Diff } from "./Diff";
 import { Notice } from "./Notice";
+import { Refused } from "./Refused";
 
 export type Plan = components["schemas"]["Plan"];
 
@@ -66,11 +67,7 @@ export function DiffReview({
         maxLength={500}
         rows={2}
       />
-      {error && (
-        <Notice tone="bad" title={t.diff.failed} alert>
-          {error.message}
-        </Notice>
-      )}
+      <Refused error={error} title={t.diff.failed} />
       {production && asked ? (
         <Notice
           tone="warn"

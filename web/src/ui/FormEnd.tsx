@@ -1,13 +1,17 @@
 import { Button } from "@mantine/core";
 import { t } from "@/lib/strings";
-import { unplaced } from "./forms";
-import { Notice } from "./Notice";
+import { Refused } from "./Refused";
 
-/**
- * The end of a form in a dialog: what was refused and is not said at a field,
- * Cancel, and the button that sends. `placed` tells which of the server's
- * findings the form shows where they were typed.
- */
+type End = {
+  error: Error | null;
+  /** Which of the server's findings the form shows where they were typed. */
+  placed?: ((pointer: string) => boolean) | undefined;
+  pending: boolean;
+  label: string;
+  disabled?: boolean;
+};
+
+/** The end of a form in a dialog: what was refused and is not said at a field, Cancel, and the button that sends. */
 export function FormEnd({
   error,
   placed,
@@ -16,23 +20,10 @@ export function FormEnd({
   label,
   disabled = false,
   danger = false,
-}: {
-  error: Error | null;
-  placed?: (pointer: string) => boolean;
-  pending: boolean;
-  onCancel: () => void;
-  label: string;
-  disabled?: boolean;
-  danger?: boolean;
-}) {
-  const left = unplaced(error, placed);
+}: End & { onCancel: () => void; danger?: boolean }) {
   return (
     <>
-      {left && (
-        <Notice tone="bad" alert>
-          {left.message}
-        </Notice>
-      )}
+      <Refused error={error} placed={placed} />
       <div className="row" style={{ justifyContent: "flex-end" }}>
         <Button variant="default" onClick={onCancel} disabled={pending}>
           {t.common.cancel}
@@ -40,6 +31,32 @@ export function FormEnd({
         <Button type="submit" loading={pending} disabled={disabled} {...(danger && { color: "red" })}>
           {label}
         </Button>
+      </div>
+    </>
+  );
+}
+
+/** The end of a form whose change is reviewed before it is made (ChangeFlow): the same, with Cancel where there is a way back. */
+export function ReviewEnd({
+  error,
+  placed,
+  pending,
+  onCancel,
+  label,
+  disabled = false,
+}: End & { onCancel?: () => void }) {
+  return (
+    <>
+      <Refused error={error} placed={placed} />
+      <div className="row">
+        <Button type="submit" loading={pending} disabled={disabled}>
+          {label}
+        </Button>
+        {onCancel && (
+          <Button variant="default" onClick={onCancel} disabled={pending}>
+            {t.common.cancel}
+          </Button>
+        )}
       </div>
     </>
   );

@@ -26,7 +26,7 @@ function fieldOf<Values extends Record<string, unknown>>(
 }
 
 /** Puts the server's findings next to the fields they are about. */
-export function landErrors<Values extends Record<string, unknown>>(
+function landErrors<Values extends Record<string, unknown>>(
   form: Form<Values>,
   error: unknown,
   fields: Fields<Values> = {},
@@ -42,27 +42,20 @@ export function landErrors<Values extends Record<string, unknown>>(
   for (const [name, problems] of found) form.setFieldError(name, problems.join("\n"));
 }
 
-/** Lands an error once it is there, and returns it when something of it has no field to stand at. */
+/** Lands an error once it is there; what comes back is for the form's end, which says what has no field to stand at. */
 export function useLanded<Values extends Record<string, unknown>>(
   form: Form<Values>,
   error: Error | null,
   fields: Fields<Values> = {},
-): Error | null {
+): { error: Error | null; placed: (pointer: string) => boolean } {
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the API has answered
   useEffect(() => landErrors(form, error, fields), [error]);
-  return unplaced(error, (pointer) => fieldOf(pointer, form.getValues(), fields) !== undefined);
+  return { error, placed: (pointer) => fieldOf(pointer, form.getValues(), fields) !== undefined };
 }
 
 /** What is wrong with each field, by the pointers of the API. */
 export function fieldErrors(error: Error | null): (pointer: string) => string | undefined {
   return (pointer) => (error instanceof ApiError ? error.field(pointer) : undefined);
-}
-
-/** The error, unless all that it says stands at fields already. */
-export function unplaced(error: Error | null, placed?: (pointer: string) => boolean): Error | null {
-  if (!(error instanceof ApiError) || !placed) return error;
-  const found = error.problem.errors ?? [];
-  return found.length > 0 && found.every((f) => placed(f.pointer)) ? null : error;
 }
 
 /** How text that machines read is written in a field: keys, certificates, zone files. */

@@ -2,7 +2,7 @@ import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
-import { Notice } from "@/ui/Notice";
+import { Refused } from "@/ui/Refused";
 import { useLogin } from "./queries";
 
 /** Email and password; on the login page and over a page whose session has ended. */
@@ -40,11 +40,7 @@ export function LoginForm({ onDone }: { onDone: () => void }) {
         key={form.key("password")}
         {...form.getInputProps("password")}
       />
-      {login.error && (
-        <Notice tone="bad" alert>
-          {login.error.message}
-        </Notice>
-      )}
+      <Refused error={login.error} />
       <Button type="submit" size="sm" loading={login.isPending}>
         {t.login.submit}
       </Button>

@@ -3,7 +3,7 @@ import { useForm } from "@mantine/form";
 import { ApiError } from "@/api/client";
 import { emailProblem, passwordProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
-import { Notice } from "@/ui/Notice";
+import { Refused } from "@/ui/Refused";
 import { type User, useUpdateAccount } from "./queries";
 
 /** The step after a first login by link: email and password for the next time. */
@@ -67,11 +67,7 @@ export function SetupForm({ user, onDone }: { user: User; onDone: () => void }) 
         key={form.key("repeat")}
         {...form.getInputProps("repeat")}
       />
-      {update.error && (
-        <Notice tone="bad" alert>
-          {update.error.message}
-        </Notice>
-      )}
+      <Refused error={update.error} />
       <Button type="submit" size="sm" loading={update.isPending}>
         {t.login.saveSetup}
       </Button>

@@ -11,6 +11,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { toast } from "@/ui/UndoToast";
 import { UrlTabs } from "@/ui/UrlTabs";
@@ -65,11 +66,7 @@ function useAsk(scope: Scope, domain: string) {
   return {
     issue: (label: string) => button(label, provision),
     renew: (label: string) => button(label, renew),
-    failure: wrong && (
-      <Notice tone="bad" alert>
-        {wrong.message}
-      </Notice>
-    ),
+    failure: <Refused error={wrong} />,
   };
 }
 

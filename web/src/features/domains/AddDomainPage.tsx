@@ -9,11 +9,12 @@ import { readDomain, readOrigin } from "@/lib/domainName";
 import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
 import { EmptyState } from "@/ui/EmptyState";
-import { landErrors } from "@/ui/forms";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { Steps } from "./components/Steps";
 import styles from "./domains.module.css";
 import { cdnsQuery, type Domain, domainQuery, useAddDomain } from "./queries";
@@ -68,6 +69,7 @@ function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) =
       cdn: (value) => (source === "cdn" && value === "" ? t.login.required : null),
     },
   });
+  const landed = useLanded(form, add.error);
   const names = (cdns.data ?? []).map((c) => c.name);
   const typed = readDomain(form.values.domain);
   const allowed = may(scope, "developer");
@@ -97,7 +99,6 @@ function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) =
               },
               {
                 onSuccess: (answer) => onAdded(answer.domain_config),
-                onError: (error) => landErrors(form, error),
               },
             );
           })}
@@ -161,11 +162,7 @@ function AddForm({ scope, onAdded }: { scope: Scope; onAdded: (domain: Domain) =
           ) : (
             <Select label={t.addDomain.cdn} data={names} searchable {...form.getInputProps("cdn")} />
           )}
-          {add.error && (
-            <Notice tone="bad" alert>
-              {add.error.message}
-            </Notice>
-          )}
+          <Refused {...landed} />
           <div className="row wrap">
             <Button type="submit" loading={add.isPending} disabled={!allowed}>
               {t.addDomain.submit}

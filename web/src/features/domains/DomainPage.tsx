@@ -22,6 +22,7 @@ import { Steps } from "./components/Steps";
 import { HistoryTab } from "./history/HistoryTab";
 import { type Domain, domainQuery } from "./queries";
 import { ProofLost, SetupTab } from "./setup/SetupTab";
+import { TransfersTab } from "./transfers/TransfersTab";
 import { MonitoringTab } from "./watch/MonitoringTab";
 import { DNSSECTab } from "./zone/DNSSECTab";
 import { type OnView, RecordsTab, type RecordsView } from "./zone/RecordsTab";
@@ -92,6 +93,7 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
     dns: () => <SetupTab scope={scope} domain={domain} />,
     records: () => <RecordsTab scope={scope} domain={domain} view={view} onView={onView} />,
     dnssec: () => <DNSSECTab scope={scope} domain={domain} />,
+    transfers: () => <TransfersTab scope={scope} domain={domain} />,
     watch: () => <MonitoringTab scope={scope} domain={domain} />,
     certificate: () => <CertificateTab scope={scope} domain={domain} />,
     origin: () => <OriginTab scope={scope} domain={domain} />,

@@ -141,6 +141,7 @@ export const domains = {
       dns: "Set-up",
       records: "Records",
       dnssec: "DNSSEC",
+      transfers: "Transfers",
       watch: "Monitoring",
       certificate: "Certificate",
       origin: "Origin",

@@ -2,7 +2,7 @@ import { PasswordInput, Switch, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { t } from "@/lib/strings";
 import { FormEnd } from "@/ui/FormEnd";
-import { landErrors, machineText } from "@/ui/forms";
+import { machineText, useLanded } from "@/ui/forms";
 import { toast } from "@/ui/UndoToast";
 import { type Authority, usePutAuthority } from "../authorityQueries";
 import styles from "../certificates.module.css";
@@ -12,9 +12,6 @@ const fields = {
   "/eab_mac_key": "eabMac",
   "/root_pem": "root",
 } as const;
-
-const named = ["name", "directory", "staging", "email", "profile", "priority", "internal", "disabled"];
-const placed = (pointer: string) => pointer in fields || named.includes(pointer.slice(1));
 
 /** Adds an authority, or changes one. Its limits stay as they are: the API's are a little below Let's Encrypt's. */
 export function AuthorityForm({ authority: a, onDone }: { authority: Authority | null; onDone: () => void }) {
@@ -41,6 +38,7 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
       priority: (value) => (/^\d+$/.test(value.trim()) ? null : t.authorities.priorityWrong),
     },
   });
+  const landed = useLanded(form, put.error, fields);
   const quiet = { autoCapitalize: "off", autoComplete: "off", spellCheck: false } as const;
   return (
     <form
@@ -75,7 +73,6 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
               toast(t.authorities.saved(name));
               onDone();
             },
-            onError: (error) => landErrors(form, error, fields),
           },
         );
       })}
@@ -144,7 +141,7 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
         description={t.authorities.disabledHint}
         {...form.getInputProps("disabled", { type: "checkbox" })}
       />
-      <FormEnd error={put.error} placed={placed} pending={put.isPending} onCancel={onDone} label={t.authorities.save} />
+      <FormEnd {...landed} pending={put.isPending} onCancel={onDone} label={t.authorities.save} />
     </form>
   );
 }

@@ -1,12 +1,12 @@
-import { Autocomplete, Button, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import { Autocomplete, Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { Applied } from "@/app/Applied";
 import { may, type Scope, useSession } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
+import { ReviewEnd } from "@/ui/FormEnd";
 import { machineText, useLanded } from "@/ui/forms";
-import { Notice } from "@/ui/Notice";
 import { Panel } from "@/ui/Panel";
 import { authoritiesQuery } from "../authorityQueries";
 import styles from "../certificates.module.css";
@@ -94,7 +94,7 @@ function Form({
       domains: (value) => (lines(value)[0] === c.domain ? null : t.certificateSettings.namesNeeded),
     },
   });
-  const left = useLanded(form, error, fields);
+  const landed = useLanded(form, error, fields);
   const names = authorities.data?.map((a) => a.name) ?? [];
   const own = Object.keys(t.certificateSettings.keyTypes);
   return (
@@ -193,16 +193,12 @@ function Form({
           <p className="dim small">{t.certificateSettings.reissue}</p>
         </>
       )}
-      {left && (
-        <Notice tone="bad" alert>
-          {left.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
-          {t.certificateSettings.review}
-        </Button>
-      </div>
+      <ReviewEnd
+        {...landed}
+        pending={planning}
+        disabled={!may(scope, "developer")}
+        label={t.certificateSettings.review}
+      />
     </form>
   );
 }

@@ -9,7 +9,7 @@ import { CopyButton } from "@/ui/CopyButton";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
 import { FormEnd } from "@/ui/FormEnd";
-import { landErrors } from "@/ui/forms";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
@@ -159,7 +159,7 @@ function Form({
     validateInputOnBlur: ["country"],
     validate: { country: (value) => (/^([A-Za-z]{2})?$/.test(value.trim()) ? null : t.csr.countryWrong) },
   });
-  const placed = (pointer: string) => pointer in subject || pointer.startsWith("/domains");
+  const landed = useLanded(form, make.error, subject);
   return (
     <form
       className="stack"
@@ -180,7 +180,6 @@ function Form({
           },
           {
             onSuccess: (made) => onMade(made as CSR),
-            onError: (error) => landErrors(form, error, subject),
           },
         );
       })}
@@ -222,7 +221,7 @@ function Form({
           />
         </div>
       </fieldset>
-      <FormEnd error={make.error} placed={placed} pending={make.isPending} onCancel={onCancel} label={t.csr.makeNow} />
+      <FormEnd {...landed} pending={make.isPending} onCancel={onCancel} label={t.csr.makeNow} />
     </form>
   );
 }

@@ -6,6 +6,7 @@ import { Applied } from "@/app/Applied";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
+import { ReviewEnd } from "@/ui/FormEnd";
 import { machineText, useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
@@ -88,7 +89,7 @@ function Form({
       file: (value, { kind }) => (kind === "pkcs12" && value === "" ? t.certificateOwn.fileNeeded : null),
     },
   });
-  const left = useLanded(form, error, fields);
+  const landed = useLanded(form, error, fields);
   const { kind, chain, key } = form.values;
   const seen = useMemo(() => findings(domain, chain, key), [domain, chain, key]);
   const fromFile = (name: "chain" | "key") => (
@@ -219,16 +220,7 @@ function Form({
         </>
       )}
       <Switch label={t.certificateOwn.takeover} {...form.getInputProps("takeover", { type: "checkbox" })} />
-      {left && (
-        <Notice tone="bad" alert>
-          {left.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
-          {t.certificateOwn.check}
-        </Button>
-      </div>
+      <ReviewEnd {...landed} pending={planning} disabled={!may(scope, "developer")} label={t.certificateOwn.check} />
     </form>
   );
 }

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { sentence } from "@/api/client";
 import { t } from "@/lib/strings";
 import { FormEnd } from "@/ui/FormEnd";
-import { landErrors, machineText } from "@/ui/forms";
+import { machineText, useLanded } from "@/ui/forms";
 import { Notice } from "@/ui/Notice";
 import { toast } from "@/ui/UndoToast";
 import { authoritiesQuery, type ReplacementWish, usePlanReplacement } from "../authorityQueries";
@@ -57,16 +57,15 @@ export function PlanForm({ onDone }: { onDone: () => void }) {
       pace: (value) => (/^[1-9]\d{0,5}$/.test(value.trim()) ? null : t.replacements.paceWrong),
     },
   });
+  const landed = useLanded(form, preview.error ?? keep.error, fields);
   const counted = preview.data !== undefined;
   return (
     <form
       className="stack"
       noValidate
       onSubmit={form.onSubmit((v) => {
-        const onError = (error: Error) => landErrors(form, error, fields);
-        if (!counted) return preview.mutate(wishOf(v), { onError });
+        if (!counted) return preview.mutate(wishOf(v));
         keep.mutate(wishOf(v), {
-          onError,
           onSuccess: () => {
             toast(t.replacements.kept);
             onDone();
@@ -129,8 +128,7 @@ export function PlanForm({ onDone }: { onDone: () => void }) {
         </Notice>
       )}
       <FormEnd
-        error={preview.error ?? keep.error}
-        placed={(pointer) => pointer in fields}
+        {...landed}
         pending={preview.isPending || keep.isPending}
         onCancel={onDone}
         label={counted ? t.replacements.keep : t.replacements.preview}

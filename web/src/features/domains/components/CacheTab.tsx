@@ -8,9 +8,9 @@ import { readPurgePath } from "@/lib/domainName";
 import { bytes, count, ratio } from "@/lib/format";
 import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
-import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonBlock } from "@/ui/PageState";
 import { Panel, Stats } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { type Domain, type Purge, purgeQuery, usePurge } from "../queries";
 
@@ -92,11 +92,7 @@ function PurgePanel({ scope, domain, requests }: { scope: Scope; domain: Domain;
             {t.purge.submit}
           </Button>
         </div>
-        {purge.error && (
-          <Notice tone="bad" alert>
-            {purge.error.message}
-          </Notice>
-        )}
+        <Refused error={purge.error} />
         {purge.data && <PurgeProgress key={purge.data.purge_id} scope={scope} answered={purge.data} />}
       </form>
       <ConfirmByTyping

@@ -12,6 +12,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
 import { Fields, Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { Elapsed, TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
@@ -38,11 +39,7 @@ export function CertificateTab({ scope, domain }: { scope: Scope; domain: Domain
       {t.certificatePage.open}
     </Button>
   );
-  const failure = provision.error && (
-    <Notice tone="bad" alert>
-      {provision.error.message}
-    </Notice>
-  );
+  const failure = <Refused error={provision.error} />;
   return (
     <PageState query={query}>
       {(detail) =>

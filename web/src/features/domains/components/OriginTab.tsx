@@ -12,9 +12,9 @@ import { CopyText } from "@/ui/CommandLine";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
 import { Icon } from "@/ui/icons";
-import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import styles from "../domains.module.css";
 import { type CDN, cdnQuery, type Domain, type ReplaceCDN, usePlanCDN, useReplaceCDN } from "../queries";
 import { Applied } from "./Applied";
@@ -218,11 +218,7 @@ function OriginForm({
         </div>
       ))}
       <p className="dim small">{t.origin.several}</p>
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
+      <Refused error={error} />
       <div className="row wrap">
         <Button type="submit" loading={planning}>
           {t.origin.review}

@@ -8,7 +8,7 @@ import { useUndoLast } from "@/features/activity/queries";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
-import { Notice } from "@/ui/Notice";
+import { ReviewEnd } from "@/ui/FormEnd";
 import { Panel } from "@/ui/Panel";
 import { undoToast } from "@/ui/UndoToast";
 import { LockPanel } from "../handover/LockPanel";
@@ -117,16 +117,7 @@ function Form({
         data={names}
         {...form.getInputProps("cdn")}
       />
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
-          {t.domainSettings.review}
-        </Button>
-      </div>
+      <ReviewEnd error={error} pending={planning} disabled={!may(scope, "developer")} label={t.domainSettings.review} />
     </form>
   );
 }

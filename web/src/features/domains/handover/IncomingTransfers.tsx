@@ -7,8 +7,9 @@ import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { type Column, DataTable } from "@/ui/DataTable";
-import { Notice } from "@/ui/Notice";
+import { ReviewEnd } from "@/ui/FormEnd";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
 import { Applied } from "../components/Applied";
@@ -170,16 +171,7 @@ function AcceptForm({
         onChange={(value) => setCdn(value ?? "")}
         data-autofocus
       />
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={planning}>
-          {t.transfer.review}
-        </Button>
-      </div>
+      <ReviewEnd error={error} pending={planning} label={t.transfer.review} />
     </form>
   );
 }
@@ -189,11 +181,7 @@ function Decline({ scope, offer, onClose }: { scope: Scope; offer: TransferOffer
   return (
     <div className="stack">
       <p>{t.transfer.declineText}</p>
-      {decline.error && (
-        <Notice tone="bad" alert>
-          {decline.error.message}
-        </Notice>
-      )}
+      <Refused error={decline.error} />
       <div className="row" style={{ justifyContent: "flex-end" }}>
         <Button variant="default" onClick={onClose} disabled={decline.isPending}>
           {t.common.cancel}

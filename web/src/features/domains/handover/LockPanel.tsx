@@ -3,8 +3,8 @@ import { useState } from "react";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { Icon } from "@/ui/icons";
-import { Notice } from "@/ui/Notice";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { toast } from "@/ui/UndoToast";
 import type { Domain } from "../queries";
@@ -45,11 +45,7 @@ export function LockPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
             {domain.locked ? t.lock.unlock : t.lock.lock}
           </Button>
         </div>
-        {lock.error && !asking && (
-          <Notice tone="bad" alert>
-            {lock.error.message}
-          </Notice>
-        )}
+        <Refused error={asking ? null : lock.error} />
       </div>
       <Modal opened={asking} onClose={() => setAsking(false)} title={t.lock.unlockTitle(name)}>
         <form
@@ -69,11 +65,7 @@ export function LockPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
             rows={2}
             data-autofocus
           />
-          {lock.error && (
-            <Notice tone="bad" alert>
-              {lock.error.message}
-            </Notice>
-          )}
+          <Refused error={lock.error} />
           <div className="row" style={{ justifyContent: "flex-end" }}>
             <Button variant="default" onClick={() => setAsking(false)} disabled={lock.isPending}>
               {t.common.cancel}

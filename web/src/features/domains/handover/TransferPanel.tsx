@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { may, type Scope, useSession } from "@/app/session";
 import { date } from "@/lib/format";
 import { t } from "@/lib/strings";
-import { landErrors } from "@/ui/forms";
-import { Notice } from "@/ui/Notice";
+import { useLanded } from "@/ui/forms";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Fields, Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
 import type { Domain } from "../queries";
@@ -62,11 +62,7 @@ function Made({ scope, offer, admin }: { scope: Scope; offer: TransferOffer; adm
           ],
         ]}
       />
-      {withdraw.error && (
-        <Notice tone="bad" alert>
-          {withdraw.error.message}
-        </Notice>
-      )}
+      <Refused error={withdraw.error} />
       <div>
         <Button
           variant="default"
@@ -89,6 +85,7 @@ function OfferForm({ scope, domain, admin }: { scope: Scope; domain: Domain; adm
     initialValues: { to: "", note: "" },
     validate: { to: (value) => (value.trim() === "" ? t.transfer.toNeeded : null) },
   });
+  const landed = useLanded(form, offer.error, { "/to_project_id": "to" });
   return (
     <form
       className="stack"
@@ -98,7 +95,6 @@ function OfferForm({ scope, domain, admin }: { scope: Scope; domain: Domain; adm
           { to_project_id: values.to.trim(), ...(values.note ? { note: values.note } : {}) },
           {
             onSuccess: () => toast(t.transfer.made),
-            onError: (error) => landErrors(form, error, { "/to_project_id": "to" }),
           },
         ),
       )}
@@ -121,11 +117,7 @@ function OfferForm({ scope, domain, admin }: { scope: Scope; domain: Domain; adm
         disabled={!admin || domain.locked}
         {...form.getInputProps("note")}
       />
-      {offer.error && (
-        <Notice tone="bad" alert>
-          {offer.error.message}
-        </Notice>
-      )}
+      <Refused {...landed} />
       <div className="row wrap">
         <Button type="submit" variant="default" loading={offer.isPending} disabled={!admin || domain.locked}>
           {t.transfer.offer}

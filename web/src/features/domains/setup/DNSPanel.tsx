@@ -12,6 +12,7 @@ import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { TimeAgo } from "@/ui/Time";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
@@ -241,11 +242,7 @@ function Modes({
         </p>
       )}
       {domain.locked && <Notice tone="idle">{t.setup.locked}</Notice>}
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
+      <Refused error={error} />
       {changed && !domain.locked && (
         <div>
           <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>

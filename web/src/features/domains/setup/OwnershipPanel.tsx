@@ -8,6 +8,7 @@ import { type Column, DataTable } from "@/ui/DataTable";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import type { Tone } from "@/ui/StatusBadge";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo, TimeUntil } from "@/ui/Time";
@@ -164,11 +165,7 @@ function MailProof({ scope, domain }: { scope: Scope; domain: Domain }) {
             {mail ? t.email.again : t.email.send}
           </Button>
         </div>
-        {send.error && (
-          <Notice tone="bad" alert>
-            {send.error.message}
-          </Notice>
-        )}
+        <Refused error={send.error} />
         {send.isSuccess && <Notice tone="ok">{t.email.done}</Notice>}
       </div>
       {mail ? (

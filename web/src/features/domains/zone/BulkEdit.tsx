@@ -3,7 +3,7 @@ import { useState } from "react";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
-import { Notice } from "@/ui/Notice";
+import { Refused } from "@/ui/Refused";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
 import { type RecordEdit, type RecordSet, useEditRecords } from "../zoneQueries";
@@ -172,11 +172,7 @@ function Form({
           onChange={(event) => set({ consent: event.currentTarget.checked })}
         />
       )}
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
+      <Refused error={error} />
       <div>
         <Button
           type="submit"

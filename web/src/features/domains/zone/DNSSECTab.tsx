@@ -10,9 +10,9 @@ import { ChangeFlow } from "@/ui/ChangeFlow";
 import { CopyText } from "@/ui/CommandLine";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
-import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Fields, Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { TimeAgo, TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
@@ -192,11 +192,7 @@ function WishForm({
         value={denial}
         onChange={(value) => setDenial(value ?? s.denial)}
       />
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
+      <Refused error={error} />
       <div className="row wrap">
         {(!s.enabled || changed) && (
           <Button type="submit" loading={planning} disabled={!allowed}>
@@ -357,11 +353,7 @@ function Keys({ scope, domain, security }: { scope: Scope; domain: string; secur
       >
         <div className="stack">
           <p>{t.dnssec.rollText}</p>
-          {roll.error && (
-            <Notice tone="bad" alert>
-              {roll.error.message}
-            </Notice>
-          )}
+          <Refused error={roll.error} />
           <div className="row" style={{ justifyContent: "flex-end" }}>
             <Button variant="default" onClick={() => setRolling(null)} disabled={roll.isPending}>
               {t.common.cancel}

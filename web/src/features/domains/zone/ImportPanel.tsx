@@ -124,7 +124,7 @@ export function ImportPanel({
         <Option name="replace" file={file} onChange={setFile} hint={t.zoneImport.replaceHint} />
         {file.replace && <Option name="consent" file={file} onChange={setFile} />}
         <Option name="partial" file={file} onChange={setFile} hint={t.zoneImport.partialHint} />
-        {preview.error && <Refused error={preview.error} />}
+        {preview.error && <RefusedLines error={preview.error} />}
         <div className="row">
           <Button type="submit" loading={preview.isPending} disabled={!may(scope, "developer")}>
             {t.zoneImport.preview}
@@ -161,7 +161,7 @@ function Option({
 }
 
 /** Why a file was refused, line by line. */
-function Refused({ error }: { error: Error }) {
+function RefusedLines({ error }: { error: Error }) {
   const found = error instanceof ApiError ? (error.problem.errors ?? []) : [];
   return (
     <Notice tone="bad" alert>

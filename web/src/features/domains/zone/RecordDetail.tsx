@@ -9,6 +9,7 @@ import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Fields } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
 import { propagationQuery } from "../stateQueries";
@@ -171,11 +172,7 @@ function Remove({
       done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} zoneOf={domain} />}
       form={({ review, planning, error }) => (
         <div className="stack">
-          {error && (
-            <Notice tone="bad" alert>
-              {error.message}
-            </Notice>
-          )}
+          <Refused error={error} />
           <div className="row">
             <Button color="red" variant="outline" loading={planning} onClick={() => review(draft)}>
               {t.recordForm.review}

@@ -5,8 +5,7 @@ import { ApiError } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
-import { unplaced } from "@/ui/forms";
-import { Notice } from "@/ui/Notice";
+import { Refused } from "@/ui/Refused";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
 import { type RecordData, type RecordDraft, type RecordSet, useChangeRecord } from "../zoneQueries";
@@ -143,7 +142,7 @@ function RecordForm({
   }, [error, setFieldError]);
   const { type, says, targetKind } = form.values;
   const leads = targetTypes.includes(type.trim().toUpperCase());
-  const left = unplaced(error, (pointer) => fieldAt(pointer) !== undefined || pointer.startsWith("/steering/"));
+  const placed = (pointer: string) => fieldAt(pointer) !== undefined || pointer.startsWith("/steering/");
   const review = (values: Values) => {
     const clean = { ...values, type: values.type.trim().toUpperCase() };
     const wrong = steeringFaults(steering);
@@ -223,11 +222,7 @@ function RecordForm({
         leads={leads}
         problem={(pointer) => faults.get(pointer) ?? foundAt(error, pointer)}
       />
-      {left && (
-        <Notice tone="bad" alert>
-          {left.message}
-        </Notice>
-      )}
+      <Refused error={error} placed={placed} />
       <div className="row">
         <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
           {t.recordForm.review}

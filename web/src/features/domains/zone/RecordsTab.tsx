@@ -15,6 +15,7 @@ import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { NoResults, PageState, SkeletonRows } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
+import { Refused } from "@/ui/Refused";
 import { Rollout } from "@/ui/Rollout";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { Applied } from "../components/Applied";
@@ -118,9 +119,7 @@ function NoZone({ scope, domain }: { scope: Scope; domain: Domain }) {
             </EmptyState>
             {error && (
               <div style={{ padding: "0 16px 16px" }}>
-                <Notice tone="bad" alert>
-                  {error.message}
-                </Notice>
+                <Refused error={error} />
               </div>
             )}
           </>

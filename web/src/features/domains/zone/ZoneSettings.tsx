@@ -4,9 +4,9 @@ import { useState } from "react";
 import { may, type Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
-import { fieldErrors, unplaced } from "@/ui/forms";
+import { ReviewEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
-import { Notice } from "@/ui/Notice";
 import { Applied } from "../components/Applied";
 import { useConfigureZone, type Zone, type ZonePatch } from "../zoneQueries";
 import { RemoveZone } from "./RemoveZone";
@@ -87,8 +87,7 @@ function SettingsForm({
     validateInputOnBlur: ["ttl", "negative"],
     validate: { ttl: seconds, negative: seconds },
   });
-  const found = fieldErrors(error);
-  const left = unplaced(error, (pointer) => ["/ttl", "/negative_ttl", "/contact"].includes(pointer));
+  const landed = useLanded(form, error, { "/negative_ttl": "negative" });
   return (
     <form
       className="stack"
@@ -108,7 +107,6 @@ function SettingsForm({
         description={t.zone.ttlNote}
         inputMode="numeric"
         {...form.getInputProps("ttl")}
-        error={form.errors["ttl"] ?? found("/ttl")}
         data-autofocus
       />
       <TextInput
@@ -116,13 +114,11 @@ function SettingsForm({
         description={t.zoneSettings.negativeHint}
         inputMode="numeric"
         {...form.getInputProps("negative")}
-        error={form.errors["negative"] ?? found("/negative_ttl")}
       />
       <TextInput
         label={t.zoneSettings.contact}
         description={t.zoneSettings.contactHint}
         {...form.getInputProps("contact")}
-        error={found("/contact")}
       />
       <TextInput label={t.recordForm.comment} maxLength={500} {...form.getInputProps("comment")} />
       <Switch
@@ -130,16 +126,7 @@ function SettingsForm({
         description={t.zoneSettings.sitesHint}
         {...form.getInputProps("sites", { type: "checkbox" })}
       />
-      {left && (
-        <Notice tone="bad" alert>
-          {left.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={planning} disabled={!may(scope, "developer")}>
-          {t.recordForm.review}
-        </Button>
-      </div>
+      <ReviewEnd {...landed} pending={planning} disabled={!may(scope, "developer")} label={t.recordForm.review} />
     </form>
   );
 }

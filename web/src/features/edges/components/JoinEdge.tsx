@@ -4,8 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
-import { landErrors } from "@/ui/forms";
-import { Notice } from "@/ui/Notice";
+import { ReviewEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeUntil } from "@/ui/Time";
 import { edgesQuery, useJoinToken } from "../queries";
@@ -21,6 +21,7 @@ export function JoinEdge() {
     initialValues: { region: "", ttl: "3600" },
     validate: { region: (value) => (/^[a-zA-Z0-9-]*$/.test(value.trim()) ? null : t.edges.regionRule) },
   });
+  const landed = useLanded(form, make.error, { "/ttl_seconds": "ttl" });
   const joined = before && (edges.data?.edges ?? []).find((e) => !before.has(e.id));
 
   if (make.data) {
@@ -56,10 +57,7 @@ export function JoinEdge() {
       noValidate
       onSubmit={form.onSubmit(({ region, ttl }) => {
         setBefore(new Set((edges.data?.edges ?? []).map((e) => e.id)));
-        make.mutate(
-          { ttl_seconds: Number(ttl), ...(region.trim() ? { region: region.trim() } : {}) },
-          { onError: (error) => landErrors(form, error, { "/ttl_seconds": "ttl" }) },
-        );
+        make.mutate({ ttl_seconds: Number(ttl), ...(region.trim() ? { region: region.trim() } : {}) });
       })}
     >
       <p className="soft">{t.edges.joinText}</p>
@@ -77,16 +75,7 @@ export function JoinEdge() {
         key={form.key("ttl")}
         {...form.getInputProps("ttl")}
       />
-      {make.error && (
-        <Notice tone="bad" alert>
-          {make.error.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={make.isPending}>
-          {t.edges.joinCreate}
-        </Button>
-      </div>
+      <ReviewEnd {...landed} pending={make.isPending} label={t.edges.joinCreate} />
     </form>
   );
 }

@@ -1,11 +1,12 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useSession } from "@/app/session";
 import { type User, useUpdateAccount } from "@/features/auth/queries";
 import { emailProblem, passwordProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
-import { landErrors } from "@/ui/forms";
+import { ReviewEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { Notice } from "@/ui/Notice";
 import { Fields, Panel } from "@/ui/Panel";
 import { TimeAgo } from "@/ui/Time";
@@ -34,6 +35,7 @@ function Profile({ user }: { user: User }) {
     validateInputOnBlur: true,
     validate: { email: emailProblem },
   });
+  const landed = useLanded(form, update.error, { "/current_password": "current" });
   const emailChanged = form.values.email.trim() !== user.email;
   return (
     <form
@@ -44,7 +46,6 @@ function Profile({ user }: { user: User }) {
           { email: email.trim(), name: name.trim(), ...(current ? { current_password: current } : {}) },
           {
             onSuccess: () => toast(t.account.saved),
-            onError: (error) => landErrors(form, error, { "/current_password": "current" }),
           },
         ),
       )}
@@ -59,16 +60,7 @@ function Profile({ user }: { user: User }) {
           {...form.getInputProps("current")}
         />
       )}
-      {update.error && (
-        <Notice tone="bad" alert>
-          {update.error.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={update.isPending} disabled={!form.isDirty()}>
-          {t.account.save}
-        </Button>
-      </div>
+      <ReviewEnd {...landed} pending={update.isPending} disabled={!form.isDirty()} label={t.account.save} />
       <Fields
         rows={[
           [t.account.id, <CopyText key="id" value={user.id} />],
@@ -92,6 +84,7 @@ function Password({ user }: { user: User }) {
       repeat: (value, all) => (value === all.password ? null : t.login.repeatWrong),
     },
   });
+  const landed = useLanded(form, update.error, { "/current_password": "current", "/password": "password" });
   return (
     <form
       className="stack"
@@ -104,7 +97,6 @@ function Password({ user }: { user: User }) {
               form.reset();
               toast(t.account.passwordSaved);
             },
-            onError: (error) => landErrors(form, error, { "/current_password": "current", "/password": "password" }),
           },
         ),
       )}
@@ -130,16 +122,11 @@ function Password({ user }: { user: User }) {
         key={form.key("repeat")}
         {...form.getInputProps("repeat")}
       />
-      {update.error && (
-        <Notice tone="bad" alert>
-          {update.error.message}
-        </Notice>
-      )}
-      <div>
-        <Button type="submit" loading={update.isPending}>
-          {user.has_password ? t.account.changePassword : t.account.setPassword}
-        </Button>
-      </div>
+      <ReviewEnd
+        {...landed}
+        pending={update.isPending}
+        label={user.has_password ? t.account.changePassword : t.account.setPassword}
+      />
     </form>
   );
 }

@@ -10,7 +10,8 @@ import { CommandLine } from "@/ui/CommandLine";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
-import { landErrors } from "@/ui/forms";
+import { FormEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
@@ -170,6 +171,7 @@ function Invite({ scope, onDone }: { scope: Scope; onDone: () => void }) {
     validateInputOnBlur: ["email"],
     validate: { email: emailProblem },
   });
+  const landed = useLanded(form, invite.error);
   if (invite.data) {
     return (
       <div className="stack">
@@ -188,10 +190,7 @@ function Invite({ scope, onDone }: { scope: Scope; onDone: () => void }) {
       className="stack"
       noValidate
       onSubmit={form.onSubmit(({ email, name, role }) =>
-        invite.mutate(
-          { email: email.trim(), role, ...(name.trim() ? { name: name.trim() } : {}) },
-          { onError: (error) => landErrors(form, error) },
-        ),
+        invite.mutate({ email: email.trim(), role, ...(name.trim() ? { name: name.trim() } : {}) }),
       )}
     >
       <TextInput
@@ -207,19 +206,7 @@ function Invite({ scope, onDone }: { scope: Scope; onDone: () => void }) {
         {...form.getInputProps("name")}
       />
       <Select label={t.members.role} data={roleOptions(scope)} key={form.key("role")} {...form.getInputProps("role")} />
-      {invite.error && (
-        <Notice tone="bad" alert>
-          {invite.error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={invite.isPending}>
-          {t.members.invite}
-        </Button>
-      </div>
+      <FormEnd {...landed} pending={invite.isPending} onCancel={onDone} label={t.members.invite} />
     </form>
   );
 }

@@ -7,9 +7,9 @@ import { EnvironmentBadge } from "@/app/ScopeSwitch";
 import type { Scope } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
-import { landErrors } from "@/ui/forms";
+import { FormEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
-import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import { toast } from "@/ui/UndoToast";
@@ -173,13 +173,12 @@ function ProjectForm({ project, onDone }: { project?: Project; onDone: () => voi
     validateInputOnBlur: ["name"],
     validate: { name: (value) => (nameRule.test(value) ? null : t.projects.nameRule) },
   });
-  const error = create.error ?? update.error;
+  const landed = useLanded(form, create.error ?? update.error);
   return (
     <form
       className="stack"
       noValidate
       onSubmit={form.onSubmit(({ name, title, description }) => {
-        const failed = (problem: Error) => landErrors(form, problem);
         if (project) {
           update.mutate(
             { project, title, description },
@@ -188,7 +187,6 @@ function ProjectForm({ project, onDone }: { project?: Project; onDone: () => voi
                 onDone();
                 toast(t.projects.saved(title || name));
               },
-              onError: failed,
             },
           );
         } else {
@@ -199,7 +197,6 @@ function ProjectForm({ project, onDone }: { project?: Project; onDone: () => voi
                 onDone();
                 toast(t.projects.created(title || name));
               },
-              onError: failed,
             },
           );
         }
@@ -224,19 +221,12 @@ function ProjectForm({ project, onDone }: { project?: Project; onDone: () => voi
         key={form.key("description")}
         {...form.getInputProps("description")}
       />
-      {error && (
-        <Notice tone="bad" alert>
-          {error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={create.isPending || update.isPending}>
-          {project ? t.projects.save : t.common.create}
-        </Button>
-      </div>
+      <FormEnd
+        {...landed}
+        pending={create.isPending || update.isPending}
+        onCancel={onDone}
+        label={project ? t.projects.save : t.common.create}
+      />
     </form>
   );
 }
@@ -248,6 +238,7 @@ function EnvironmentForm({ project, onDone }: { project: Project; onDone: () => 
     initialValues: { name: "" },
     validate: { name: (value) => (nameRule.test(value) ? null : t.projects.nameRule) },
   });
+  const landed = useLanded(form, create.error);
   return (
     <form
       className="stack"
@@ -258,7 +249,6 @@ function EnvironmentForm({ project, onDone }: { project: Project; onDone: () => 
             onDone();
             toast(t.projects.created(name));
           },
-          onError: (error) => landErrors(form, error),
         }),
       )}
     >
@@ -269,19 +259,7 @@ function EnvironmentForm({ project, onDone }: { project: Project; onDone: () => 
         key={form.key("name")}
         {...form.getInputProps("name")}
       />
-      {create.error && (
-        <Notice tone="bad" alert>
-          {create.error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={create.isPending}>
-          {t.common.add}
-        </Button>
-      </div>
+      <FormEnd {...landed} pending={create.isPending} onCancel={onDone} label={t.common.add} />
     </form>
   );
 }

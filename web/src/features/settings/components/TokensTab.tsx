@@ -8,7 +8,8 @@ import { CommandLine } from "@/ui/CommandLine";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
-import { landErrors } from "@/ui/forms";
+import { FormEnd } from "@/ui/FormEnd";
+import { useLanded } from "@/ui/forms";
 import { Icon } from "@/ui/icons";
 import { Notice } from "@/ui/Notice";
 import { PageState } from "@/ui/PageState";
@@ -141,6 +142,7 @@ function CreateToken({ scope, onDone }: { scope: Scope; onDone: () => void }) {
     initialValues: { name: "", role: "developer", scopes: "", expires: "90" },
     validate: { name: (value) => (value.trim() === "" ? t.tokens.required : null) },
   });
+  const landed = useLanded(form, create.error, { "/expires_at": "expires" });
   if (create.data) {
     const secret = create.data.token;
     return (
@@ -166,15 +168,12 @@ function CreateToken({ scope, onDone }: { scope: Scope; onDone: () => void }) {
       noValidate
       onSubmit={form.onSubmit(({ name, role, scopes, expires }) => {
         const days = Number(expires);
-        create.mutate(
-          {
-            name: name.trim(),
-            role,
-            scopes: scopes.split(/[\s,]+/).filter((s) => s !== ""),
-            ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}),
-          },
-          { onError: (error) => landErrors(form, error, { "/expires_at": "expires" }) },
-        );
+        create.mutate({
+          name: name.trim(),
+          role,
+          scopes: scopes.split(/[\s,]+/).filter((s) => s !== ""),
+          ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}),
+        });
       })}
     >
       <TextInput
@@ -198,19 +197,7 @@ function CreateToken({ scope, onDone }: { scope: Scope; onDone: () => void }) {
         key={form.key("expires")}
         {...form.getInputProps("expires")}
       />
-      {create.error && (
-        <Notice tone="bad" alert>
-          {create.error.message}
-        </Notice>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end" }}>
-        <Button variant="default" onClick={onDone}>
-          {t.common.cancel}
-        </Button>
-        <Button type="submit" loading={create.isPending}>
-          {t.tokens.create}
-        </Button>
-      </div>
+      <FormEnd {...landed} pending={create.isPending} onCancel={onDone} label={t.tokens.create} />
     </form>
   );
 }
