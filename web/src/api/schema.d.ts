@@ -790,7 +790,10 @@ export interface paths {
          * @description The zone is answered as soon as it exists. 409 when it does already, or another project has it.
          */
         post: operations["zones-create"];
-        /** Manage the DNS of a domain here no more */
+        /**
+         * Manage the DNS of a domain here no more
+         * @description 409 while a domain with dns managed has its records in it, or one in it is locked.
+         */
         delete: operations["zones-delete"];
         options?: never;
         head?: never;
