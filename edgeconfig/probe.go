@@ -9,6 +9,8 @@ type ProbeReport struct {
 	Target string    `json:"target"` // at whom; the edge itself mostly
 	At     time.Time `json:"at"`
 	Served []Served  `json:"served"` // at most MaxServed
+	// Again is true in the last of the reports that tell again what was told before.
+	Again bool `json:"again,omitempty"`
 }
 
 // MaxServed bounds one report.
@@ -17,6 +19,7 @@ const MaxServed = 500
 // Served is what a client got when it asked for one certificate.
 type Served struct {
 	Certificate string  `json:"certificate"`           // ID
+	Age         int64   `json:"age,omitempty"`         // seconds since the look; 0: just now
 	Name        string  `json:"name"`                  // asked for
 	Fingerprint string  `json:"fingerprint,omitempty"` // lower-case hex SHA-256 of the leaf; "" when there was no handshake
 	NotAfter    int64   `json:"not_after,omitempty"`   // Unix seconds
@@ -48,6 +51,9 @@ const (
 // ProbeReply names the edge to look at next.
 type ProbeReply struct {
 	Peer *Peer `json:"peer,omitempty"` // nil: there is no other
+	// Again asks to tell again what was told before: who answers has started since
+	// then, or the reports were lost.
+	Again bool `json:"again,omitempty"`
 }
 
 // Peer is another edge.

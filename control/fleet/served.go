@@ -24,6 +24,9 @@ type servedViews struct {
 	mu    sync.Mutex
 	views map[string]map[viewOf]*view // by certificate
 	n     int
+	// whole are the edges that have told all that they had told before, so that a
+	// control plane that has just started knows what the others know.
+	whole map[string]bool
 }
 
 type viewOf struct {
@@ -37,7 +40,9 @@ type view struct {
 	served edgeconfig.Served
 }
 
-func newServedViews() *servedViews { return &servedViews{views: map[string]map[viewOf]*view{}} }
+func newServedViews() *servedViews {
+	return &servedViews{views: map[string]map[viewOf]*view{}, whole: map[string]bool{}}
+}
 
 func (s *servedViews) put(edge, target string, at time.Time, list []edgeconfig.Served) {
 	s.mu.Lock()
@@ -47,6 +52,8 @@ func (s *servedViews) put(edge, target string, at time.Time, list []edgeconfig.S
 	}
 	for _, one := range list {
 		of := viewOf{target, edge == target}
+		at := at.Add(-time.Duration(min(max(one.Age, 0), int64(viewsCount/time.Second))) * time.Second)
+		one.Age = 0
 		in := s.views[one.Certificate]
 		if in[of] == nil {
 			if s.n >= maxViews {
@@ -58,8 +65,21 @@ func (s *servedViews) put(edge, target string, at time.Time, list []edgeconfig.S
 			in = map[viewOf]*view{}
 			s.views[one.Certificate] = in
 		}
+		if had := in[of]; had != nil && had.at.After(at) {
+			continue
+		}
 		in[of] = &view{by: edge, at: at, served: one}
 	}
+}
+
+// told notes that an edge has told all again, and tells whether it still has to.
+func (s *servedViews) told(edge string, all bool) (again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if all && len(s.whole) < maxViews {
+		s.whole[edge] = true
+	}
+	return !s.whole[edge]
 }
 
 // prune forgets views that no longer count; s.mu is held.
@@ -106,6 +126,7 @@ func (f *Fleet) probed(edge string, data []byte) edgeconfig.ProbeReply {
 	if _, known := f.registry.find(r.Target); known {
 		f.served.put(edge, r.Target, f.now().UTC(), r.Served)
 	}
+	reply.Again = f.served.told(edge, r.Again)
 	if r.Target == edge {
 		reply.Peer = f.registry.peer(edge)
 	}

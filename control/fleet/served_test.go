@@ -64,6 +64,45 @@ func TestServedViews(t *testing.T) {
 	}
 }
 
+// A control plane that has just started asks each edge once to tell again what it
+// had told before, and takes it for as old as it is.
+func TestViewsAreToldAgain(t *testing.T) {
+	f, now := servedFleet(t, map[string]string{"edge_a": "127.0.0.1:1", "edge_b": "127.0.0.1:2"})
+	old := edgeconfig.Served{Certificate: "crt_1", Fingerprint: "ff", Age: 3600}
+	if r := f.probed("edge_a", report(t, "edge_a", "edge_a", edgeconfig.Served{Certificate: "crt_2", Fingerprint: "ee"})); !r.Again {
+		t.Error("an edge that has told nothing is not asked to")
+	}
+	if r := f.probed("edge_a", report(t, "edge_a", "edge_a", old, edgeconfig.Served{Certificate: "crt_2", Fingerprint: "old", Age: 60})); !r.Again {
+		t.Error("it is not asked before it has told all")
+	}
+	last, err := json.Marshal(edgeconfig.ProbeReport{Target: "edge_a", Again: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := f.probed("edge_a", last); r.Again {
+		t.Error("it is asked again")
+	}
+	if r := f.probed("edge_b", report(t, "edge_b", "edge_b", old)); !r.Again {
+		t.Error("another edge is not asked")
+	}
+	got := f.Served("crt_1")
+	if len(got) != 2 || !got[0].At.Equal(now.Add(-time.Hour)) || got[0].Age != 0 {
+		t.Errorf("told again: %+v", got)
+	}
+	if got := f.Served("crt_2"); len(got) != 1 || got[0].Fingerprint != "ee" {
+		t.Errorf("an older view has taken the place of a newer: %+v", got)
+	}
+	// No edge makes a view younger than now, or lets it live for ever.
+	f.probed("edge_a", report(t, "edge_a", "edge_a", edgeconfig.Served{Certificate: "crt_3", Age: -1 << 40}, edgeconfig.Served{Certificate: "crt_4", Age: 1 << 40}))
+	if got := f.Served("crt_3"); len(got) != 1 || !got[0].At.Equal(*now) {
+		t.Errorf("from the future: %+v", got)
+	}
+	*now = now.Add(time.Second)
+	if got := f.Served("crt_4"); len(got) != 0 {
+		t.Errorf("from long ago: %+v", got)
+	}
+}
+
 func TestPeersThatCanBeReached(t *testing.T) {
 	f, _ := servedFleet(t, map[string]string{"edge_a": "[::]:443", "edge_b": "127.0.0.1:8443", "edge_c": "[::]:443", "edge_d": ""})
 	if p := f.registry.peer("edge_a"); p != nil {

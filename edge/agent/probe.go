@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/edgeconfig"
@@ -24,6 +26,60 @@ const (
 type prober struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
+	told   map[toldOf]told
+}
+
+// What was told is kept, for a control plane that starts anew has heard none of it.
+// A look counts there for toldCounts.
+const (
+	maxTold    = 20_000
+	toldCounts = 3 * time.Hour
+)
+
+type toldOf struct {
+	certificate string
+	self        bool
+}
+
+type told struct {
+	target string
+	at     time.Time
+	served edgeconfig.Served
+}
+
+// remember keeps what is told; of the peers, what was told last.
+func (p *prober) remember(self string, report edgeconfig.ProbeReport, now time.Time) {
+	for _, s := range report.Served {
+		of := toldOf{s.Certificate, report.Target == self}
+		if _, had := p.told[of]; !had && len(p.told) >= maxTold {
+			if p.forget(now); len(p.told) >= maxTold {
+				return
+			}
+		}
+		p.told[of] = told{report.Target, now, s}
+	}
+}
+
+// forget drops what counts no longer.
+func (p *prober) forget(now time.Time) {
+	maps.DeleteFunc(p.told, func(_ toldOf, t told) bool { return now.Sub(t.at) > toldCounts })
+}
+
+// again makes the reports that tell all of it once more.
+func (p *prober) again(self string, now time.Time) []edgeconfig.ProbeReport {
+	p.forget(now)
+	of := map[string][]edgeconfig.Served{}
+	for _, t := range p.told {
+		t.served.Age = max(int64(now.Sub(t.at)/time.Second), 1)
+		of[t.target] = append(of[t.target], t.served)
+	}
+	var reports []edgeconfig.ProbeReport
+	for target, list := range of {
+		for part := range slices.Chunk(list, edgeconfig.MaxServed) {
+			reports = append(reports, edgeconfig.ProbeReport{Target: target, At: now.UTC(), Served: part})
+		}
+	}
+	return append(reports, edgeconfig.ProbeReport{Target: self, At: now.UTC(), Again: true})
 }
 
 func (a *agent) startProber() {
@@ -32,7 +88,7 @@ func (a *agent) startProber() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	a.prober = &prober{cancel, make(chan struct{})}
+	a.prober = &prober{cancel, make(chan struct{}), map[toldOf]told{}}
 	go func() {
 		defer close(a.prober.ended)
 		timer := time.NewTimer(jitter(a.o.ProbeEvery))
@@ -59,35 +115,49 @@ func (p *prober) stop() {
 }
 
 // probe is one round: look at ourselves, tell, look at the peer that the answer
-// names, tell.
+// names, tell; and tell again what was told before, when the answer asks for it.
 func (a *agent) probe(ctx context.Context, node Prober) {
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	reply := a.tell(ctx, node.Probe(ctx, nil))
+	reply := a.look(ctx, node, nil)
+	if reply.Again {
+		for _, report := range a.prober.again(a.id.Edge, a.now()) {
+			if _, err := a.tell(ctx, report); err != nil {
+				break // the next answer asks again
+			}
+		}
+	}
 	if reply.Peer != nil && reply.Peer.Address != "" {
-		a.tell(ctx, node.Probe(ctx, reply.Peer))
+		a.look(ctx, node, reply.Peer)
 	}
 }
 
-func (a *agent) tell(ctx context.Context, report edgeconfig.ProbeReport) (reply edgeconfig.ProbeReply) {
+func (a *agent) look(ctx context.Context, node Prober, peer *edgeconfig.Peer) (reply edgeconfig.ProbeReply) {
+	report := node.Probe(ctx, peer)
 	if len(report.Served) == 0 {
 		return reply
 	}
-	report.Edge = a.id.Edge
 	if report.Target == "" {
 		report.Target = a.id.Edge
 	}
+	a.prober.remember(a.id.Edge, report, a.now())
+	reply, _ = a.tell(ctx, report)
+	return reply
+}
+
+func (a *agent) tell(ctx context.Context, report edgeconfig.ProbeReport) (reply edgeconfig.ProbeReply, err error) {
+	report.Edge = a.id.Edge
 	data, err := json.Marshal(report)
 	if err != nil {
-		return reply
+		return reply, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	answer, err := a.conn.RequestWithContext(ctx, edgeconfig.SubjectUpOf(a.id.Edge, "probe"), data)
 	if err != nil {
 		a.log.Debug("nobody hears how certificates are served", "error", err)
-		return reply
+		return reply, err
 	}
 	_ = json.Unmarshal(answer.Data, &reply) // without a peer the next round asks again
-	return reply
+	return reply, nil
 }

@@ -29,14 +29,20 @@ import (
 	"github.com/edgewright/edgewright/control/resource"
 )
 
-var replaced = flag.Int("replaced", 1000, "how *replaced certificates TestMassReplacement replaces; the figure to be shown is 10000")
+var replaced = flag.Int("replaced", 1000, "how many certificates TestMassReplacement replaces; the figure to be shown is 10000")
 
 const restarts = 3
 
 // perHour is the pace asked for, budget what the new CA takes in an hour; runs
 // may take six tenths of it.
-func perHour() int { return *replaced / 4 }
-func budget() int  { return *replaced * 3 / 10 }
+func (f *fleet) perHour() int { return f.n / 4 }
+func (f *fleet) budget() int  { return f.n * 3 / 10 }
+
+// kept is what a fleet's certificates are kept in.
+type kept interface {
+	resource.Store
+	resource.Vault
+}
 
 var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
 
@@ -44,7 +50,9 @@ var cause = resource.Cause{Actor: "user usr_test", Via: "test"}
 // follows.
 type fleet struct {
 	t          *testing.T
-	db         *simtest.Store
+	n          int // certificates
+	db         kept
+	ledger     authority.Ledger // nil: one in memory, of which a restart leaves all
 	svc        *provision.Service
 	runs       *replacement.Service
 	old, fresh *simtest.CA
@@ -57,15 +65,15 @@ type fleet struct {
 	failed map[string]bool // names that have failed once
 }
 
-func newFleet(t *testing.T) *fleet {
-	f := &fleet{t: t, db: simtest.NewStore(), old: simtest.NewCA(t, "old", time.Now), fresh: simtest.NewCA(t, "fresh", time.Now), serials: map[string]string{}, failed: map[string]bool{}}
+func newFleet(t *testing.T, n int, db kept, ledger authority.Ledger) *fleet {
+	f := &fleet{t: t, n: n, db: db, ledger: ledger, old: simtest.NewCA(t, "old", time.Now), fresh: simtest.NewCA(t, "fresh", time.Now), serials: map[string]string{}, failed: map[string]bool{}}
 	f.cas = &simtest.CAs{List: []certificates.Authority{{Name: "old", Issuer: f.old}}}
-	f.svc = provision.New(certificates.Room{Store: f.db, Vault: f.db, Ownership: simtest.Owner{}})
+	f.svc = provision.New(certificates.Room{Store: f.db, Vault: f.db, Ownership: simtest.Owner{}, Ledger: f.ledger})
 	f.runs = replacement.New(replacement.Options{Store: f.db, Room: f.svc.PlannedPerHour})
 	f.fresh.Refuse, f.old.RefuseRevocation = f.refuse, f.refuseRevocation
 	f.fill()
 	f.cas.List = []certificates.Authority{
-		{Name: "fresh", Issuer: f.fresh, Limits: []authority.Limit{{Kind: authority.SpentOrders, Max: budget(), Window: time.Hour}}},
+		{Name: "fresh", Issuer: f.fresh, Limits: []authority.Limit{{Kind: authority.SpentOrders, Max: f.budget(), Window: time.Hour}}},
 		{Name: "old", Issuer: f.old, Retired: true},
 	}
 	return f
@@ -82,7 +90,7 @@ func (f *fleet) fill() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	for i := range *replaced {
+	for i := range f.n {
 		id, name := fmt.Sprintf("crt_%05d", i), fmt.Sprintf("www.shop-%d.example", i)
 		chain, err := f.old.Issue(f.t.Context(), certificates.Order{ID: id, Names: []string{name}, Key: key})
 		if err != nil {
@@ -170,14 +178,15 @@ func (f *fleet) commit(plan resource.Plan, err error) {
 // of the CA, names that fail, refused revocations and three restarts. Each is
 // replaced once, by a new key, and each old one is revoked at the CA that issued
 // it.
-func TestMassReplacement(t *testing.T) { synctest.Test(t, replaceAll) }
+func TestMassReplacement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { replaceAll(t, newFleet(t, *replaced, simtest.NewStore(), nil)) })
+}
 
-func replaceAll(t *testing.T) {
-	f := newFleet(t)
+func replaceAll(t *testing.T, f *fleet) {
 	stop := f.lead()
 	time.Sleep(time.Hour)
-	plan, planned, err := f.runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: perHour(), Revoke: "key_compromise"})
-	if err != nil || planned.Total != *replaced || time.Until(*planned.ExpectedAt).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
+	plan, planned, err := f.runs.Plan(t.Context(), replacement.Spec{Selector: replacement.Selector{Authority: "old"}, PerHour: f.perHour(), Revoke: "key_compromise"})
+	if err != nil || planned.Total != f.n || time.Until(*planned.ExpectedAt).Round(time.Minute) != 333*time.Minute || len(plan.Warnings) != 3 {
 		t.Fatalf("planned %+v, %q, %v", planned, plan.Warnings, err)
 	}
 	id := plan.Actions[0].ID
@@ -203,7 +212,7 @@ func replaceAll(t *testing.T) {
 
 	f.commit(f.runs.PlanRun(t.Context(), id, replacement.Running))
 	time.Sleep(time.Hour)
-	if st := tell("an hour"); st.Done < perHour()/2 || st.Done > perHour() {
+	if st := tell("an hour"); st.Done < f.perHour()/2 || st.Done > f.perHour() {
 		t.Errorf("after an hour: %+v", st)
 	}
 	f.commit(f.runs.PlanRun(t.Context(), id, replacement.Paused))
@@ -222,7 +231,7 @@ func replaceAll(t *testing.T) {
 	}
 	f.setAway(true)
 	time.Sleep(time.Hour)
-	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > 12*perHour()/60 {
+	if st := tell("the CA away for an hour"); st.Failing == 0 || st.Running > max(12*f.perHour()/60, 10) {
 		t.Errorf("with the CA away: %+v", st)
 	}
 	f.setAway(false)
@@ -250,10 +259,10 @@ func (f *fleet) check() {
 	f.t.Logf("%d orders at the new CA, at most %d within an hour; %d revoked at the old one; %d failed once", len(orders), most, len(revoked), len(f.failed))
 	// This CA keeps no orders that could be taken up: what a restart cuts off is
 	// ordered again.
-	if most := *replaced + restarts*64; len(orders) < *replaced || len(orders) > most {
-		f.t.Errorf("%d orders for %d certificates", len(orders), *replaced)
+	if most := f.n + restarts*64; len(orders) < f.n || len(orders) > most {
+		f.t.Errorf("%d orders for %d certificates", len(orders), f.n)
 	}
-	if limit := min(perHour()+perHour()/60, budget()*6/10); most > limit {
+	if limit := min(f.perHour()+f.perHour()/60, f.budget()*6/10); most > limit {
 		f.t.Errorf("%d orders within an hour, at most %d were planned", most, limit)
 	}
 	if n := len(f.fresh.Revoked()); n != 0 {
