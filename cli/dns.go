@@ -27,6 +27,7 @@ type dnsCommand struct {
 	Transfers dnsTransfersCommand `cmd:"" help:"Zone transfers: give zones to secondaries, take them from primaries."`
 	TSIG      dnsTSIGCommand      `cmd:"" name:"tsig" help:"Keys of zone transfers: list, create, rotate, export, remove."`
 	Providers dnsProvidersCommand `cmd:"" help:"Accounts at DNS providers: list, add, test, remove."`
+	Leftovers dnsLeftoversCommand `cmd:"" help:"Records at DNS providers that are being removed: list, consent, leave."`
 }
 
 func (dnsCommand) Help() string {

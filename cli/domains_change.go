@@ -85,14 +85,17 @@ func (c *domainsSet) Run(a *app) error {
 }
 
 type domainsRemove struct {
-	Domains []string `arg:"" name:"domain" complete:"domains" help:"The domains."`
+	Domains      []string `arg:"" name:"domain" complete:"domains" help:"The domains."`
+	LeaveRecords bool     `help:"Let the records stay that were set at a DNS provider."`
 	dryFlag
 	yesFlag
 }
 
 func (domainsRemove) Help() string {
-	return "The domain is no longer served, and must be verified again if it comes back. Undo a mistake with \"edgewright revert\".\n\n" + examples(
+	return "The domain is no longer served, and must be verified again if it comes back. Records that were set for it at its DNS provider go too; " +
+		"what could not be removed yet is listed by \"edgewright dns leftovers\". Undo a mistake with \"edgewright revert\".\n\n" + examples(
 		"edgewright domains rm old.example.com",
+		"edgewright domains rm old.example.com --leave-records",
 		"edgewright domains rm a.example.com b.example.com --yes")
 }
 
@@ -109,8 +112,8 @@ func (c *domainsRemove) Run(a *app) error {
 			return err
 		}
 		found = append(found, d)
-		if c.DryRun {
-			plan, err := cl.PlanRemoveDomain(a.ctx, name, d.Revision)
+		if c.DryRun || d.DNS.Mode == "provider" && !c.LeaveRecords && !c.Yes {
+			plan, err := cl.PlanRemoveDomainLeaving(a.ctx, name, d.Revision, client.Leaving{Leave: c.LeaveRecords})
 			if err != nil {
 				return err
 			}
@@ -121,11 +124,14 @@ func (c *domainsRemove) Run(a *app) error {
 	if c.DryRun {
 		return a.showDryRun(cl, all)
 	}
+	for _, w := range all.Warnings {
+		a.hint("%s", clean(w))
+	}
 	if err := a.confirm(c.Yes, "Stop serving %s?", strings.Join(c.Domains, ", ")); err != nil {
 		return err
 	}
 	for _, d := range found {
-		if err := cl.RemoveDomain(a.ctx, d.Domain, d.Revision); err != nil {
+		if err := cl.RemoveDomainLeaving(a.ctx, d.Domain, d.Revision, client.Leaving{Consent: true, Leave: c.LeaveRecords}); err != nil {
 			return err
 		}
 		a.hint("Removed %s.", clean(d.Display))

@@ -127,7 +127,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	}
 	p.types = resource.Types{
 		projects.Type(), projects.EnvironmentType(),
-		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), certificates.Type(mode),
+		cdn.Type(o.origins), domains.Type(), domains.ClaimType(), domains.TransferType(), domains.PlacementType(), certificates.Type(mode),
 		dnsproviders.Type(dnsDrivers(nil)),
 		zones.Type(), zones.RRsetType(), zones.DelegationType(), tsig.Type(),
 	}
@@ -180,7 +180,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	p.zones = p.zoneReconciler(zoneRoom)
 	p.loop = reconcile.New(reconcile.Options{Store: p.db, Logger: o.log},
 		domains.NewReconciler(domainRoom.Service, certificateRoom, siteRollout{p.fleet}, o.log),
-		domainRoom.watch,
+		domains.NewWithdrawer(domainRoom.Service, o.log), domainRoom.watch,
 		upkeep.NewReconciler(certificateRoom.Room, certificateRoom.Judge, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),

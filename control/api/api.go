@@ -159,6 +159,7 @@ func (s *Server) addOperations() {
 	s.addPlatform()
 	s.addAudit()
 	s.addDNSProviders()
+	s.addPlacements()
 	s.addTSIG()
 	s.addZoneTransfers()
 }

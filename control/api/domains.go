@@ -212,6 +212,8 @@ type deleteDomainInput struct {
 	DomainPath
 	InDryRun
 	InMatch
+	Consent bool `query:"consent" doc:"Its records at a DNS provider may go, though they are much of the zone"`
+	Leave   bool `query:"leave_records" doc:"Its records at a DNS provider stay"`
 }
 
 type verifyDomainInput struct {
@@ -240,7 +242,8 @@ func (s *Server) addDomains() {
 	}, s.updateDomain)
 	add(s, op{
 		method: http.MethodDelete, path: path + "/{domain}", id: "domains-remove", tag: tag, summary: "Remove a domain",
-		level: onProject, resource: access.Domains, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
+		doc:   "With dns provider, the records that were set are removed from then on: see dns-placements-list. A dry run lists them as warnings.",
+		level: onProject, resource: access.Domains, verb: access.Delete, timeout: providerTimeout, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeDomain)
 	add(s, op{
 		method: http.MethodPost, path: path + "/{domain}/verify", id: "domains-verify", tag: tag, summary: "Check ownership now",
@@ -366,10 +369,15 @@ func (s *Server) updateDomain(ctx context.Context, c *call, in *patchDomainInput
 }
 
 func (s *Server) removeDomain(ctx context.Context, c *call, in *deleteDomainInput) (*answer, error) {
-	if c.dryRun {
-		return planAnswer(s.domains.PlanRemove(ctx, c.project, c.environment, in.Domain, c.ifRevision))
+	leaving := domains.Leaving{Consent: in.Consent, Leave: in.Leave}
+	if !c.dryRun {
+		return &answer{}, s.domains.RemoveLeaving(ctx, c.project, c.environment, in.Domain, c.ifRevision, leaving, c.cause)
 	}
-	return &answer{}, s.domains.Remove(ctx, c.project, c.environment, in.Domain, c.ifRevision, c.cause)
+	plan, err := s.domains.PlanRemove(ctx, c.project, c.environment, in.Domain, c.ifRevision)
+	if err == nil {
+		err = s.domains.WarnRecords(ctx, &plan, c.project, c.environment, in.Domain, leaving)
+	}
+	return planAnswer(plan, err)
 }
 
 func (s *Server) verifyDomain(ctx context.Context, c *call, in *verifyDomainInput) (*answer, error) {

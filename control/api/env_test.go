@@ -78,7 +78,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	e.link, e.owner = started.Link, started.Owner
 
 	types := resource.Types{
-		projects.Type(), projects.EnvironmentType(), domains.Type(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
+		projects.Type(), projects.EnvironmentType(), domains.Type(), domains.PlacementType(), cdn.Type(netguard.AllowAll()), certificates.Type(certificates.ModeAuto),
 		dnsproviders.Type(testDrivers),
 		zones.Type(), zones.RRsetType(), zones.DelegationType(), tsig.Type(),
 	}

@@ -46,7 +46,9 @@ func TestNothingTakesANeededZone(t *testing.T) {
 	}{
 		{"delete", func() *reply { return any.do(http.MethodDelete, zone+"?consent=true", nil) }},
 		{"dry run", func() *reply { return any.do(http.MethodDelete, zone+"?dry_run=true", nil) }},
-		{"plan that prunes", func() *reply { return a.post(infrastructure+"/plans", Desired{Resources: without("zone"), Prune: true}) }},
+		{"plan that prunes", func() *reply {
+			return a.post(infrastructure+"/plans", Desired{Resources: without("zone"), Prune: true})
+		}},
 		{"plan that prunes and adds one that needs it", func() *reply {
 			list := append(without("zone", "domain"), Declared{Kind: "domain", Name: "other.example.org", Spec: []byte(`{"dns":"managed"}`)})
 			return a.post(infrastructure+"/plans", Desired{Resources: list, Prune: true})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/certificates"
+	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/store/storetest"
@@ -65,6 +66,12 @@ func newTenant(e *testEnv, name string) *tenant {
 	e.fleet.serve(certificate.Certificate.ID, edgeconfig.Served{Fingerprint: certificate.Certificate.Fingerprint, Offers: []edgeconfig.Offer{{Version: "1.3"}}})
 	var provider DNSProviderAnswer
 	w.post(infrastructure+"/dns/providers"+q, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": name}}).want(http.StatusCreated, &provider)
+	placed, err := e.db.Commit(ctx, resource.Commit{Cause: resource.Cause{Actor: "test"}, Changes: []resource.Change{{
+		Op: resource.Create, Kind: domains.KindPlacement, ID: resource.NewID("plc"), Project: id, Environment: "production", Name: "main@left." + name + ".example",
+		Spec: json.RawMessage(`{"domain":"left.` + name + `.example","account":"main"}`),
+	}}})
+	ok(e.t, err)
+	placement := placed.Resources[0].ID
 	var zone ZoneAnswer
 	w.post(infrastructure+"/domains/"+f.domain+"/zone"+q, nil).want(http.StatusCreated, &zone)
 	var key TSIGKeyAnswer
@@ -107,8 +114,9 @@ func newTenant(e *testEnv, name string) *tenant {
 		invited.Member.ID, invited.Member.Email, purge.ID, environment.Environment.ID, plan.ID, operation.ID, name + "-person",
 		zone.Zone.ID, key.Key.ID, "key of " + name, "transfer." + name + ".example", record.Record.ID, "text of " + name,
 		giver, offer.Transfer.ID, offer.Transfer.Domain,
-		provider.Provider.ID, name + ".zone.example",
+		provider.Provider.ID, name + ".zone.example", placement, "left." + name,
 	}
+	f.path["id placement"] = placement
 	f.path["id record"] = record.Record.ID
 	f.path["id transfer"] = offer.Transfer.ID
 	f.path["id token"], f.path["id purge"], f.path["id plan"], f.path["id operation"] = token.ID, purge.ID, plan.ID, operation.ID
@@ -261,6 +269,9 @@ var tenantCases = map[string]tenantCase{
 	"dns-providers-test":        {status: 200},
 	"dns-providers-zones":       {status: 200},
 	"dns-providers-delete":      {status: 204},
+	"dns-placements-list":       {status: 200},
+	"dns-placements-consent":    {status: 200, id: "placement"},
+	"dns-placements-leave":      {status: 204, id: "placement"},
 
 	"tsig-list":          {status: 200},
 	"tsig-create":        {status: 201, body: fixed(NewTSIGKey{Name: "second.example"})},

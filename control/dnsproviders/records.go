@@ -22,16 +22,21 @@ var _ domains.Providers = Records{}
 // Provide implements domains.Providers: it plans against what the provider holds
 // now, and carries out what nothing stands in the way of. What is blocked is a
 // Conflict that says by what, as is a removal that a person should look at.
-func (r Records) Provide(ctx context.Context, project, environment, account, _, domain string, records []domains.DNSRecord, _ resource.Cause) error {
+func (r Records) Provide(ctx context.Context, project, environment, account, _, domain string, records []domains.DNSRecord, _ resource.Cause) (where string, err error) {
 	plan, err := r.Plan(ctx, project, environment, account, strings.TrimPrefix(domain, "*."), dnsplan.Request{
 		Owner: r.owner(domain), Desired: wanted(records),
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
+	p, err := r.Get(ctx, project, environment, account)
+	if err != nil {
+		return "", err
+	}
+	where = whereOf(p.Spec.Driver, plan.Zone)
 	if !plan.Empty() {
 		if _, err := r.Apply(ctx, project, environment, account, plan, dnsplan.Consent{}); err != nil {
-			return err
+			return where, err
 		}
 	}
 	var blocked []string
@@ -41,10 +46,13 @@ func (r Records) Provide(ctx context.Context, project, environment, account, _, 
 		}
 	}
 	if len(blocked) > 0 {
-		return fault.New(fault.Conflict, "%s", strings.Join(blocked, "; ")).About("zone " + plan.Zone.Name)
+		return where, fault.New(fault.Conflict, "%s", strings.Join(blocked, "; ")).About("zone " + plan.Zone.Name)
 	}
-	return nil
+	return where, nil
 }
+
+// whereOf names a zone at a provider, whichever credentials reach it.
+func whereOf(driver string, zone dnsplan.Zone) string { return driver + "/" + zone.ID }
 
 // owner is what markers say. A star is no part of what an owner may be written
 // with, and the name below it is another domain.

@@ -208,7 +208,7 @@ func (s *Service) unused(ctx context.Context, r resource.Resource) error {
 	if len(users) > shown {
 		list += " and more"
 	}
-	return fault.New(fault.Conflict, "the records of %s are set with it: give them other credentials (dns_account), or another way (dns), first", list).About("dns provider " + r.Name)
+	return fault.New(fault.Conflict, "the records of %s are set with it: give them other credentials (dns_account), or another way (dns), first; what was left there is removed by itself (`edgewright dns leftovers`)", list).About("dns provider " + r.Name)
 }
 
 // PlanDelete plans to delete a provider. Errors: NotFound, Stale, Conflict while

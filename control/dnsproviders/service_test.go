@@ -21,6 +21,7 @@ type memory struct {
 	pending int // how often a change is still on its way
 	asked   int
 	fail    error
+	broken  int // the how manieth change fails, from 1; 0: none
 }
 
 var memoryZone = dnsplan.Zone{ID: "1", Name: "example.com"}
@@ -39,6 +40,11 @@ func (m *memory) Apply(_ context.Context, _ dnsplan.Zone, changes []dnsplan.Chan
 	if m.moved > 0 {
 		m.moved--
 		return "", &Error{Reason: Moved, Message: "somebody was faster"}
+	}
+	if m.broken > 0 {
+		if m.broken--; m.broken == 0 {
+			return "", &Error{Reason: Away, Message: "the line is cut"}
+		}
 	}
 	for _, c := range changes {
 		delete(m.sets, c.Key())

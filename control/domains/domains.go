@@ -7,7 +7,8 @@
 //
 // Use cases: Service.Add, Get, List, Update, Remove, Verify; those that write
 // have a Plan form that changes nothing. SetLock and CheckUnlocked; Offer,
-// Accept and Withdraw of a Transfer; SendMail and ConfirmMail.
+// Accept and Withdraw of a Transfer; SendMail and ConfirmMail; RemoveLeaving,
+// Placements, LeaveRecords, ConsentToWithdrawal.
 //
 // Ownership. Several projects may hold a name unverified. Whoever proves
 // control first, by a TXT record, a file or a mail to the domain's own
@@ -24,6 +25,9 @@
 // (backoff kept in status) -> claim -> records set where auto_configure may ->
 // certificate asked for -> conditions Ownership, Proof, Setup, DNS, TLS, Serving.
 // The watch (control/domains/watch) adds Delegation, Dangling, Transfer, Expiry.
+//
+// The Withdrawer removes what domains leave at DNS providers (withdraw.go): a
+// Placement, made before the first record is set, remembers it.
 //
 // Interfaces needed: resource.Store, resource.Vault (the key that tokens are
 // derived from), Resolvers, Authorities, Fetcher, Mailer, Certificates, Targets,
@@ -88,6 +92,7 @@ const (
 	Dangling   = "Dangling"   // true when something leads to what is gone, which somebody else could take
 	Transfer   = "Transfer"   // the registry forbids moving the name to another registrar without the owner
 	Expiry     = "Expiry"     // the registration lasts for more than 30 days
+	Withdrawn  = "Withdrawn"  // what was set at a DNS provider that sets nothing now is gone; absent unless something is not
 )
 
 // Who sets a domain's records.

@@ -37,6 +37,8 @@ const (
 	EventDelegationOK     = "dns.delegation_ok"
 	EventDangling         = "dns.dangling" // data: name, type, target
 	EventDanglingGone     = "dns.dangling_gone"
+	EventWithdrawn        = "dns.records_removed" // at a provider that sets nothing now
+	EventLeft             = "dns.records_left"    // they could not be removed
 )
 
 // The severities of events.

@@ -331,8 +331,16 @@ func (o theirDNS) Accounts(context.Context, string, string, string) ([]string, e
 	return o.accounts, nil
 }
 
-func (o theirDNS) Provide(_ context.Context, _, _, account, zone, domain string, records []domains.DNSRecord, _ resource.Cause) error {
-	return o.set(account+"@"+zone, domain, records)
+func (o theirDNS) Provide(_ context.Context, _, _, account, zone, domain string, records []domains.DNSRecord, _ resource.Cause) (string, error) {
+	return "test/" + zone, o.set(account+"@"+zone, domain, records)
+}
+
+func (o theirDNS) Withdraw(context.Context, string, string, string, string, []string, bool) (domains.Withdrawal, error) {
+	return domains.Withdrawal{}, o.refuse
+}
+
+func (o theirDNS) PlanWithdraw(context.Context, string, string, string, string, []string) (domains.Withdrawal, error) {
+	return domains.Withdrawal{}, o.refuse
 }
 
 // at is the zone that a test's names lie in.

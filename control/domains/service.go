@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +101,7 @@ type Service struct {
 	Options
 	platform Name
 	mails    mailLimiter
+	placing  turns // of names whose records at DNS providers are set or removed
 
 	keyMu sync.Mutex
 	key   []byte // that tokens are derived from
@@ -416,15 +419,34 @@ func (u Users) UsersOfCDN(ctx context.Context, project, environment, name string
 
 // UsersOfDNSProvider returns the names of the domains whose records are set with
 // credentials of a name, or with whatever fits their provider, which the driver
-// is for; in order of their IDs, at most limit.
+// is for, or whose records are still there; in order of their IDs, at most limit.
 func (u Users) UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, limit int) ([]string, error) {
-	return u.users(ctx, project, environment, func(d Domain) bool {
+	users, err := u.users(ctx, project, environment, func(d Domain) bool {
 		if d.Spec.DNS != DNSProvider {
 			return false
 		}
 		fits := d.Status.Setup == nil || d.Status.Setup.Provider == "" || d.Status.Setup.Provider == driver
 		return d.Spec.DNSAccount == name || d.Spec.DNSAccount == "" && fits
 	}, limit)
+	if err != nil {
+		return nil, err
+	}
+	q := resource.Query{Kind: KindPlacement, Project: project, Environment: environment, Limit: 1000}
+	for {
+		page, err := u.Store.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Items {
+			domain, of := strings.CutPrefix(r.Name, placementName(name, ""))
+			if of && len(users) < limit && !slices.Contains(users, domain) {
+				users = append(users, domain)
+			}
+		}
+		if q.Cursor = page.Next; page.Next == "" || len(users) == limit {
+			return users, nil
+		}
+	}
 }
 
 func (u Users) users(ctx context.Context, project, environment string, use func(Domain) bool, limit int) ([]string, error) {

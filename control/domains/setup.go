@@ -37,7 +37,16 @@ type Providers interface {
 	Accounts(ctx context.Context, project, environment, provider string) ([]string, error)
 	// Provide makes the zone at the provider hold the records of a domain. It never
 	// touches records that are not its own; what stands in the way is a Conflict.
-	Provide(ctx context.Context, project, environment, account, zone, domain string, records []DNSRecord, cause resource.Cause) error
+	// where names the zone, the same for all credentials that reach it; "" when it
+	// was not found.
+	Provide(ctx context.Context, project, environment, account, zone, domain string, records []DNSRecord, cause resource.Cause) (where string, err error)
+	// Withdraw removes all records of a domain that are our own, but for those in
+	// zones of except. Without consent it removes none when they are much of a zone:
+	// that is a Conflict, and Needs of what it returns says so. After an error some may
+	// be gone; called again it goes on.
+	Withdraw(ctx context.Context, project, environment, account, domain string, except []string, consent bool) (Withdrawal, error)
+	// PlanWithdraw tells what Withdraw would do now, and changes nothing.
+	PlanWithdraw(ctx context.Context, project, environment, account, domain string, except []string) (Withdrawal, error)
 }
 
 // SetupState is how a domain's records come to be, and what stands in their way.
@@ -46,6 +55,7 @@ type SetupState struct {
 	Provider     string       `json:"provider,omitempty"`      // who serves it: "cloudflare"; "": not known
 	ProviderName string       `json:"provider_name,omitempty"` // "Cloudflare"
 	NameServers  []string     `json:"name_servers,omitempty"`  // of the zone at present
+	Account      string       `json:"account,omitempty"`       // credentials that its records were set with last
 	Offers       []Offer      `json:"offers,omitempty"`
 	Managed      *ManagedZone `json:"managed,omitempty"` // nil unless the domain is managed
 	Blockers     []Blocker    `json:"blockers,omitempty"`
@@ -100,7 +110,7 @@ func (r *Reconciler) setUp(ctx context.Context, d Domain) error {
 	}
 	found.CheckedAt, condition.Since = &now, now
 	if st != nil {
-		found.Provided = st.Provided
+		found.Provided, found.Account = st.Provided, st.Account
 	}
 	if err := r.service.provide(ctx, d, name, &found); err != nil {
 		found.Error = plain(err)
@@ -175,7 +185,7 @@ func (s *Service) LookAtSetup(ctx context.Context, project, environment, domain 
 	}
 	found, _, err := s.examineSetup(ctx, d, name)
 	if d.Status.Setup != nil {
-		found.Managed, found.Provided, found.Error = d.Status.Setup.Managed, d.Status.Setup.Provided, d.Status.Setup.Error
+		found.Managed, found.Provided, found.Error, found.Account = d.Status.Setup.Managed, d.Status.Setup.Provided, d.Status.Setup.Error, d.Status.Setup.Account
 	}
 	now := s.Now().UTC().Truncate(time.Second)
 	found.CheckedAt = &now
@@ -292,7 +302,8 @@ func (s *Service) provide(ctx context.Context, d Domain, name Name, st *SetupSta
 		if zone == "" {
 			zone = name.Registrable
 		}
-		if err := s.Providers.Provide(ctx, d.Project, d.Environment, account, zone, d.Name, d.Status.Records, cause); err != nil {
+		st.Account = account
+		if err := s.provideAt(ctx, d, account, zone, cause); err != nil {
 			return err
 		}
 	default:
@@ -300,6 +311,27 @@ func (s *Service) provide(ctx context.Context, d Domain, name Name, st *SetupSta
 	}
 	st.Provided = d.Revision
 	return nil
+}
+
+// provideAt sets a domain's records at a DNS provider. That it does is noted before.
+func (s *Service) provideAt(ctx context.Context, d Domain, account, zone string, cause resource.Cause) error {
+	done, err := s.placing.take(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if now, err := s.Store.Get(ctx, Kind, d.ID); err != nil || now.Revision != d.Revision {
+		return err // removed or changed while it waited: another look follows
+	}
+	placement, err := s.place(ctx, d, account)
+	if err != nil {
+		return err
+	}
+	where, err := s.Providers.Provide(ctx, d.Project, d.Environment, account, zone, d.Name, d.Status.Records, cause)
+	if noted := s.placed(ctx, placement, where); err == nil {
+		err = noted
+	}
+	return err
 }
 
 // staleDS finds DS records at the parent that the managed zone does not have:

@@ -244,6 +244,14 @@ func (s *Service) planMoveDomain(ctx context.Context, plan *resource.Plan, move 
 	former := append([]Token{proof}, old.Status.Former...)
 	former = former[:min(len(former), keep)]
 	plan.Delete(r)
+	placements, err := s.placementsOf(ctx, move.From.Project, move.From.Environment, r.Name)
+	if err != nil {
+		return err
+	}
+	for _, p := range placements { // what is at a provider goes on serving, and is no longer ours to remove
+		plan.Delete(p)
+		plan.Warnings = append(plan.Warnings, fmt.Sprintf("the records that project %s has set at a DNS provider stay as they are", move.From.Project))
+	}
 	there, err := s.find(ctx, move.To.Project, move.To.Environment, r.Name)
 	if err == nil {
 		d, err := Decode(there)

@@ -46,7 +46,7 @@ func TestDomainRecords(t *testing.T) {
 		}
 		return nil
 	}
-	err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, records, cause)
+	_, err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, records, cause)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), name) {
 		t.Fatalf("a record in the way: %v", err)
 	}
@@ -61,7 +61,7 @@ func TestDomainRecords(t *testing.T) {
 	f.records = slices.DeleteFunc(f.records, func(r record) bool { return r.Type == "A" })
 	f.mu.Unlock()
 	for range 2 { // the second time there is nothing to do
-		if err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, records, cause); err != nil {
+		if _, err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, records, cause); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestDomainRecords(t *testing.T) {
 	if !marked {
 		t.Errorf("no marker: %v", f.sets())
 	}
-	if err := r.Provide(t.Context(), "p", "e", "main", "example.com", "*."+name, records[:0:0], cause); err != nil {
+	if _, err := r.Provide(t.Context(), "p", "e", "main", "example.com", "*."+name, records[:0:0], cause); err != nil {
 		t.Errorf("a wildcard without records: %v", err)
 	}
 }
@@ -119,4 +119,63 @@ func TestCredentialsInUse(t *testing.T) {
 	if err := service.Delete(t.Context(), "p", "e", "second", 0, cause); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "b.example.com") {
 		t.Errorf("credentials that a domain may have found by itself: %v", err)
 	}
+}
+
+// TestWithdrawRecords: what we have set goes again, also from an API that throttles
+// or loses an answer; what others have stays.
+func TestWithdrawRecords(t *testing.T) {
+	f, server := newFake(t)
+	db := storetest.SQLite(t)
+	service := dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: []dnsproviders.DriverType{Type(options(server))}})
+	cause := resource.Cause{Actor: "test"}
+	if _, err := service.Create(t.Context(), "p", "e", "main", "cloudflare", dnsproviders.Credentials{"api_token": goodToken}, cause); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"example.com", "www.example.com", "mail.example.com", "a.example.com", "b.example.com", "c.example.com"} {
+		f.put(dnsplan.RRset{Name: name, Type: "A", TTL: 300, Values: []string{"192.0.2.99"}})
+	}
+	before := f.sets()
+	r := dnsproviders.Records{Service: service, Installation: "ins_test"}
+	const name = "shop.example.com"
+	provide := func() {
+		t.Helper()
+		if _, err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, []domains.DNSRecord{
+			{Purpose: domains.PurposeOwnership, Type: "TXT", FullName: "_edgewright-challenge." + name, Value: "proof", TTL: 300},
+			{Purpose: domains.PurposeRouting, Type: "A", FullName: name, Value: "198.51.100.1", TTL: 300},
+		}, cause); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := func(how string) {
+		t.Helper()
+		if after := f.sets(); len(after) != len(before) || slices.ContainsFunc(after, func(s dnsplan.RRset) bool { return strings.Contains(s.Name, "edgewright") || s.Name == name }) {
+			t.Errorf("%s: %v is left", how, after)
+		}
+	}
+	provide()
+	f.mu.Lock()
+	f.throttle = 2
+	f.mu.Unlock()
+	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	gone("throttled")
+
+	provide()
+	f.mu.Lock()
+	f.failAfter = 0
+	f.mu.Unlock()
+	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("the API is away: %v", err)
+	}
+	f.mu.Lock()
+	f.lose = true
+	f.mu.Unlock()
+	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("the answer is lost: %v", err)
+	}
+	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	gone("after a lost answer")
 }
