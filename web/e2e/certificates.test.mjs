@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { accessible, clipboard, edgewright, lookAt, picture } from "./harness.mjs";
 
@@ -245,6 +248,82 @@ test("a request is made, shown, copied; an upload is read while it is pasted, ch
   await ew.until(`${P}/ssl/demo.localhost`, ({ certificate }) => certificate.uploaded === true);
 });
 
+/** What an authority of somebody else's makes of a request: the certificate and its root. */
+function sign(request) {
+  const folder = mkdtempSync(join(tmpdir(), "edgewright-sign-"));
+  const at = (name) => join(folder, name);
+  const openssl = (...args) => execFileSync("openssl", args, { stdio: "pipe" });
+  try {
+    writeFileSync(at("csr"), request);
+    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("ca.key")];
+    openssl("req", "-x509", ...key, "-out", at("ca.pem"), "-days", "30", "-subj", "/CN=Somebody Else CA");
+    const ca = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial"];
+    openssl("x509", "-req", "-in", at("csr"), ...ca, "-days", "20", "-copy_extensions", "copy", "-out", at("pem"));
+    return readFileSync(at("pem"), "utf8") + readFileSync(at("ca.pem"), "utf8");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("brings back what an authority made of a request, then a file with a password", async () => {
+  const before = await ew.api("POST", `${P}/ssl/demo.localhost/export`, { password: "a password of words" });
+  const { requests } = await ew.api("GET", `${P}/ssl/demo.localhost/csr`);
+  await ew.page(
+    at("own"),
+    async (page) => {
+      await page.getByRole("textbox", { name: "Certificate and intermediates" }).fill(sign(requests[0].csr_pem));
+      await page.getByRole("button", { name: "Check it" }).click();
+      await page.getByRole("button", { name: "Apply", exact: true }).waitFor();
+      await picture(page, "certificate-signed-review");
+      await accessible(page, "review of a signed request");
+      await apply(page);
+      await ew.until(`${P}/ssl/demo.localhost`, ({ certificate }) => certificate.issuer === "Somebody Else CA");
+      await page.getByRole("button", { name: "Edit again" }).click();
+
+      await page.getByText("PKCS #12", { exact: true }).click();
+      await page.getByRole("button", { name: "Check it" }).click();
+      await page.getByText("Choose a file.", { exact: true }).waitFor();
+      await page
+        .locator('main input[type="file"]')
+        .setInputFiles({ name: "demo.p12", mimeType: "", buffer: Buffer.from(before.pkcs12, "base64") });
+      await page.getByText("Chosen: demo.p12").waitFor();
+      await page.getByLabel("Password of the file").fill("another password");
+      await page.getByRole("button", { name: "Check it" }).click();
+      await page.locator(".mantine-InputWrapper-error", { hasText: "does not open the file" }).waitFor();
+      await lookAt(page, "certificate-p12-refused");
+      await page.getByLabel("Password of the file").fill("a password of words");
+      await page.getByRole("button", { name: "Check it" }).click();
+      await apply(page);
+      await ew.until(`${P}/ssl/demo.localhost`, ({ certificate }) => certificate.issuer !== "Somebody Else CA");
+    },
+    { allow: /status of 422/ },
+  );
+});
+
+test("revokes: another is issued first, after the name was typed", async () => {
+  const { origin } = await ew.api("GET", `${P}/domains/demo.localhost`).then((a) => a.domain_config ?? a);
+  await ew.api("POST", `${P}/domains`, { domain: "old.localhost", ...(origin && { origin }) });
+  const valid = ({ certificate }) => certificate.state === "valid";
+  const { certificate: old } = await ew.until(`${P}/ssl/old.localhost`, valid);
+  await ew.page("/certificates/old.localhost", async (page) => {
+    await page.getByRole("button", { name: "Revoke" }).click();
+    const dialog = page.getByRole("dialog", { name: "Revoke the certificate of old.localhost" });
+    await dialog.getByRole("combobox", { name: "Why" }).click();
+    await page.getByRole("option", { name: "The key was compromised" }).click();
+    await dialog.getByRole("textbox", { name: /To confirm/ }).fill("old.localhost");
+    await lookAt(page, "certificate-revoke");
+    await dialog.getByRole("button", { name: "Revoke" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await ew.until(
+      `${P}/ssl/old.localhost`,
+      (answer) =>
+        valid(answer) &&
+        answer.certificate.serial !== old.serial &&
+        answer.certificate.fingerprint_sha256 !== old.fingerprint_sha256,
+    );
+  });
+});
+
 test("exports with the key after the name was typed, and the audit log has it", async () => {
   await ew.page(demo, async (page) => {
     await page.getByRole("button", { name: "Export" }).click();
@@ -282,6 +361,32 @@ test("authorities: budget and state, added, refused where it was typed, removed 
       await dialog.getByRole("button", { name: "Save" }).click();
       await page.getByText("second saved").waitFor();
       await page.getByRole("button", { name: "Details of second" }).click();
+      await page.getByRole("button", { name: "Change", exact: true }).click();
+      const change = page.getByRole("dialog", { name: "Change second" });
+      await change.getByText("Rehearse first").click();
+      await change.getByText("Limits of its own").click();
+      const orders = change.getByRole("textbox", { name: "At most: orders" });
+      await orders.fill("many");
+      await change.getByText("Switched off", { exact: true }).click();
+      await change.getByText(/^second issues and renews no more/).waitFor();
+      await change.getByRole("button", { name: "Save" }).click();
+      await change.getByText("Say so, or leave it switched on.").waitFor();
+      await change.getByText("Enter the URL.").waitFor();
+      await change.getByRole("checkbox", { name: "Nothing is ordered there from now on" }).check();
+      await change
+        .getByRole("textbox", { name: "Directory for rehearsals" })
+        .fill("https://twin.example.org/directory");
+      await change.getByRole("button", { name: "Save" }).click();
+      await change
+        .getByText(/^Write how many/)
+        .first()
+        .waitFor();
+      await lookAt(page, "authority-change");
+      await orders.fill("7");
+      await change.getByRole("textbox", { name: "In hours: orders" }).fill("24");
+      await change.getByRole("button", { name: "Save" }).click();
+      await change.waitFor({ state: "detached" });
+      await page.getByText("7 orders in", { exact: false }).first().waitFor();
       await page.getByText("https://acme.example.org/directory").waitFor();
       await lookAt(page, "authorities");
       await page.getByRole("button", { name: "Remove", exact: true }).click();

@@ -5,7 +5,6 @@ export const zoneTransfers = {
     noneText: "Make the zone of this domain here first.",
     out: {
       title: "Given to secondaries",
-      off: "Nobody gets this zone",
       offText: "Other name servers can answer for it too: they fetch it from the edges, and are told of every change.",
       start: "Give it to secondaries",
       change: "Change",
@@ -33,7 +32,6 @@ export const zoneTransfers = {
     },
     in: {
       title: "Taken from a primary",
-      off: "The records are this zone’s own",
       offText: "As a secondary, it takes its records from another name server, and answers what that one has.",
       start: "Make it a secondary",
       change: "Change",
@@ -94,7 +92,7 @@ export const zoneTransfers = {
       secretHint: "In base64, when the other side has made it. Empty: one is made.",
       comment: "Comment",
       making: "The secret is being made",
-      made: "Copy it now",
+      made: "Copy it now.",
       once: "The secret is not shown again. Whoever has it can fetch the zones that name this key.",
       taken: "The key is there. The other side made its secret, so it is not shown.",
       ownersOnly: "The key is there. Only owners may take its secret out:",

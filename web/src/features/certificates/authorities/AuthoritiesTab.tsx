@@ -68,7 +68,7 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
         </PageState>
       </Panel>
       <Modal opened={dialog?.kind === "add"} onClose={close} title={t.authorities.addTitle} size="lg">
-        <AuthorityForm authority={null} onDone={close} />
+        <AuthorityForm authority={null} others={query.data ?? []} onDone={close} />
       </Modal>
       <Modal
         opened={dialog?.kind === "edit"}
@@ -76,7 +76,9 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
         title={dialog?.kind === "edit" ? t.authorities.editTitle(dialog.authority.name) : ""}
         size="lg"
       >
-        {dialog?.kind === "edit" && <AuthorityForm authority={dialog.authority} onDone={close} />}
+        {dialog?.kind === "edit" && (
+          <AuthorityForm authority={dialog.authority} others={query.data ?? []} onDone={close} />
+        )}
       </Modal>
       {dialog?.kind === "remove" && <Remove authority={dialog.authority} onClose={close} />}
     </>

@@ -1,8 +1,10 @@
-import { PasswordInput, Switch, Textarea, TextInput } from "@mantine/core";
+import { Checkbox, PasswordInput, Switch, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
+import { useState } from "react";
 import { t } from "@/lib/strings";
 import { FormEnd } from "@/ui/FormEnd";
 import { machineText, useLanded } from "@/ui/forms";
+import { Notice } from "@/ui/Notice";
 import { toast } from "@/ui/UndoToast";
 import { type Authority, usePutAuthority } from "../authorityQueries";
 import styles from "../certificates.module.css";
@@ -13,9 +15,32 @@ const fields = {
   "/root_pem": "root",
 } as const;
 
-/** Adds an authority, or changes one. Its limits stay as they are: the API's are a little below Let's Encrypt's. */
-export function AuthorityForm({ authority: a, onDone }: { authority: Authority | null; onDone: () => void }) {
+const kinds = ["orders", "failures", "domain", "duplicates"] as const;
+const hour = 3600;
+
+/** A limit as it is typed: how many, and in how many hours. Nothing typed is no limit. */
+const typed = (limits: Authority["limits"], kind: string) => {
+  const found = limits.find((l) => l.kind === kind);
+  return found && found.max > 0
+    ? { max: String(found.max), hours: String(found.window_seconds / hour) }
+    : { max: "", hours: "" };
+};
+
+/** Adds an authority, or changes one. `others` are those that would be asked instead of it. */
+export function AuthorityForm({
+  authority: a,
+  others,
+  onDone,
+}: {
+  authority: Authority | null;
+  others: Authority[];
+  onDone: () => void;
+}) {
   const put = usePutAuthority(a);
+  const [limits, setLimits] = useState(() =>
+    Object.fromEntries(kinds.map((kind) => [kind, typed(a?.limits ?? [], kind)])),
+  );
+  const [tried, setTried] = useState(false);
   const form = useForm({
     mode: "controlled",
     initialValues: {
@@ -30,24 +55,32 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
       root: a?.root_pem ?? "",
       internal: a?.internal ?? false,
       disabled: a?.disabled ?? false,
+      rehearse: (a?.staging ?? "") !== "",
+      ownLimits: (a?.limits ?? []).length > 0,
+      consent: false,
     },
     validateInputOnBlur: ["name", "directory", "priority"],
     validate: {
       name: (value) => (value.trim() === "" ? t.authorities.nameNeeded : null),
       directory: (value) => (value.trim() === "" ? t.authorities.directoryNeeded : null),
+      staging: (value, { rehearse }) => (rehearse && value.trim() === "" ? t.authorities.directoryNeeded : null),
+      consent: (value, { disabled }) => (stops(a, disabled) && !value ? t.authorities.consentNeeded : null),
       priority: (value) => (/^\d+$/.test(value.trim()) ? null : t.authorities.priorityWrong),
     },
   });
   const landed = useLanded(form, put.error, fields);
+  const next = others.find((o) => !o.disabled && o.name !== a?.name);
   const quiet = { autoCapitalize: "off", autoComplete: "off", spellCheck: false } as const;
   return (
     <form
       className="stack"
       noValidate
       onSubmit={form.onSubmit((v) => {
+        setTried(true);
+        if (v.ownLimits && kinds.some((kind) => limitFault(limits[kind]))) return;
         const name = v.name.trim();
         const text = {
-          staging: v.staging.trim(),
+          staging: v.rehearse ? v.staging.trim() : "",
           email: v.email.trim(),
           eab_key_id: v.eabKey.trim(),
           eab_mac_key: v.eabMac.trim(),
@@ -63,9 +96,13 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
               priority: Number(v.priority),
               internal: v.internal,
               disabled: v.disabled,
-              ...(a?.id
-                ? { limits: a.limits.map(({ kind, max, window_seconds }) => ({ kind, max, window_seconds })) }
-                : {}),
+              ...(v.ownLimits && {
+                limits: kinds.map((kind) => ({
+                  kind,
+                  max: Number(limits[kind]?.max || 0),
+                  window_seconds: Math.round(Number(limits[kind]?.hours || 1) * hour),
+                })),
+              }),
             },
           },
           {
@@ -99,12 +136,14 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
         {...quiet}
         {...form.getInputProps("directory")}
       />
-      <TextInput
-        label={t.authorities.staging}
+      <Switch
+        label={t.authorities.rehearse}
         description={t.authorities.stagingHint}
-        {...quiet}
-        {...form.getInputProps("staging")}
+        {...form.getInputProps("rehearse", { type: "checkbox" })}
       />
+      {form.values.rehearse && (
+        <TextInput label={t.authorities.staging} {...quiet} {...form.getInputProps("staging")} />
+      )}
       <div className={styles["two"]}>
         <TextInput label={t.authorities.email} {...quiet} {...form.getInputProps("email")} />
         <TextInput
@@ -137,11 +176,76 @@ export function AuthorityForm({ authority: a, onDone }: { authority: Authority |
         />
       )}
       <Switch
+        label={t.authorities.ownLimits}
+        description={t.authorities.ownLimitsHint}
+        {...form.getInputProps("ownLimits", { type: "checkbox" })}
+      />
+      {form.values.ownLimits && (
+        <Limits limits={limits} tried={tried} onChange={(kind, next) => setLimits({ ...limits, [kind]: next })} />
+      )}
+      <Switch
         label={t.authorities.disabled}
         description={t.authorities.disabledHint}
         {...form.getInputProps("disabled", { type: "checkbox" })}
       />
+      {stops(a, form.values.disabled) && (
+        <Notice tone="warn" alert>
+          {next ? t.authorities.stopsNext(a?.name ?? "", next.name) : t.authorities.stopsAll(a?.name ?? "")}
+          <Checkbox
+            size="xs"
+            mt={8}
+            label={t.authorities.consent}
+            {...form.getInputProps("consent", { type: "checkbox" })}
+          />
+        </Notice>
+      )}
       <FormEnd {...landed} pending={put.isPending} onCancel={onDone} label={t.authorities.save} />
     </form>
   );
+}
+
+/** Whether saving it so ends that anything is ordered there. */
+const stops = (a: Authority | null, disabled: boolean) => a !== null && !a.disabled && disabled;
+
+type Typed = { max: string; hours: string };
+
+/** A number from 1 on, and then hours above 0; both empty is no limit. */
+function limitFault(limit: Typed | undefined): string | null {
+  if (!limit || (limit.max.trim() === "" && limit.hours.trim() === "")) return null;
+  const fits =
+    /^[1-9]\d*$/.test(limit.max.trim()) && /^\d+(\.\d+)?$/.test(limit.hours.trim()) && Number(limit.hours) > 0;
+  return fits ? null : t.authorities.limitWrong;
+}
+
+function Limits({
+  limits,
+  tried,
+  onChange,
+}: {
+  limits: Record<string, Typed>;
+  tried: boolean;
+  onChange: (kind: string, next: Typed) => void;
+}) {
+  return kinds.map((kind) => {
+    const now = limits[kind] ?? { max: "", hours: "" };
+    const what = t.authorities.limitKinds[kind] ?? kind;
+    return (
+      <div key={kind} className={styles["two"]}>
+        <TextInput
+          label={t.authorities.limitMax(what)}
+          placeholder={t.authorities.limitNone}
+          inputMode="numeric"
+          value={now.max}
+          onChange={(event) => onChange(kind, { ...now, max: event.currentTarget.value })}
+          error={tried && limitFault(now)}
+        />
+        <TextInput
+          label={t.authorities.limitHours(what)}
+          inputMode="decimal"
+          value={now.hours}
+          onChange={(event) => onChange(kind, { ...now, hours: event.currentTarget.value })}
+        />
+      </div>
+    );
+  });
 }
