@@ -298,6 +298,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/dns/placements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where records of domains were set at DNS providers, and what is being removed there */
+        get: operations["dns-placements-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/placements/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Let records stay that are being removed, and forget them
+         * @description 409 while they are wanted.
+         */
+        delete: operations["dns-placements-leave"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/infrastructure/dns/placements/{id}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove records that are much of their zone, now
+         * @description For those of a domain that was removed, or has its records set otherwise; 409 while they are wanted.
+         */
+        post: operations["dns-placements-consent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/dns/providers": {
         parameters: {
             query?: never;
@@ -490,7 +547,10 @@ export interface paths {
         get: operations["domains-get"];
         put?: never;
         post?: never;
-        /** Remove a domain */
+        /**
+         * Remove a domain
+         * @description With dns provider, the records that were set are removed from then on: see dns-placements-list. A dry run lists them as warnings.
+         */
         delete: operations["domains-remove"];
         options?: never;
         head?: never;
@@ -2918,6 +2978,44 @@ export interface components {
             /** @description http or https, host and port */
             url: string;
         };
+        Placement: {
+            /** @description The stored credentials, by name */
+            account: string;
+            /**
+             * Format: int64
+             * @description In vain
+             */
+            attempts: number;
+            domain: string;
+            environment: string;
+            /**
+             * Format: date-time
+             * @description The records stay from then on, unless they could be removed
+             */
+            given_up_at?: string;
+            id: string;
+            message?: string;
+            /** Format: date-time */
+            next_attempt?: string;
+            project_id: string;
+            /** @description Removing, NeedsConsent, ProviderAway, Refused or TakenOver */
+            reason?: string;
+            /** @description That go, as of the last attempt in vain */
+            records: string[];
+            /** Format: date-time */
+            removing_since?: string;
+            /** Format: int64 */
+            revision: number;
+            /** @description set, removing, or needs_consent */
+            state: string;
+        };
+        PlacementAnswer: {
+            placement: components["schemas"]["Placement"];
+        };
+        PlacementList: {
+            next_cursor: string;
+            placements: components["schemas"]["Placement"][];
+        };
         Plan: {
             actions: components["schemas"]["Action"][];
             /**
@@ -5066,6 +5164,139 @@ export interface operations {
             };
         };
     };
+    "dns-placements-list": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Items on a page */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-placements-leave": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description No Content */
+            204: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dns-placements-consent": {
+        parameters: {
+            query?: {
+                /** @description Project, by ID or name. Default: default */
+                project_id?: string;
+                /** @description Environment, by name. Default: production */
+                environment?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementAnswer"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "dns-providers-list": {
         parameters: {
             query?: {
@@ -5799,6 +6030,10 @@ export interface operations {
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
+                /** @description Its records at a DNS provider may go, though they are much of the zone */
+                consent?: boolean;
+                /** @description Its records at a DNS provider stay */
+                leave_records?: boolean;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
@@ -8024,6 +8259,10 @@ export interface operations {
                 dry_run?: boolean;
                 /** @description Why; kept with the revision */
                 reason?: string;
+                /** @description Its records at a DNS provider may go, though they are much of the zone */
+                consent?: boolean;
+                /** @description Its records at a DNS provider stay */
+                leave_records?: boolean;
             };
             header?: {
                 /** @description The ETag that was read, or * for whatever is there. Needed: 428 without, 412 when stale */
