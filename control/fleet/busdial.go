@@ -111,7 +111,7 @@ func refusedBus(url string, err error) error {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
 		return fault.New(fault.Invalid, "the bus at %s does not accept this control plane: let its servers include the nats.conf that the control plane has written into its data directory, and reload them: %w", url, err)
 	case errors.As(err, &unverified), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
-		return fault.New(fault.Invalid, "the certificate of the bus at %s is not to be trusted: name the root that has signed it with --bus-root-ca, and a host that it is for: %w", url, err)
+		return fault.New(fault.Invalid, "the certificate of the bus at %s is not to be trusted: name the root that has signed it with --nats-root-ca, and a host that it is for: %w", url, err)
 	case errors.As(err, &record), errors.As(err, &alert), errors.Is(err, nats.ErrSecureConnRequired), errors.Is(err, nats.ErrSecureConnWanted):
 		return fault.New(fault.Invalid, "the bus at %s and this control plane do not agree on TLS: write tls:// for a bus with TLS, nats:// for one without: %w", url, err)
 	}
