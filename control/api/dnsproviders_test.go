@@ -54,7 +54,7 @@ func TestDNSProviders(t *testing.T) {
 
 	var drivers DNSDriverList
 	seen(a.get(infrastructure+"/dns/drivers")).want(http.StatusOK, &drivers)
-	if len(drivers.Drivers) != 3 || drivers.Drivers[0].Name != "cloudflare" || len(drivers.Drivers[1].Fields) != 2 {
+	if len(drivers.Drivers) != 3 || drivers.Drivers[0].Name != "cloudflare" || len(drivers.Drivers[1].Fields) != 3 || drivers.Drivers[1].Fields[2].Required {
 		t.Fatalf("%+v", drivers)
 	}
 	body := NewDNSProvider{Name: "Main", Driver: "test", Credentials: map[string]string{"token": secret}}

@@ -40,7 +40,7 @@ const (
 )
 
 // startBus brings the embedded server up, or connects to the external cluster.
-func startBus(o BusOptions, k *keyset, log *slog.Logger, now func() time.Time) (*bus, error) {
+func startBus(ctx context.Context, o BusOptions, k *keyset, log *slog.Logger, now func() time.Time) (*bus, error) {
 	b := &bus{}
 	var err error
 	if b.account, _, err = public(k.Account); err != nil {
@@ -51,11 +51,11 @@ func startBus(o BusOptions, k *keyset, log *slog.Logger, now func() time.Time) (
 			return nil, err
 		}
 	}
-	if b.conn, err = b.connect(o, k, k.Account, "control", log); err != nil {
+	if b.conn, err = b.connect(ctx, o, k, k.Account, "control", log); err != nil {
 		b.close()
 		return nil, err
 	}
-	if b.system, err = b.connect(o, k, k.System, "control-system", log); err != nil {
+	if b.system, err = b.connect(ctx, o, k, k.System, "control-system", log); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (b *bus) startServer(o BusOptions, k *keyset, log *slog.Logger, now func() 
 }
 
 // connect opens one connection with all rights in the account of seed.
-func (b *bus) connect(o BusOptions, k *keyset, seed []byte, name string, log *slog.Logger) (*nats.Conn, error) {
+func (b *bus) connect(ctx context.Context, o BusOptions, k *keyset, seed []byte, name string, log *slog.Logger) (*nats.Conn, error) {
 	options, err := userOptions(seed, name)
 	if err != nil {
 		return nil, err
@@ -155,10 +155,9 @@ func (b *bus) connect(o BusOptions, k *keyset, seed []byte, name string, log *sl
 			log.Warn("bus", "subject", subject, "error", err)
 		}),
 	)
-	url := o.External
+	url := nats.DefaultURL // not dialled
 	if b.server != nil {
 		options = append(options, nats.InProcessServer(b.server))
-		url = nats.DefaultURL // not dialled
 	} else if o.ExternalRootPEM != "" {
 		roots := x509.NewCertPool()
 		if !roots.AppendCertsFromPEM([]byte(o.ExternalRootPEM)) {
@@ -166,19 +165,14 @@ func (b *bus) connect(o BusOptions, k *keyset, seed []byte, name string, log *sl
 		}
 		options = append(options, nats.Secure(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}))
 	}
-	// An external bus that starts at the same time, as on first start, when it
-	// waits for the configuration that the control plane writes, is waited for.
-	for deadline := time.Now().Add(busConnectWithin); ; time.Sleep(busReadyStep) {
-		conn, err := nats.Connect(url, options...)
-		switch {
-		case err == nil:
-			return conn, nil
-		case o.External == "":
-			return nil, fault.New(fault.Unavailable, "the bus cannot be reached: %w", err)
-		case time.Now().After(deadline):
-			return nil, fault.New(fault.Unavailable, "the bus at %s cannot be reached; its servers have to include the nats.conf that the control plane has written into its data directory: %w", o.External, err)
-		}
+	if o.External != "" {
+		return connectExternal(ctx, o.External, options)
 	}
+	conn, err := nats.Connect(url, options...)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the bus cannot be reached: %w", err)
+	}
+	return conn, nil
 }
 
 // revoke makes the account's new revocations known; connections of revoked

@@ -230,7 +230,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.loadEdges(ctx); err != nil {
 		return err
 	}
-	b, err := startBus(f.options.Bus, f.keys(), f.log, f.now)
+	b, err := startBus(ctx, f.options.Bus, f.keys(), f.log, f.now)
 	if err != nil {
 		return err
 	}

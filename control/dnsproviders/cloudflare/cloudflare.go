@@ -47,8 +47,12 @@ func Type(o Options) dnsproviders.DriverType {
 		Fields: []dnsproviders.Field{{
 			Name: "api_token", Required: true, Secret: true, Check: checkToken,
 			Help: "API token with the permissions Zone:Read and DNS:Edit on the zones concerned (dash.cloudflare.com, My Profile, API Tokens)",
-		}},
-		Open: func(c dnsproviders.Credentials) (dnsproviders.Driver, error) { return New(c["api_token"], o), nil },
+		}, dnsproviders.APIURLField(defaultBaseURL)},
+		Open: func(c dnsproviders.Credentials) (dnsproviders.Driver, error) {
+			at := o
+			at.BaseURL = cmp.Or(c[dnsproviders.APIURL], o.BaseURL)
+			return New(c["api_token"], at), nil
+		},
 	}
 }
 

@@ -53,9 +53,12 @@ func Type(o Options) dnsproviders.DriverType {
 		Fields: []dnsproviders.Field{
 			{Name: "access_key_id", Required: true, Check: checkKeyID, Help: "Access key ID of an IAM user that may route53:ListHostedZones, ListResourceRecordSets, ChangeResourceRecordSets and GetChange"},
 			{Name: "secret_access_key", Required: true, Secret: true, Check: checkSecret, Help: "The access key's secret, shown once when the key was made"},
+			dnsproviders.APIURLField("https://route53.amazonaws.com"),
 		},
 		Open: func(c dnsproviders.Credentials) (dnsproviders.Driver, error) {
-			return New(c["access_key_id"], c["secret_access_key"], o), nil
+			at := o
+			at.BaseURL = cmp.Or(c[dnsproviders.APIURL], o.BaseURL)
+			return New(c["access_key_id"], c["secret_access_key"], at), nil
 		},
 	}
 }
