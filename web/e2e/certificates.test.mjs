@@ -305,17 +305,21 @@ test("revokes: another is issued first, after the name was typed", async () => {
   await ew.api("POST", `${P}/domains`, { domain: "old.localhost", origin: domains[0].origin });
   const one = ({ certificates }) => certificates.find((c) => c.domain === "old.localhost" && c.state === "valid");
   const old = one(await ew.until(`${P}/ssl`, one));
-  await ew.page("/certificates/old.localhost", async (page) => {
-    await page.getByRole("button", { name: "Revoke" }).click();
-    const dialog = page.getByRole("dialog", { name: "Revoke the certificate of old.localhost" });
-    await dialog.getByRole("combobox", { name: "Why" }).click();
-    await page.getByRole("option", { name: "The key was compromised" }).click();
-    await dialog.getByRole("textbox", { name: /To confirm/ }).fill("old.localhost");
-    await lookAt(page, "certificate-revoke");
-    await dialog.getByRole("button", { name: "Revoke" }).click();
-    await dialog.waitFor({ state: "detached" });
-    await ew.until(`${P}/ssl`, (answer) => one(answer) && one(answer).fingerprint !== old.fingerprint);
-  });
+  await ew.page(
+    "/certificates/old.localhost",
+    async (page) => {
+      await page.getByRole("button", { name: "Revoke" }).click();
+      const dialog = page.getByRole("dialog", { name: "Revoke the certificate of old.localhost" });
+      await dialog.getByRole("combobox", { name: "Why" }).click();
+      await page.getByRole("option", { name: "The key was compromised" }).click();
+      await dialog.getByRole("textbox", { name: /To confirm/ }).fill("old.localhost");
+      await lookAt(page, "certificate-revoke");
+      await dialog.getByRole("button", { name: "Revoke" }).click();
+      await dialog.waitFor({ state: "detached" });
+      await ew.until(`${P}/ssl`, (answer) => one(answer) && one(answer).fingerprint !== old.fingerprint);
+    },
+    { allow: /status of 503/ },
+  ); // no edge has looked at it yet, so it has no score
 });
 
 test("exports with the key after the name was typed, and the audit log has it", async () => {
