@@ -301,27 +301,25 @@ test("brings back what an authority made of a request, then a file with a passwo
 });
 
 test("revokes: another is issued first, after the name was typed", async () => {
-  const { origin } = await ew.api("GET", `${P}/domains/demo.localhost`).then((a) => a.domain_config ?? a);
-  await ew.api("POST", `${P}/domains`, { domain: "old.localhost", ...(origin && { origin }) });
-  const valid = ({ certificate }) => certificate.state === "valid";
-  const { certificate: old } = await ew.until(`${P}/ssl/old.localhost`, valid);
-  await ew.page("/certificates/old.localhost", async (page) => {
-    await page.getByRole("button", { name: "Revoke" }).click();
-    const dialog = page.getByRole("dialog", { name: "Revoke the certificate of old.localhost" });
-    await dialog.getByRole("combobox", { name: "Why" }).click();
-    await page.getByRole("option", { name: "The key was compromised" }).click();
-    await dialog.getByRole("textbox", { name: /To confirm/ }).fill("old.localhost");
-    await lookAt(page, "certificate-revoke");
-    await dialog.getByRole("button", { name: "Revoke" }).click();
-    await dialog.waitFor({ state: "detached" });
-    await ew.until(
-      `${P}/ssl/old.localhost`,
-      (answer) =>
-        valid(answer) &&
-        answer.certificate.serial !== old.serial &&
-        answer.certificate.fingerprint_sha256 !== old.fingerprint_sha256,
-    );
-  });
+  const { domains } = await ew.api("GET", `${P}/domains`);
+  await ew.api("POST", `${P}/domains`, { domain: "old.localhost", origin: domains[0].origin });
+  const one = ({ certificates }) => certificates.find((c) => c.domain === "old.localhost" && c.state === "valid");
+  const old = one(await ew.until(`${P}/ssl`, one));
+  await ew.page(
+    "/certificates/old.localhost",
+    async (page) => {
+      await page.getByRole("button", { name: "Revoke" }).click();
+      const dialog = page.getByRole("dialog", { name: "Revoke the certificate of old.localhost" });
+      await dialog.getByRole("combobox", { name: "Why" }).click();
+      await page.getByRole("option", { name: "The key was compromised" }).click();
+      await dialog.getByRole("textbox", { name: /To confirm/ }).fill("old.localhost");
+      await lookAt(page, "certificate-revoke");
+      await dialog.getByRole("button", { name: "Revoke" }).click();
+      await dialog.waitFor({ state: "detached" });
+      await ew.until(`${P}/ssl`, (answer) => one(answer) && one(answer).fingerprint !== old.fingerprint);
+    },
+    { allow: /status of 503/ },
+  ); // no edge has looked at it yet, so it has no score
 });
 
 test("exports with the key after the name was typed, and the audit log has it", async () => {
@@ -363,11 +361,10 @@ test("authorities: budget and state, added, refused where it was typed, removed 
       await page.getByRole("button", { name: "Details of second" }).click();
       await page.getByRole("button", { name: "Change", exact: true }).click();
       const change = page.getByRole("dialog", { name: "Change second" });
-      await change.getByText("Rehearse first").click();
-      await change.getByText("Limits of its own").click();
+      await change.getByRole("switch", { name: "Rehearse first" }).click();
       const orders = change.getByRole("textbox", { name: "At most: orders" });
       await orders.fill("many");
-      await change.getByText("Switched off", { exact: true }).click();
+      await change.getByRole("switch", { name: "Switched off" }).click();
       await change.getByText(/^second issues and renews no more/).waitFor();
       await change.getByRole("button", { name: "Save" }).click();
       await change.getByText("Say so, or leave it switched on.").waitFor();

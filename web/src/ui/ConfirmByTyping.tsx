@@ -60,6 +60,7 @@ function Body({
   error: Error | null;
 }) {
   const [typed, setTyped] = useState("");
+  const [past] = useState(error); // of the last time that it was open
   const matches = typed.trim() === name;
   return (
     <form
@@ -83,7 +84,14 @@ function Body({
         spellCheck={false}
         data-autofocus
       />
-      <FormEnd error={error} pending={pending} onCancel={onClose} label={confirmLabel} disabled={!matches} danger />
+      <FormEnd
+        error={error === past ? null : error}
+        pending={pending}
+        onCancel={onClose}
+        label={confirmLabel}
+        disabled={!matches}
+        danger
+      />
     </form>
   );
 }

@@ -1,5 +1,6 @@
 import { Button, Textarea } from "@mantine/core";
 import { useState } from "react";
+import { sentence } from "@/api/client";
 import type { components } from "@/api/schema";
 import { t } from "@/lib/strings";
 import { Diff } from "./Diff";
@@ -55,7 +56,7 @@ export function DiffReview({
     <div className="stack">
       {(plan.warnings ?? []).map((warning) => (
         <Notice key={warning} tone="warn">
-          {warning}
+          {sentence(warning)}
         </Notice>
       ))}
       <Diff changes={actions.map((a) => ({ op: a.op, kind: a.kind, name: a.name, diff: a.diff }))} />

@@ -21,7 +21,7 @@ export function UrlTabs<Name extends string>({
   // On a narrow screen the chosen tab may be beyond the edge of the bar.
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when another tab is chosen
   useEffect(() => {
-    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [value]);
   return (
     <Tabs

@@ -67,7 +67,7 @@ export const authorities = {
     stopsAll: (name: string) =>
       `${name} issues and renews no more, and there is no other: certificates of public names run out, and new names get none.`,
     rehearse: "Rehearse first",
-    ownLimits: "Limits of its own",
+    ownLimits: "Set its limits",
     ownLimitsHint: "Orders wait rather than go over them. Otherwise they are a little below Let’s Encrypt’s.",
     limitMax: (what: string) => `At most: ${what}`,
     limitHours: (what: string) => `In hours: ${what}`,

@@ -58,7 +58,7 @@ export const zoneTransfers = {
       tried: "Last attempt",
       next: "Next look",
       expires: "Expires",
-      failures: (n: number) => (n === 1 ? "1 attempt has failed" : `${n} attempts have failed`),
+      failures: (n: number) => (n === 1 ? "1 attempt has failed." : `${n} attempts have failed.`),
       refresh: "Ask now",
       whole: "Take it whole",
       asked: "The primaries are being asked",

@@ -15,6 +15,7 @@ import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { TimeAgo, TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
 import { Applied } from "../components/Applied";
+import styles from "../domains.module.css";
 import type { Zone } from "../zoneQueries";
 import type { Direction } from "./OutPanel";
 import { PeerConfig } from "./PeerConfig";
@@ -143,9 +144,9 @@ function Taken({ zone, transfers, from }: { zone: Zone; transfers: Transfers; fr
   const rows: Parameters<typeof Fields>[0]["rows"] = [
     [
       text.state,
-      <StatusBadge key="state" tone={tones[state] ?? "idle"}>
-        {text.states[state] ?? state}
-      </StatusBadge>,
+      <span key="state" className={styles["wrapStatus"]}>
+        <StatusBadge tone={tones[state] ?? "idle"}>{text.states[state] ?? state}</StatusBadge>
+      </span>,
     ],
     [
       text.primaries,
@@ -198,8 +199,7 @@ function Taken({ zone, transfers, from }: { zone: Zone; transfers: Transfers; fr
       <Fields rows={rows} />
       <PeerConfig
         title={t.zoneTransfers.peer.inTitle}
-        text={t.zoneTransfers.peer.inText}
-        note={from.primaries[0]?.key ? "" : t.zoneTransfers.peer.inNoKey}
+        text={from.primaries[0]?.key ? t.zoneTransfers.peer.inText : t.zoneTransfers.peer.inNoKey}
         block={(server) => primaryBlock(server, zone.name, from.primaries[0]?.key ?? "")}
       />
     </>

@@ -14,6 +14,7 @@ import { Fields, Panel } from "@/ui/Panel";
 import { Refused } from "@/ui/Refused";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { Applied } from "../components/Applied";
+import styles from "../domains.module.css";
 import type { Zone } from "../zoneQueries";
 import { PeerConfig } from "./PeerConfig";
 import { readAddress, secondaryBlock } from "./peers";
@@ -108,7 +109,7 @@ function Given({ zone, transfers, out }: { zone: Zone; transfers: Transfers; out
         rows={[
           [
             copy.state,
-            <span key="state" className="row wrap">
+            <span key="state" className={`row wrap ${styles["wrapStatus"]}`}>
               <StatusBadge tone={state.tone}>{state.label}</StatusBadge>
               {state.message && <span className="soft">{sentence(state.message)}</span>}
             </span>,

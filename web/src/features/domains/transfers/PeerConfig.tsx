@@ -2,6 +2,7 @@ import { SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { t } from "@/lib/strings";
 import { CommandLine } from "@/ui/CommandLine";
+import styles from "../domains.module.css";
 import { type Server, servers } from "./peers";
 
 /** What to write into the configuration of the name server on the other side. */
@@ -23,7 +24,7 @@ export function PeerConfig({
   return (
     <section className="stack tight" aria-label={title}>
       <div className="row wrap">
-        <h3 style={{ margin: 0 }}>{title}</h3>
+        <h3 className={styles["subTitle"]}>{title}</h3>
         <SegmentedControl
           size="xs"
           aria-label={`${title}: ${copy.server}`}
