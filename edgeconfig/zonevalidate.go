@@ -157,7 +157,12 @@ func (c *checker) set(at string, n *ZoneName, s *RRset) {
 	case s.Type == dns.TypeNSEC3:
 		c.add(at+"/t", "NSEC3 records have a list of their own")
 	case s.Type == dns.TypeDNAME:
-		c.add(at+"/t", "DNAME is not served: use a CNAME for each name, or a wildcard")
+		if has(dns.TypeNS) && !apex {
+			c.add(at+"/t", "a delegated name is not redirected: NS and DNAME stand together at the apex only (RFC 6672 section 2.3)")
+		}
+		if len(s.Data) != 1 {
+			c.add(at+"/d", "a name has one DNAME, not %d", len(s.Data))
+		}
 	case s.Type == dns.TypeCNAME:
 		if apex {
 			c.add(at+"/t", "the apex cannot be a CNAME, because SOA and NS are there (RFC 1034 section 3.6.2)")
@@ -194,7 +199,7 @@ func (c *checker) set(at string, n *ZoneName, s *RRset) {
 		if len(v.Sigs) != len(s.Sigs) {
 			c.add(here+"/g", "%d signatures, the set has %d: a variant is signed as the set is", len(v.Sigs), len(s.Sigs))
 		}
-		if s.Type == dns.TypeNS || s.Type == dns.TypeDS || s.Type == dns.TypeNSEC || s.Type == dns.TypeDNSKEY {
+		if s.Type == dns.TypeNS || s.Type == dns.TypeDS || s.Type == dns.TypeNSEC || s.Type == dns.TypeDNSKEY || s.Type == dns.TypeDNAME {
 			c.add(here, "sets of type %d are the same for everybody", s.Type)
 		}
 		if s.Type == dns.TypeCNAME && len(v.Data) != 1 {

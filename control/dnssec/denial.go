@@ -29,7 +29,8 @@ type name struct {
 	labels   [][]byte
 	sets     []edgeconfig.RRset
 	cut      bool // delegated
-	occluded bool // below a delegation
+	hides    bool // what is below: delegated, or with a DNAME
+	occluded bool // hidden so
 }
 
 func (n *name) has(typ uint16) bool {
@@ -56,6 +57,7 @@ func newView(apex string, names []edgeconfig.ZoneName) (*view, error) {
 			n.labels = append(n.labels, w[1:1+w[0]])
 		}
 		n.cut = relative != "@" && n.has(dns.TypeNS)
+		n.hides = n.cut || n.has(dns.TypeDNAME)
 		v.names = append(v.names, n)
 		v.index[relative] = n
 		return nil
@@ -101,7 +103,7 @@ func (v *view) mark() {
 			continue
 		}
 		cut = nil
-		if n.cut {
+		if n.hides {
 			cut = n
 		}
 		for w := n.wire; len(w) > len(v.apex); {

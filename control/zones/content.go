@@ -71,6 +71,12 @@ func (c *content) owner(owner string) (out []edgeconfig.RRset, problems []string
 		}
 	}
 	c.derive(owner, made)
+	if up := c.redirectedAbove(owner); up != "" {
+		for _, typ := range slices.Sorted(maps.Keys(made)) {
+			leave(typeName(typ), fmt.Sprintf("everything below %s is redirected by its DNAME (RFC 6672 section 2.4)", FullName(up, c.apex)))
+		}
+		return nil, problems
+	}
 	if cname, ok := made[dns.TypeCNAME]; ok && len(made) > 1 {
 		delete(made, dns.TypeCNAME)
 		others := slices.Sorted(maps.Keys(made))
@@ -267,7 +273,7 @@ func (c *content) derive(owner string, made map[uint16]edgeconfig.RRset) {
 	switch child, ok := c.below[owner]; {
 	case owner == "@":
 		made[dns.TypeNS] = edgeconfig.RRset{Type: dns.TypeNS, TTL: nsTTL, Data: names(c.servers)}
-	case ok && free(dns.TypeNS, dns.TypeCNAME):
+	case ok && free(dns.TypeNS, dns.TypeCNAME, dns.TypeDNAME):
 		made[dns.TypeNS] = edgeconfig.RRset{Type: dns.TypeNS, TTL: nsTTL, Data: names(child.servers)}
 		if values, fields := parseValues("DS", child.ds, c.apex, ""); len(fields) == 0 && len(values) > 0 && free(dns.TypeDS) {
 			set := edgeconfig.RRset{Type: dns.TypeDS, TTL: keyTTL}

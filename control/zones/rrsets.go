@@ -181,6 +181,9 @@ func (s *Service) DeleteRRset(ctx context.Context, project, environment, apex, i
 
 // neighbours refuses what cannot stand at one name together.
 func (s *Service) neighbours(ctx context.Context, z Zone, owner, typ string) error {
+	if err := s.redirected(ctx, z, owner, typ); err != nil {
+		return err
+	}
 	if typ == "CNAME" {
 		for _, other := range knownTypes {
 			if other == typ {
@@ -231,7 +234,7 @@ func warningsFor(apex, owner, typ string, spec RRsetSpec, there func(owner, typ 
 	for _, v := range spec.Values {
 		for _, i := range nameFields[typ] {
 			w := words(v)
-			if i >= len(w) || typ == "CNAME" || typ == "PTR" || typ == TypeALIAS || typ == "NAPTR" {
+			if i >= len(w) || typ == "CNAME" || typ == "DNAME" || typ == "PTR" || typ == TypeALIAS || typ == "NAPTR" {
 				continue
 			}
 			name := strings.TrimSuffix(w[i], ".")
@@ -395,7 +398,11 @@ func below(at string, err error) []fault.Field {
 func standTogether(apex string, wanted map[string]wantedSet, after map[string]bool) []fault.Field {
 	var fields []fault.Field
 	others := map[string]string{} // owners with something that is no CNAME
+	dnames := map[string]bool{}   // owners with a DNAME
 	for name, there := range after {
+		if owner, typ, _, err := ParseRRsetName(name); err == nil && there && typ == "DNAME" {
+			dnames[owner] = true
+		}
 		if owner, typ, _, err := ParseRRsetName(name); err == nil && there && typ != "CNAME" {
 			others[owner] = max(others[owner], typ)
 		}
@@ -403,6 +410,10 @@ func standTogether(apex string, wanted map[string]wantedSet, after map[string]bo
 	for _, name := range sortedKeys(wanted) {
 		w := wanted[name]
 		if w.spec == nil {
+			continue
+		}
+		if r, bad := togetherWithDNAME(apex, w, after, dnames); bad {
+			fields = append(fields, fault.Field{Pointer: fmt.Sprintf("/records/%d/name", w.at), Detail: r.detail, Fix: r.fix})
 			continue
 		}
 		cname := after[RRsetName(w.owner, "CNAME", apex)]

@@ -204,6 +204,10 @@ func (c *setChecker) place() {
 		if c.owner == "@" {
 			c.add("/type", "the apex cannot be a CNAME, because SOA and NS are there (RFC 1034 section 3.6.2)", "write an ALIAS with the same value")
 		}
+	case "DNAME":
+		if strings.HasPrefix(c.owner, "*") {
+			c.add("/name", "a wildcard is not redirected: what is below it would be (RFC 6672 section 3.3)", "write a CNAME at the wildcard, or a DNAME at the name above it")
+		}
 	case "NS":
 		if strings.HasPrefix(c.owner, "*") {
 			c.add("/name", "a wildcard cannot be delegated (RFC 4592 section 4.2)", "delegate each name")
@@ -242,7 +246,7 @@ func (c *setChecker) values(at string, texts []string, target *Target) []string 
 	if len(texts) == 0 && target == nil && at == "" {
 		c.add(at+"/values", "there is no value", "write at least one, or a target; to remove the set, delete it")
 	}
-	if (c.typ == "CNAME" || c.typ == TypeALIAS) && len(values) > 1 {
+	if (c.typ == "CNAME" || c.typ == "DNAME" || c.typ == TypeALIAS) && len(values) > 1 {
 		c.add(at+"/values", fmt.Sprintf("a name has one %s, not %d", c.typ, len(values)), "keep one")
 	}
 	out := make([]string, len(values))
@@ -269,6 +273,9 @@ func (c *setChecker) own(at string, v value) {
 	full := FullName(c.owner, c.apex) + "."
 	if (c.typ == "CNAME" || c.typ == TypeALIAS) && v.text == full {
 		c.add(at+"/values", fmt.Sprintf("%s leads to itself", full), "write where it shall lead")
+	}
+	if c.typ == "DNAME" && dns.IsSubDomain(full, v.text) {
+		c.add(at+"/values", fmt.Sprintf("what is below %s would lead below it again, without end", full), "write a name that is not below it")
 	}
 }
 
@@ -344,7 +351,7 @@ func (c *setChecker) steering(s *RRsetSpec) {
 		return
 	}
 	switch {
-	case c.typ == "NS" || c.typ == "DS":
+	case c.typ == "NS" || c.typ == "DS" || c.typ == "DNAME":
 		c.add("/steering", c.typ+" records are the same for everybody", "remove it")
 	case st.Policy == PolicyLatency && (s.Target == nil || s.Target.Kind != TargetEdges):
 		c.add("/steering/policy", "the latency policy chooses among our regions, and this set does not point at them", `write the target {"kind":"edges"}`)

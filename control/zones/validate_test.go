@@ -36,6 +36,9 @@ loop IN CNAME a.b.wild
 *.wild IN A 192.0.2.2
 *.wild IN TXT "star"
 x.y.ent IN A 192.0.2.3
+moved IN DNAME wild
+moved IN TXT "beside"
+lost IN DNAME y.ent
 sub IN NS ns.sub
 ns.sub IN A 192.0.2.4
 safe IN NS ns.elsewhere.net.
@@ -66,6 +69,13 @@ var questions = []ask{
 	{"wild.example.com.", dns.TypeA, dns.RcodeSuccess, 0}, // empty non-terminals
 	{"ent.example.com.", dns.TypeA, dns.RcodeSuccess, 0},
 	{"y.ent.example.com.", dns.TypeA, dns.RcodeSuccess, 0},
+	{"moved.example.com.", dns.TypeDNAME, dns.RcodeSuccess, 1},
+	{"moved.example.com.", dns.TypeTXT, dns.RcodeSuccess, 1},
+	{"moved.example.com.", dns.TypeA, dns.RcodeSuccess, 0},
+	{"a.moved.example.com.", dns.TypeA, dns.RcodeSuccess, 1}, // through a wildcard
+	{"a.moved.example.com.", dns.TypeMX, dns.RcodeSuccess, 0},
+	{"c.b.moved.example.com.", dns.TypeTXT, dns.RcodeSuccess, 1},
+	{"z.lost.example.com.", dns.TypeA, dns.RcodeNameError, 0},
 	{"nothing.example.com.", dns.TypeA, dns.RcodeNameError, 0},
 	{"a.b.nothing.example.com.", dns.TypeTXT, dns.RcodeNameError, 0},
 	{"z.y.ent.example.com.", dns.TypeA, dns.RcodeNameError, 0},
@@ -139,8 +149,9 @@ func TestValidatorsAcceptAnImportedZone(t *testing.T) {
 			w.settle()
 			e := newEdge(t)
 			proved(t, w, e, questions, w.time())
-			a := ask{name: "nothing.example.com.", typ: dns.TypeA}
-			delves(t, e, "example.com", w.anchors(w.zone("example.com").Status), w.time(), a)
+			for _, a := range []ask{{name: "nothing.example.com.", typ: dns.TypeA}, {name: "a.moved.example.com.", typ: dns.TypeA, answers: 1}} {
+				delves(t, e, "example.com", w.anchors(w.zone("example.com").Status), w.time(), a)
+			}
 		})
 	}
 }

@@ -21,7 +21,6 @@ const TypeALIAS = "ALIAS"
 // refusedTypes are not for users to set, with the reason.
 var refusedTypes = map[string]string{
 	"SOA":        "the SOA is made by itself: set the zone's contact and times instead",
-	"DNAME":      "DNAME is not served: use a CNAME for each name, or a wildcard",
 	"DNSKEY":     "keys are made when the zone is signed: switch DNSSEC on",
 	"CDS":        "CDS records are made when the zone is signed: switch DNSSEC on",
 	"CDNSKEY":    "CDNSKEY records are made when the zone is signed: switch DNSSEC on",
@@ -40,7 +39,7 @@ var refusedTypes = map[string]string{
 // knownTypes are the types that a name can have beside one another or not; what
 // is asked for when the neighbours of a set are looked at.
 var knownTypes = []string{
-	"A", "AAAA", TypeALIAS, "CNAME", "MX", "TXT", "SRV", "CAA", "NS", "PTR", "SVCB", "HTTPS", "TLSA", "SSHFP", "NAPTR", "DS", "LOC",
+	"A", "AAAA", TypeALIAS, "CNAME", "DNAME", "MX", "TXT", "SRV", "CAA", "NS", "PTR", "SVCB", "HTTPS", "TLSA", "SSHFP", "NAPTR", "DS", "LOC",
 	"AFSDB", "APL", "CERT", "DHCID", "HINFO", "HIP", "KX", "OPENPGPKEY", "RP", "SMIMEA", "URI", "CSYNC", "EUI48", "EUI64",
 }
 
@@ -94,7 +93,7 @@ func typeName(typ uint16) string {
 
 // nameFields are the words of a value that are names.
 var nameFields = map[string][]int{
-	"CNAME": {0}, "NS": {0}, "PTR": {0}, TypeALIAS: {0}, "MX": {1}, "AFSDB": {1}, "KX": {1}, "RP": {0, 1},
+	"CNAME": {0}, "DNAME": {0}, "NS": {0}, "PTR": {0}, TypeALIAS: {0}, "MX": {1}, "AFSDB": {1}, "KX": {1}, "RP": {0, 1},
 	"SRV": {3}, "SVCB": {1}, "HTTPS": {1}, "NAPTR": {5},
 }
 
@@ -208,9 +207,9 @@ func hints(typ, text string) error {
 		return fmt.Errorf("%s is an IPv4 address: it goes into an A record", text)
 	case (typ == "A" || typ == "AAAA") && strings.Contains(text, "/"):
 		return fmt.Errorf("%s is a URL or a network: write one address", text)
-	case (typ == "CNAME" || typ == "NS" || typ == "PTR") && strings.Contains(text, "://"):
+	case (typ == "CNAME" || typ == "DNAME" || typ == "NS" || typ == "PTR") && strings.Contains(text, "://"):
 		return fmt.Errorf("%s is a URL: write the host name alone", text)
-	case (typ == "CNAME" || typ == "NS") && strings.Trim(text, "0123456789.") == "" && strings.Count(strings.Trim(text, "."), ".") == 3:
+	case (typ == "CNAME" || typ == "DNAME" || typ == "NS") && strings.Trim(text, "0123456789.") == "" && strings.Count(strings.Trim(text, "."), ".") == 3:
 		return fmt.Errorf("%s is an address, a %s leads to a name: write an A record", strings.Trim(text, "."), typ)
 	}
 	return nil

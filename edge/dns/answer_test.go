@@ -77,7 +77,7 @@ func randomZone(t *rapid.T, apex string) []dns.RR {
 	kinds := map[string]string{}
 	for range rapid.IntRange(1, 25).Draw(t, "records") {
 		n := name("owner")
-		kind := rapid.SampledFrom([]string{"data", "data", "data", "CNAME", "NS"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"data", "data", "data", "CNAME", "NS", "DNAME"}).Draw(t, "kind")
 		if kinds[n] == "" {
 			kinds[n] = kind
 		}
@@ -94,6 +94,11 @@ func randomZone(t *rapid.T, apex string) []dns.RR {
 					kinds[n+"!"] = "x"
 					fmt.Fprintf(&text, "%s IN DS 1 13 2 %s\n", n, strings.Repeat("ab", 32))
 				}
+			}
+		case "DNAME":
+			if n[0] != '*' && kinds[n+"!"] == "" {
+				kinds[n+"!"] = "x"
+				fmt.Fprintf(&text, "%s IN DNAME %s\n", n, name("target"))
 			}
 		default:
 			last := rapid.IntRange(1, 9).Draw(t, "last")

@@ -12,7 +12,7 @@
 //	datagram or TCP message
 //	  -> parse (message.go): header, question, OPT wherever it is      drop | FORMERR | NOTIMP | BADVERS
 //	  -> zone (table.go): longest suffix                               REFUSED
-//	  -> resolve (resolve.go): exact, CNAME chain, delegation, wildcard
+//	  -> resolve (resolve.go): exact, CNAME chain, delegation, DNAME, wildcard
 //	  -> denial (denial.go): SOA, NSEC or NSEC3
 //	  -> limit (rrl.go), EDNS (edns.go), length: answer | TC | drop
 //
@@ -25,6 +25,9 @@
 // socket each (udp_linux.go), or net.UDPConn anywhere (udp.go); TCP, in clear or
 // below TLS (tcp.go). DNS over HTTPS comes in at the edge's HTTPS door and is
 // answered by Exchange (secure.go).
+//
+// Each worker counts by itself, also per zone (counts.go); Take hands that to
+// rollups.
 //
 // Secondaries get zones by AXFR and IXFR (transfer.go, history.go), signed with
 // TSIG (tsig.go), and are told of new versions (notify.go). What primaries of

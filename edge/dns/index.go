@@ -167,6 +167,8 @@ func (c *compiler) name(n *node) {
 	}
 	if alias != nil {
 		c.set(typeOther, flagAlias, alias)
+	} else if n.set(dns.TypeDNAME) != nil {
+		c.emit(typeOther, flagNoData|flagRedirect, nil)
 	} else {
 		c.emit(typeOther, flagNoData, nil)
 	}
@@ -206,7 +208,7 @@ func (c *compiler) cut(n *node) {
 			target := lowerString(d)
 			g := c.z.names[target]
 			// An address that is not below a delegation is no glue: whoever needs it asks.
-			if g == nil || target != c.owner && !c.z.occluded(target) {
+			if g == nil || target != c.owner && !c.z.delegated(target) {
 				continue
 			}
 			for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA} {
@@ -235,17 +237,30 @@ func (z *model) negatives() (neg [2]record) {
 	return neg
 }
 
-// occluded reports whether a name lies below a delegation of the zone.
+// hides reports whether a name takes the place of all below it: by a delegation,
+// or by a DNAME, which the apex may have too (RFC 6672 section 2.3).
+func (z *model) hides(owner string, n *node) bool {
+	return n.set(dns.TypeDNAME) != nil || owner != z.apex && n.set(dns.TypeNS) != nil
+}
+
+// occluded reports whether a name lies below a delegation or a DNAME of the zone.
 func (z *model) occluded(owner string) bool {
+	return z.anyAbove(owner, func(n string, node *node) bool { return z.hides(n, node) })
+}
+
+// delegated reports whether a name lies below a delegation.
+func (z *model) delegated(owner string) bool {
+	return z.anyAbove(owner, func(n string, node *node) bool { return n != z.apex && node.set(dns.TypeNS) != nil })
+}
+
+func (z *model) anyAbove(owner string, is func(string, *node) bool) bool {
 	if z.cuts == 0 || !strings.HasSuffix(owner, z.apex) {
 		return false
 	}
 	for n := owner; len(n) > len(z.apex); {
 		n = parent(n)
-		if len(n) > len(z.apex) {
-			if node := z.names[n]; node != nil && node.set(dns.TypeNS) != nil {
-				return true
-			}
+		if node := z.names[n]; node != nil && is(n, node) {
+			return true
 		}
 	}
 	return false

@@ -28,7 +28,7 @@ type model struct {
 	names    map[string]*node    // by wire form; empty non-terminals too
 	parts    []partNames         // what each part of the served version holds
 	glue     map[string][]string // name -> delegations with it as a name server
-	cuts     int                 // delegated names
+	cuts     int                 // names that hide what is below: delegated ones, and those with a DNAME
 	compiled *index
 	history  history
 }
@@ -187,13 +187,13 @@ func (d *delta) put(owner string, sets []edgeconfig.RRset) {
 	if d.keep {
 		d.log.names(owner, n.sets, sets)
 	}
-	oldNS, oldCut := n.set(dns.TypeNS), owner != z.apex && n.set(dns.TypeNS) != nil
-	if oldCut {
+	oldNS, oldCut := n.set(dns.TypeNS), z.hides(owner, n)
+	if oldNS != nil && owner != z.apex {
 		d.unlink(owner, oldNS)
 	}
 	n.sets = sets
-	newCut := owner != z.apex && n.set(dns.TypeNS) != nil
-	if newCut {
+	newCut := z.hides(owner, n)
+	if n.set(dns.TypeNS) != nil && owner != z.apex {
 		for _, data := range n.set(dns.TypeNS).Data {
 			t := lowerString(data)
 			z.glue[t] = append(z.glue[t], owner)

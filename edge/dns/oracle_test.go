@@ -146,7 +146,7 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 	do = do && o.signed()
 	m := new(dns.Msg)
 	m.Authoritative = true
-	seen := map[string]bool{}
+	seen, led := map[string]bool{}, map[string]bool{}
 	var proofs []string
 	name := strings.ToLower(qname)
 	owner := qname
@@ -161,6 +161,18 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 			if o.rrs[n][dns.TypeNS] != nil {
 				cut = n
 			}
+		}
+		// A DNAME above?
+		above, redirect := "", ""
+		for n := name; n != o.apex; {
+			if n = up(n); o.rrs[n][dns.TypeDNAME] != nil {
+				redirect = n
+			}
+		}
+		if redirect != "" && dns.IsSubDomain(redirect, cut) {
+			cut = "" // hidden itself
+		} else if cut != "" {
+			redirect = ""
 		}
 		if cut != "" && !(cut == name && qtype == dns.TypeDS) {
 			m.Authoritative = hops > 0
@@ -185,7 +197,25 @@ func (o *oracle) answer(qname string, qtype uint16, do bool) *dns.Msg {
 			}
 			break
 		}
-		source, above := name, ""
+		if redirect != "" {
+			d := o.rrs[redirect][dns.TypeDNAME][0].(*dns.DNAME)
+			if !led[redirect] {
+				led[redirect] = true
+				m.Answer = append(m.Answer, o.set(redirect, dns.TypeDNAME, do)...)
+			}
+			target := owner[:len(owner)-len(redirect)] + d.Target
+			if _, err := dns.PackDomainName(target, make([]byte, 300), 0, nil, false); err != nil {
+				m.Rcode = dns.RcodeYXDomain
+				break
+			}
+			m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: d.Hdr.Ttl}, Target: target})
+			owner, name = target, strings.ToLower(target)
+			if qtype == dns.TypeCNAME || hops >= maxChain || !dns.IsSubDomain(o.apex, name) {
+				break
+			}
+			continue
+		}
+		source := name
 		if !o.exists(name) {
 			encloser, next := up(name), name
 			for !o.exists(encloser) {

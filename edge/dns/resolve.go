@@ -16,6 +16,8 @@ type hop struct {
 	name
 	at       int // where the name stands in the message
 	wildcard int // labels that the closest encloser lacks, when a wildcard answered; else 0
+	redirect int // length of the name above it whose DNAME led on, 0: none did
+	dname    int // where that record stands in the message
 }
 
 // compose writes answers. A worker has one of its own: everything a query needs
@@ -30,6 +32,7 @@ type compose struct {
 	counts [3]int
 	rcode  int
 	aa     bool
+	target int // where the CNAME that a DNAME made leads, in the message
 
 	do    bool // and the zone is signed
 	hops  [maxChain + 1]hop
@@ -91,10 +94,17 @@ func (c *compose) resolve(x *index, qtype uint16) {
 	c.hops[0].at = headerSize
 	for c.count = 1; !c.full; {
 		h := &c.hops[c.count-1]
-		h.wildcard = 0
+		h.wildcard, h.redirect = 0, 0
 		r := c.find(x, h.bytes(), qtype)
-		if r == nil && !c.above(x, h, qtype, &r) {
-			break
+		if r == nil {
+			var found bool
+			if r, found = c.above(x, h, qtype); !found {
+				// Who asks for the CNAME has it.
+				if c.target > 0 && !c.full && qtype != dns.TypeCNAME && c.follow(x, c.target) {
+					continue
+				}
+				break
+			}
 		}
 		switch flags := r.flags(); {
 		case flags&flagReferral != 0:
@@ -133,9 +143,11 @@ func (c *compose) find(x *index, owner []byte, qtype uint16) record {
 	return x.find(h, owner, typeOther, c.do)
 }
 
-// above answers for a name that does not exist: by a delegation above it, a
-// wildcard, or not at all. It reports whether *r is what a wildcard gives.
-func (c *compose) above(x *index, h *hop, qtype uint16, r *record) bool {
+// above answers for a name that does not exist: by a delegation or a DNAME above
+// it, a wildcard, or not at all. It returns what a wildcard gives; c.target is
+// set by a DNAME.
+func (c *compose) above(x *index, h *hop, qtype uint16) (r record, found bool) {
+	c.target = 0
 	for i := 1; ; i++ {
 		s := h.suffix(i)
 		up := x.find(hash(x.seed, s), s, typeOther, c.do)
@@ -144,19 +156,70 @@ func (c *compose) above(x *index, h *hop, qtype uint16, r *record) bool {
 		}
 		if up.flags()&flagReferral != 0 {
 			c.referral(x, up, h, i)
-			return false
+			return nil, false
+		}
+		if up.flags()&flagRedirect != 0 {
+			c.redirect(x, h, i)
+			return nil, false
 		}
 		h.wildcard = i
 		do := c.do
 		c.do = do && !x.compact() // what the wildcard gives is signed for the name
-		*r = c.find(x, c.asterisk(s), qtype)
-		if c.do = do; *r != nil {
-			return true
+		r = c.find(x, c.asterisk(s), qtype)
+		if c.do = do; r != nil {
+			return r, true
 		}
 		c.rcode = dns.RcodeNameError
 		c.denyName(x, h)
-		return false
+		return nil, false
 	}
+}
+
+// redirect answers for h by the DNAME of the name that is h without its first
+// skip labels: the record, and the CNAME that it means for h (RFC 6672 section
+// 3.1), which is not signed. c.target is where that leads, 0 when it is too long
+// for a name.
+func (c *compose) redirect(x *index, h *hop, skip int) {
+	owner := h.suffix(skip)
+	at := c.redirected(owner)
+	if at == 0 {
+		r := x.find(hash(x.seed, owner), owner, dns.TypeDNAME, c.do)
+		if r == nil {
+			return
+		}
+		at = c.n
+		c.all(r, locate(c.b, h.at, h.n-len(owner)), len(owner))
+		if c.full {
+			return
+		}
+	}
+	h.redirect, h.dname = len(owner), at
+	// The record begins with a pointer to its owner; what it leads to is not
+	// compressed.
+	ttl, target := c.b[at+6:at+10], at+12
+	labels := h.n - len(owner)
+	if labels+int(binary.BigEndian.Uint16(c.b[at+10:])) > maxName {
+		c.rcode = dns.RcodeYXDomain
+		return
+	}
+	if c.n+12+labels+2 > c.limit {
+		c.full = true
+		return
+	}
+	b := c.b[c.n:]
+	binary.BigEndian.PutUint16(b, 0xc000|uint16(h.at))
+	binary.BigEndian.PutUint16(b[2:], dns.TypeCNAME)
+	binary.BigEndian.PutUint16(b[4:], dns.ClassINET)
+	copy(b[6:10], ttl)
+	binary.BigEndian.PutUint16(b[10:], uint16(labels+2))
+	c.target = c.n + 12
+	for to, from := 12, h.at; to < 12+labels; to += int(b[to]) + 1 { // as the client wrote them
+		from = locate(c.b, from, 0)
+		from += copy(b[to:], c.b[from:from+int(c.b[from])+1])
+	}
+	binary.BigEndian.PutUint16(b[12+labels:], 0xc000|uint16(target))
+	c.n += 12 + labels + 2
+	c.counts[answer]++
 }
 
 // asterisk is the wildcard below a name, in a buffer of c's.
@@ -166,6 +229,17 @@ func (c *compose) asterisk(encloser []byte) []byte {
 	n := copy(w.wire[2:], encloser)
 	w.n = 2 + n
 	return w.bytes()
+}
+
+// redirected is where the DNAME of a name stands in the message, 0 when it has
+// led no hop on yet.
+func (c *compose) redirected(owner []byte) int {
+	for i := range c.count {
+		if h := &c.hops[i]; h.redirect == len(owner) && bytes.Equal(h.wire[h.n-h.redirect:h.n], owner) {
+			return h.dname
+		}
+	}
+	return 0
 }
 
 // follow goes on at the CNAME target that stands at off. It reports false when

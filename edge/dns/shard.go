@@ -27,6 +27,7 @@ const (
 	flagVariants             // the wire part depends on the client
 	flagCut                  // belongs to a delegated name, and is not for those who ask
 	flagSecure               // of a referral: it has DS records
+	flagRedirect             // the name has a DNAME: names below lead elsewhere
 )
 
 func (r record) key() []byte    { return r[recordHeader : recordHeader+int(r[0])] }

@@ -279,7 +279,6 @@ test("filters records in the address, and shows one unfolded", async () => {
       await records(page);
       const panel = page.getByRole("region", { name: "DNS queries" });
       await panel.getByText("7,080", { exact: true }).waitFor();
-      await panel.scrollIntoViewIfNeeded();
     },
     { prepare: (page) => page.route(/\/dns\/queries\?/, (route) => route.fulfill({ json: asked })) },
   );

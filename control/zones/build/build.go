@@ -115,7 +115,8 @@ type node struct {
 	gone     bool
 	placed   bool // it is in a part
 	signed   bool // something of it is
-	cut      bool
+	cut      bool // delegated
+	hides    bool // what is below: delegated, or with a DNAME
 	occluded bool
 	linked   bool // counted in below
 }

@@ -300,7 +300,7 @@ func TestSignaturesAreRenewedInTime(t *testing.T) {
 // them, empty names and wildcards.
 func drawn(t *rapid.T, label string) map[string][]edgeconfig.RRset {
 	names := []string{"a", "b", "x.a", "y.x.a", "sub", "ns.sub", "deep.ns.sub", "*.b", "e.f.g", "g", "q.sub", "zz"}
-	records := []string{"IN A 192.0.2.1", "IN A 192.0.2.2", `IN TXT "t"`, "IN NS ns.sub.example.com.", "IN MX 1 a.example.com."}
+	records := []string{"IN A 192.0.2.1", "IN A 192.0.2.2", "IN DNAME a.example.net.", `IN TXT "t"`, "IN NS ns.sub.example.com.", "IN MX 1 a.example.com."}
 	text := "@ IN NS ns1\n"
 	for i := range rapid.IntRange(0, 10).Draw(t, label) {
 		text += fmt.Sprintf("%s %s\n", rapid.SampledFrom(names).Draw(t, fmt.Sprint(label, i)), rapid.SampledFrom(records).Draw(t, fmt.Sprint(label, "r", i)))

@@ -46,13 +46,14 @@ func (z *Zone) place() {
 		return
 	}
 	z.sort()
-	// Delegations that came or went hide or show what is below.
+	// Delegations and DNAMEs that came or went hide or show what is below.
 	for n := range z.touched {
 		cut := !n.gone && n.relative != "@" && has(n.given, dns.TypeNS)
-		if cut == n.cut {
+		hides := cut || !n.gone && has(n.given, dns.TypeDNAME)
+		if n.cut = cut; hides == n.hides {
 			continue
 		}
-		n.cut = cut
+		n.hides = hides
 		from, _ := z.find(n.key)
 		for _, o := range z.order[min(from, len(z.order)):] {
 			if !strings.HasPrefix(o.key, n.key) {
@@ -157,8 +158,9 @@ func parentOf(wire []byte) []byte {
 }
 
 func (z *Zone) isOccluded(n *node) bool {
-	for w := parentOf(n.wire); len(w) > len(z.wire); w = parentOf(w) {
-		if o := z.names[string(w)]; o != nil && o.cut {
+	for w := n.wire; len(w) > len(z.wire); {
+		w = parentOf(w)
+		if o := z.names[string(w)]; o != nil && o.hides {
 			return true
 		}
 	}

@@ -260,6 +260,7 @@ func sortBytes(list [][]byte) { slices.SortFunc(list, bytes.Compare) }
 var nameFields = map[uint16]func(dns.RR) []*string{
 	dns.TypeNS:    func(r dns.RR) []*string { return []*string{&r.(*dns.NS).Ns} },
 	dns.TypeCNAME: func(r dns.RR) []*string { return []*string{&r.(*dns.CNAME).Target} },
+	dns.TypeDNAME: func(r dns.RR) []*string { return []*string{&r.(*dns.DNAME).Target} },
 	dns.TypePTR:   func(r dns.RR) []*string { return []*string{&r.(*dns.PTR).Ptr} },
 	dns.TypeMX:    func(r dns.RR) []*string { return []*string{&r.(*dns.MX).Mx} },
 	dns.TypeSRV:   func(r dns.RR) []*string { return []*string{&r.(*dns.SRV).Target} },

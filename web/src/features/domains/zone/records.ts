@@ -7,6 +7,7 @@ export const recordTypes = [
   "AAAA",
   "ALIAS",
   "CNAME",
+  "DNAME",
   "MX",
   "TXT",
   "SRV",
