@@ -1,6 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { ApiError, api, body, ifMatch, type Schemas } from "@/api/client";
+import { ApiError, api, body, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
+import { usePlanned } from "@/lib/planned";
 
 export type Certificate = Schemas["Certificate"];
 export type CertificateDetail = Schemas["CertificateDetail"];
@@ -141,13 +142,14 @@ export function useUpload(scope: Scope, domain: string) {
 
 /** What would change of a certificate's settings, and the change. */
 export function useConfigureCertificate(scope: Scope, certificate: Certificate) {
+  const base = usePlanned(certificate.revision);
   const call = (patch: CertificatePatch, query: { dry_run?: true; reason?: string }) =>
     body(
       api.PATCH("/api/v1/infrastructure/ssl/{domain}", {
         params: {
           path: { domain: certificate.domain },
           query: { ...scope.query, ...query },
-          header: ifMatch(certificate.revision),
+          header: base(query.dry_run === true),
         },
         body: patch,
       }),

@@ -1,6 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
+import { usePlanned } from "@/lib/planned";
 
 export type Domain = Schemas["Domain"];
 export type DNSRecord = Schemas["DNSRecord"];
@@ -108,41 +109,32 @@ export type DomainPatch = {
   dns_account?: string;
 };
 
-export function usePlanDomain(scope: Scope, domain: Domain) {
-  return useMutation({
-    mutationFn: (patch: DomainPatch) =>
-      body(
-        api.PATCH("/api/v1/infrastructure/domains/{domain}", {
-          params: {
-            path: { domain: domain.domain },
-            query: { ...scope.query, dry_run: true },
-            header: ifMatch(domain.revision),
-          },
-          body: patch,
-        }),
-      ).then((answer) => answer as Plan),
-  });
-}
-
-export function useUpdateDomain(scope: Scope, domain: Domain) {
+/** What would change of a domain, and the change. */
+export function useChangeDomain(scope: Scope, domain: Domain) {
   const client = useQueryClient();
-  return useMutation({
-    mutationFn: ({ patch, reason }: { patch: DomainPatch; reason: string }) =>
-      body(
-        api.PATCH("/api/v1/infrastructure/domains/{domain}", {
-          params: {
-            path: { domain: domain.domain },
-            query: { ...scope.query, ...(reason ? { reason } : {}) },
-            header: ifMatch(domain.revision),
-          },
-          body: patch,
-        }),
-      ).then((answer) => (answer as Schemas["DomainAnswer"]).domain_config),
-    onSuccess: (updated) => {
-      client.setQueryData(domainKeys.one(scope, updated.domain), updated);
-      void client.invalidateQueries({ queryKey: ["domains"] });
-    },
-  });
+  const base = usePlanned(domain.revision);
+  const call = (patch: DomainPatch, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.PATCH("/api/v1/infrastructure/domains/{domain}", {
+        params: {
+          path: { domain: domain.domain },
+          query: { ...scope.query, ...query },
+          header: base(query.dry_run === true),
+        },
+        body: patch,
+      }),
+    );
+  return {
+    plan: (patch: DomainPatch) => call(patch, { dry_run: true }).then((answer) => answer as Plan),
+    apply: useMutation({
+      mutationFn: ({ patch, reason }: { patch: DomainPatch; reason: string }) =>
+        call(patch, reason ? { reason } : {}).then((answer) => (answer as Schemas["DomainAnswer"]).domain_config),
+      onSuccess: (updated) => {
+        client.setQueryData(domainKeys.one(scope, updated.domain), updated);
+        void client.invalidateQueries({ queryKey: ["domains"] });
+      },
+    }),
+  };
 }
 
 export function useRemoveDomain(scope: Scope) {
@@ -181,42 +173,29 @@ export const cdnsQuery = (scope: Scope) =>
       ).cdn_deployments ?? [],
   });
 
-export function usePlanCDN(scope: Scope, cdn: CDN) {
-  return useMutation({
-    mutationFn: (next: ReplaceCDN) =>
-      body(
-        api.PUT("/api/v1/infrastructure/cdn/{name}", {
-          params: {
-            path: { name: cdn.name },
-            query: { ...scope.query, dry_run: true },
-            header: ifMatch(cdn.revision),
-          },
-          body: next,
-        }),
-      ).then((answer) => answer as Plan),
-  });
-}
-
-export function useReplaceCDN(scope: Scope, cdn: CDN) {
+/** What would change of a CDN, and the change. */
+export function useChangeCDN(scope: Scope, cdn: CDN) {
   const client = useQueryClient();
-  return useMutation({
-    mutationFn: ({ next, reason }: { next: ReplaceCDN; reason: string }) =>
-      body(
-        api.PUT("/api/v1/infrastructure/cdn/{name}", {
-          params: {
-            path: { name: cdn.name },
-            query: { ...scope.query, ...(reason ? { reason } : {}) },
-            header: ifMatch(cdn.revision),
-          },
-          body: next,
-        }),
-      ).then((answer) => (answer as Schemas["CDNAnswer"]).cdn_deployment),
-    onSuccess: () =>
-      Promise.all([
-        client.invalidateQueries({ queryKey: ["cdn"] }),
-        client.invalidateQueries({ queryKey: ["domains"] }),
-      ]),
-  });
+  const base = usePlanned(cdn.revision);
+  const call = (next: ReplaceCDN, query: { dry_run?: true; reason?: string }) =>
+    body(
+      api.PUT("/api/v1/infrastructure/cdn/{name}", {
+        params: { path: { name: cdn.name }, query: { ...scope.query, ...query }, header: base(query.dry_run === true) },
+        body: next,
+      }),
+    );
+  return {
+    plan: (next: ReplaceCDN) => call(next, { dry_run: true }).then((answer) => answer as Plan),
+    apply: useMutation({
+      mutationFn: ({ next, reason }: { next: ReplaceCDN; reason: string }) =>
+        call(next, reason ? { reason } : {}).then((answer) => (answer as Schemas["CDNAnswer"]).cdn_deployment),
+      onSuccess: () =>
+        Promise.all([
+          client.invalidateQueries({ queryKey: ["cdn"] }),
+          client.invalidateQueries({ queryKey: ["domains"] }),
+        ]),
+    }),
+  };
 }
 
 export function usePurge(scope: Scope) {

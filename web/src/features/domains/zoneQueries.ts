@@ -1,6 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { ApiError, api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
+import { usePlanned } from "@/lib/planned";
 
 export type Zone = Schemas["Zone"];
 export type RecordSet = Schemas["Record"];
@@ -110,10 +111,11 @@ export type ZonePatch = Schemas["ZonePatch"];
 /** What a zone says of itself. */
 export function useConfigureZone(scope: Scope, domain: string, zone: Zone) {
   const changed = useZonesChanged();
+  const base = usePlanned(zone.revision);
   const call = (patch: ZonePatch, query: { dry_run?: true; reason?: string }) =>
     body(
       api.PATCH("/api/v1/infrastructure/domains/{domain}/zone/settings", {
-        params: { path: { domain }, query: { ...scope.query, ...query }, header: ifMatch(zone.revision) },
+        params: { path: { domain }, query: { ...scope.query, ...query }, header: base(query.dry_run === true) },
         body: patch,
       }),
     );
@@ -216,13 +218,14 @@ export function useRemoveZone(scope: Scope, zone: Zone, done: () => void) {
 /** What a zone file would change, and the import itself. */
 export function useImportZone(scope: Scope, domain: string, zone: Zone) {
   const changed = useZonesChanged();
+  const base = usePlanned(zone.revision);
   const call = (file: ZoneFile, reason = "") =>
     body(
       api.PUT("/api/v1/infrastructure/domains/{domain}/zone", {
         params: {
           path: { domain },
           query: { ...scope.query, ...(reason ? { reason } : {}) },
-          header: ifMatch(zone.revision),
+          header: base(file.preview === true),
         },
         body: file,
       }),
@@ -251,10 +254,11 @@ export const securityQuery = (scope: Scope, domain: string) =>
 
 export function useSetSecurity(scope: Scope, domain: string, zone: Zone) {
   const changed = useZonesChanged();
+  const base = usePlanned(zone.revision);
   const call = (wish: SecurityWish, query: { dry_run?: true; reason?: string }) =>
     body(
       api.PUT("/api/v1/infrastructure/domains/{domain}/dnssec", {
-        params: { path: { domain }, query: { ...scope.query, ...query }, header: ifMatch(zone.revision) },
+        params: { path: { domain }, query: { ...scope.query, ...query }, header: base(query.dry_run === true) },
         body: wish,
       }),
     );

@@ -16,7 +16,7 @@ import { PageState } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import { Refused } from "@/ui/Refused";
 import styles from "../domains.module.css";
-import { type CDN, cdnQuery, type Domain, type ReplaceCDN, usePlanCDN, useReplaceCDN } from "../queries";
+import { type CDN, cdnQuery, type Domain, type ReplaceCDN, useChangeCDN } from "../queries";
 import { Applied } from "./Applied";
 
 type Origin = Schemas["Origin"];
@@ -74,8 +74,7 @@ const columns: Column<Origin>[] = [
 
 function Origins({ scope, cdn }: { scope: Scope; cdn: CDN }) {
   const [editing, setEditing] = useState(false);
-  const plan = usePlanCDN(scope, cdn);
-  const replace = useReplaceCDN(scope, cdn);
+  const change = useChangeCDN(scope, cdn);
   const shared = t.origin.shared(cdn.domains.length);
   return (
     <Panel
@@ -102,8 +101,8 @@ function Origins({ scope, cdn }: { scope: Scope; cdn: CDN }) {
       {editing ? (
         <ChangeFlow<ReplaceCDN>
           environment={scope.environment}
-          plan={(next) => plan.mutateAsync(next)}
-          apply={async (next, reason) => (await replace.mutateAsync({ next, reason })).revision}
+          plan={change.plan}
+          apply={async (next, reason) => (await change.apply.mutateAsync({ next, reason })).revision}
           done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
           form={({ review, planning, error, draft }) => (
             <OriginForm cdn={cdn} draft={draft} onReview={review} planning={planning} error={error} />

@@ -13,19 +13,18 @@ import { Panel } from "@/ui/Panel";
 import { undoToast } from "@/ui/UndoToast";
 import { LockPanel } from "../handover/LockPanel";
 import { TransferPanel } from "../handover/TransferPanel";
-import { cdnsQuery, type Domain, type DomainPatch, usePlanDomain, useRemoveDomain, useUpdateDomain } from "../queries";
+import { cdnsQuery, type Domain, type DomainPatch, useChangeDomain, useRemoveDomain } from "../queries";
 import { Applied } from "./Applied";
 
 export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain }) {
-  const plan = usePlanDomain(scope, domain);
-  const update = useUpdateDomain(scope, domain);
+  const change = useChangeDomain(scope, domain);
   return (
     <div className="stack" style={{ maxWidth: 720 }}>
       <Panel title={t.domainSettings.https}>
         <ChangeFlow<DomainPatch>
           environment={scope.environment}
-          plan={(patch) => plan.mutateAsync(patch)}
-          apply={async (patch, reason) => (await update.mutateAsync({ patch, reason })).revision}
+          plan={change.plan}
+          apply={async (patch, reason) => (await change.apply.mutateAsync({ patch, reason })).revision}
           done={(revision, again) => <Applied scope={scope} revision={revision} onAgain={again} />}
           form={({ review, planning, error, draft }) => (
             <Form scope={scope} domain={domain} draft={draft} onReview={review} planning={planning} error={error} />

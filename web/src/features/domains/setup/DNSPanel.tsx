@@ -16,7 +16,7 @@ import { Refused } from "@/ui/Refused";
 import { TimeAgo } from "@/ui/Time";
 import { Applied } from "../components/Applied";
 import styles from "../domains.module.css";
-import { type Domain, type DomainPatch, usePlanDomain, useUpdateDomain } from "../queries";
+import { type Domain, type DomainPatch, useChangeDomain } from "../queries";
 import { type Setup, setupQuery } from "../stateQueries";
 
 /** Who serves the zone now, who shall set the records, and what is in their way. */
@@ -142,14 +142,13 @@ function Choice({
   setup: Setup;
   onApplied: () => void;
 }) {
-  const plan = usePlanDomain(scope, domain);
-  const update = useUpdateDomain(scope, domain);
+  const change = useChangeDomain(scope, domain);
   return (
     <ChangeFlow<DomainPatch>
       environment={scope.environment}
-      plan={(patch) => plan.mutateAsync(patch)}
+      plan={change.plan}
       apply={async (patch, reason) => {
-        const updated = await update.mutateAsync({ patch, reason });
+        const updated = await change.apply.mutateAsync({ patch, reason });
         onApplied();
         return updated.revision;
       }}

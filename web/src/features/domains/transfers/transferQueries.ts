@@ -1,6 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
+import { usePlanned } from "@/lib/planned";
 import { newestRevision, type Zone } from "../zoneQueries";
 
 export type Transfers = Schemas["ZoneTransfers"];
@@ -61,10 +62,11 @@ export const tsigKeysQuery = (scope: Scope) =>
 /** What would change, and the change itself. Both directions are replaced, so the other one goes along as it is. */
 export function useSetTransfers(scope: Scope, domain: string, zone: Zone, revision: number) {
   const client = useQueryClient();
+  const base = usePlanned(revision);
   const call = (wish: TransferWish, query: { dry_run?: true; reason?: string }) =>
     body(
       api.PUT("/api/v1/infrastructure/domains/{domain}/zone/transfers", {
-        params: { path: { domain }, query: { ...scope.query, ...query }, header: ifMatch(revision) },
+        params: { path: { domain }, query: { ...scope.query, ...query }, header: base(query.dry_run === true) },
         body: wish,
       }),
     );
