@@ -339,6 +339,7 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
 /** What is on the page now, in light, dark and at phone width. */
 export async function lookAt(page, name) {
   const size = page.viewportSize();
+  await page.evaluate(() => window.scrollTo(0, 0)); // what lies half below the header would count as too small
   await picture(page, `${name}-light`);
   await accessible(page, `${name} light`);
   await fits(page);
@@ -394,7 +395,10 @@ export async function accessible(page, what, runOnly = everything) {
       (v) =>
         `${v.impact} ${v.id}: ${v.nodes
           .slice(0, 3)
-          .map((n) => `${n.target.join(" ")} (${(n.failureSummary ?? "").split("\n").slice(1).join(" ").trim()})`)
+          .map(
+            (n) =>
+              `${n.target.join(" ")} ${n.html} (${(n.failureSummary ?? "").split("\n").slice(1).join(" ").trim()})`,
+          )
           .join("; ")}`,
     );
   }, runOnly);

@@ -144,7 +144,7 @@ describe("DiffReview", () => {
         applying={false}
       />,
     );
-    expect(screen.getByText("3 domains use this")).toBeTruthy();
+    expect(screen.getByText("3 domains use this.")).toBeTruthy();
   });
 });
 
