@@ -382,6 +382,8 @@ func (f *Fleet) republishOwn(ctx context.Context) error {
 	if l == nil {
 		return errNotLeading
 	}
+	l.making.Lock()
+	defer l.making.Unlock()
 	for id, spec := range f.registry.all() {
 		settings, err := f.edgeSettings(id, spec)
 		if err != nil {

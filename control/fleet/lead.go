@@ -27,6 +27,10 @@ type lead struct {
 	bodies    bodies
 	ended     chan struct{} // closed when this term of leading is over
 
+	// making is held from the making of documents to their being queued: of two
+	// that are made with other keys, the later made one must be published last.
+	making sync.Mutex
+
 	// sealed is which group keys each edge's Keys document holds; sealing is
 	// random, so the document cannot be compared by its hash.
 	sealed map[string][]string
@@ -96,6 +100,8 @@ func (l *lead) watch(ctx context.Context) error {
 	// From before the listing, so that nothing written meanwhile is missed. What
 	// is seen twice changes nothing the second time.
 	take := func(event resource.Event) error {
+		l.making.Lock()
+		defer l.making.Unlock()
 		changes, err := l.changes(ctx, event)
 		if err != nil {
 			return err
@@ -121,6 +127,8 @@ func (f *Fleet) edgeSettings(id string, spec EdgeSpec) (change, error) {
 // what was published, in one batch: what a compiler says half-way through, when
 // it has seen a site but not yet its origin, must not reach an edge.
 func (l *lead) catchUp(ctx context.Context) error {
+	l.making.Lock()
+	defer l.making.Unlock()
 	started := map[string]documentMeta{}
 	l.ledger.keys(func(key string, meta documentMeta) bool {
 		if !meta.deleted && guarded(key) {
