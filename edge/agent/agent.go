@@ -444,7 +444,7 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 		outcome[item.Key] = item
 	}
 	applied := make([]edgeconfig.Document, 0, len(docs))
-	keysCame := false
+	keysCame, sitesChanged := false, false
 	for i := range docs {
 		d := &docs[i]
 		item, told := outcome[d.Key]
@@ -457,6 +457,8 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 			continue
 		}
 		delete(a.refused, d.Key)
+		_, had := a.held(d.Key)
+		sitesChanged = sitesChanged || d.Kind() == edgeconfig.KindSite && (!had || d.Deleted)
 		a.hold(d)
 		applied = append(applied, *d)
 		keysCame = keysCame || d.Kind() == edgeconfig.KindKeys
@@ -470,7 +472,7 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 	if keysCame {
 		a.retryRefused()
 	}
-	if len(a.refused) != refused {
+	if sitesChanged || len(a.refused) != refused {
 		a.due.soon(a.now()) // how many, only a heartbeat tells
 	}
 	return items
