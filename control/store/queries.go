@@ -20,60 +20,23 @@ var queryColumns = []string{"answers", "referrals", "nodata", "nxdomain", "faile
 
 // The texts of the statements, which never change.
 var (
-	addQueryMinute = addQuery("query_minutes")
-	addQueryHour   = addQuery("query_hours")
+	addQueryMinute = addCounts("query_minutes", "zone", queryColumns)
+	addQueryHour   = addCounts("query_hours", "zone", queryColumns)
 	sumQueryValues = "CAST(SUM(" + strings.Join(queryColumns, ") AS BIGINT), CAST(SUM(") + ") AS BIGINT)"
 )
-
-func addQuery(table string) string {
-	marks, adds := make([]string, len(queryColumns)), make([]string, len(queryColumns))
-	for i, column := range queryColumns {
-		marks[i] = "$" + strconv.Itoa(i+4)
-		adds[i] = column + " = " + table + "." + column + " + excluded." + column
-	}
-	return `INSERT INTO ` + table + ` (start, zone, edge, ` + strings.Join(queryColumns, ", ") + `)
-		VALUES ($1, $2, $3, ` + strings.Join(marks, ", ") + `)
-		ON CONFLICT (zone, start, edge) DO UPDATE SET ` + strings.Join(adds, ", ")
-}
 
 // zonesAtOnce is sitesAtOnce for zones, whose rows are smaller.
 const zonesAtOnce = 500
 
-// addQueries adds the zones of a rollup, in parts, each once.
+// addQueries adds the zones of a rollup.
 func (db *DB) addQueries(ctx context.Context, r edgeconfig.Rollup, now time.Time) error {
-	minute, hour := r.Start.UTC().Truncate(time.Minute).Unix(), r.Start.UTC().Truncate(time.Hour).Unix()
-	zones := slices.Sorted(maps.Keys(r.Zones)) // equal parts when it is repeated
-	for part := 0; len(zones) > 0; part++ {
-		some := zones[:min(len(zones), zonesAtOnce)]
-		zones = zones[len(some):]
-		err := db.write(ctx, func(ctx context.Context, tx *Tx) error {
-			n, err := tx.exec(ctx, `INSERT INTO traffic_seen (id, at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`,
-				r.ID+"#zones"+strconv.Itoa(part), now.Unix())
-			if err != nil || n == 0 {
-				return err
-			}
-			args := make([]any, 3+len(queryColumns))
-			for _, zone := range some {
-				args[1], args[2] = zone, r.Edge
-				for i, v := range r.Zones[zone].Values() {
-					args[3+i] = v
-				}
-				args[0] = minute
-				if _, err := tx.exec(ctx, addQueryMinute, args...); err != nil {
-					return err
-				}
-				args[0] = hour
-				if _, err := tx.exec(ctx, addQueryHour, args...); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return db.addParts(ctx, r, now, slices.Sorted(maps.Keys(r.Zones)), parts{
+		id: r.ID + "#zones", atOnce: zonesAtOnce, minute: addQueryMinute, hour: addQueryHour,
+		values: func(zone string) []int64 {
+			values := r.Zones[zone].Values()
+			return values[:]
+		},
+	})
 }
 
 // SumQueries calls fn for each step in which zones were asked, in order of time.

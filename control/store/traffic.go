@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,20 +89,21 @@ func trafficCounters(values []int64) edgeconfig.Counters {
 
 // The texts of the statements, which never change.
 var (
-	addMinute = addTraffic("traffic_minutes")
-	addHour   = addTraffic("traffic_hours")
+	addMinute = addCounts("traffic_minutes", "site", trafficColumns)
+	addHour   = addCounts("traffic_hours", "site", trafficColumns)
 	sumValues = "CAST(SUM(" + strings.Join(trafficColumns, ") AS BIGINT), CAST(SUM(") + ") AS BIGINT)" // PostgreSQL sums into numeric
 )
 
-func addTraffic(table string) string {
-	marks, adds := make([]string, len(trafficColumns)), make([]string, len(trafficColumns))
-	for i, column := range trafficColumns {
+// addCounts adds the counts of something with a name to a table's row for it.
+func addCounts(table, name string, columns []string) string {
+	marks, adds := make([]string, len(columns)), make([]string, len(columns))
+	for i, column := range columns {
 		marks[i] = "$" + strconv.Itoa(i+4)
 		adds[i] = column + " = " + table + "." + column + " + excluded." + column
 	}
-	return `INSERT INTO ` + table + ` (start, site, edge, ` + strings.Join(trafficColumns, ", ") + `)
+	return `INSERT INTO ` + table + ` (start, ` + name + `, edge, ` + strings.Join(columns, ", ") + `)
 		VALUES ($1, $2, $3, ` + strings.Join(marks, ", ") + `)
-		ON CONFLICT (start, site, edge) DO UPDATE SET ` + strings.Join(adds, ", ")
+		ON CONFLICT (start, ` + name + `, edge) DO UPDATE SET ` + strings.Join(adds, ", ")
 }
 
 // sitesAtOnce bounds the sites of one transaction, so that a rollup of many
@@ -109,39 +111,51 @@ func addTraffic(table string) string {
 const sitesAtOnce = 250
 
 // AddRollup adds r's counters to its minute and its hour, once per r.ID. A
-// rollup of many sites is added in parts, each once.
+// rollup of many sites or zones is added in parts, each once.
 func (db *DB) AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time) error {
-	sites := make([]string, 0, len(r.Sites))
-	for site := range r.Sites {
-		sites = append(sites, site)
-	}
-	slices.Sort(sites) // equal parts when it is repeated
-	minute, hour := r.Start.UTC().Truncate(time.Minute).Unix(), r.Start.UTC().Truncate(time.Hour).Unix()
 	if err := db.addQueries(ctx, r, now); err != nil {
 		return err
 	}
-	for part := 0; len(sites) > 0; part++ {
-		some := sites[:min(len(sites), sitesAtOnce)]
-		sites = sites[len(some):]
+	return db.addParts(ctx, r, now, slices.Sorted(maps.Keys(r.Sites)), parts{
+		id: r.ID + "#", atOnce: sitesAtOnce, minute: addMinute, hour: addHour,
+		values: func(site string) []int64 {
+			c := r.Sites[site]
+			return trafficValues(&c)
+		},
+	})
+}
+
+// parts say how one sort of a rollup's counters is added.
+type parts struct {
+	id           string // of a part, without its number
+	atOnce       int    // names in one transaction
+	minute, hour string // statements of addCounts
+	values       func(name string) []int64
+}
+
+// addParts adds what was counted by name. The names are in order: equal parts
+// when the rollup is repeated.
+func (db *DB) addParts(ctx context.Context, r edgeconfig.Rollup, now time.Time, names []string, p parts) error {
+	minute, hour := r.Start.UTC().Truncate(time.Minute).Unix(), r.Start.UTC().Truncate(time.Hour).Unix()
+	for part := 0; len(names) > 0; part++ {
+		some := names[:min(len(names), p.atOnce)]
+		names = names[len(some):]
 		err := db.write(ctx, func(ctx context.Context, tx *Tx) error {
 			n, err := tx.exec(ctx, `INSERT INTO traffic_seen (id, at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`,
-				r.ID+"#"+strconv.Itoa(part), now.Unix())
+				p.id+strconv.Itoa(part), now.Unix())
 			if err != nil || n == 0 {
 				return err
 			}
-			args := make([]any, 3+len(trafficColumns))
-			for _, site := range some {
-				c := r.Sites[site]
-				args[1], args[2] = site, r.Edge
-				for i, v := range trafficValues(&c) {
-					args[3+i] = v
+			for _, name := range some {
+				args := []any{minute, name, r.Edge}
+				for _, v := range p.values(name) {
+					args = append(args, v)
 				}
-				args[0] = minute
-				if _, err := tx.exec(ctx, addMinute, args...); err != nil {
+				if _, err := tx.exec(ctx, p.minute, args...); err != nil {
 					return err
 				}
 				args[0] = hour
-				if _, err := tx.exec(ctx, addHour, args...); err != nil {
+				if _, err := tx.exec(ctx, p.hour, args...); err != nil {
 					return err
 				}
 			}
