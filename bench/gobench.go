@@ -19,7 +19,7 @@ func benchStore(ctx context.Context, _ settings) (string, error) {
 }
 
 func benchFleet(ctx context.Context, s settings) (string, error) {
-	return goBenchmarks(ctx, "Fleet: change and purge to acknowledged by all", "All agents in this process, without listeners, over the embedded bus; from the store's commit to the last edge's acknowledgement.",
+	return goBenchmarks(ctx, "Fleet: change and purge to acknowledged by all", "All agents in this process, without listeners, over the embedded bus (one heap for all, GOGC=400); from the store's commit to the last edge's acknowledgement.",
 		"./control/fleet", "^BenchmarkFanOut$/^("+strings.ReplaceAll(s.agents, ",", "|")+")$", "1x")
 }
 
