@@ -113,16 +113,17 @@ func (g *registry) connection(busKey, conn string, up bool) (edge string, change
 	return id, g.connected(e) != before
 }
 
-// heartbeat takes in what an edge says of itself, and whether that is all that
-// is published. It is false for an edge that is not (or no longer) ours.
-func (g *registry) heartbeat(edge string, beat edgeconfig.Heartbeat, inSync bool) (known bool) {
+// heartbeat takes in what an edge says of itself; holdsAll tells whether that is
+// all that is published, as for setInSync. It is false for an edge that is not
+// (or no longer) ours.
+func (g *registry) heartbeat(edge string, beat edgeconfig.Heartbeat, holdsAll func() bool) (known bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := g.edges[edge]
 	if e == nil {
 		return false
 	}
-	e.lastSeen, e.beat, e.inSync = g.now(), beat, inSync
+	e.lastSeen, e.beat, e.inSync = g.now(), beat, holdsAll()
 	return true
 }
 
@@ -155,11 +156,13 @@ func (g *registry) outOfSync(scope string) {
 	}
 }
 
-// setInSync notes that an edge holds exactly what is published.
-func (g *registry) setInSync(edge string) {
+// setInSync notes that an edge holds exactly what is published, when holdsAll
+// says so. It is asked under the lock: what is published in the same instant is
+// recorded before outOfSync, which then has the last word.
+func (g *registry) setInSync(edge string, holdsAll func() bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.edges[edge]; e != nil {
+	if e := g.edges[edge]; e != nil && holdsAll() {
 		e.inSync = true
 	}
 }

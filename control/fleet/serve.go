@@ -287,9 +287,10 @@ func (f *Fleet) acknowledged(ctx context.Context, edge string, data []byte) {
 		return
 	}
 	f.tracker.acknowledge(edge, a.Items)
-	if inSync, _ := f.holdsAll(edge, a.Digest, a.Own); inSync {
-		f.registry.setInSync(edge)
-	}
+	f.registry.setInSync(edge, func() bool {
+		inSync, _ := f.holdsAll(edge, a.Digest, a.Own)
+		return inSync
+	})
 	for _, item := range a.Items {
 		switch item.State {
 		case edgeconfig.Rejected:
@@ -320,8 +321,13 @@ func (f *Fleet) heartbeat(edge string, data []byte) {
 	if !f.decode(edge, upHeartbeat, data, &beat) {
 		return
 	}
-	inSync, seq := f.holdsAll(edge, beat.Digest, beat.Own)
-	if !f.registry.heartbeat(edge, beat, inSync) {
+	var inSync bool
+	var seq int64
+	known := f.registry.heartbeat(edge, beat, func() bool {
+		inSync, seq = f.holdsAll(edge, beat.Digest, beat.Own)
+		return inSync
+	})
+	if !known {
 		return
 	}
 	if inSync {

@@ -18,7 +18,7 @@ func servedFleet(t *testing.T, edges map[string]string) (*Fleet, *time.Time) {
 	f := &Fleet{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, served: newServedViews(), registry: newRegistry(func() time.Time { return now }, time.Hour)}
 	for id, address := range edges {
 		f.registry.put(resource.Meta{ID: id, Name: "name of " + id}, EdgeSpec{Region: "fra", BusKey: "U" + id}, EdgeStatus{})
-		f.registry.heartbeat(id, edgeconfig.Heartbeat{HTTPS: address}, true)
+		f.registry.heartbeat(id, edgeconfig.Heartbeat{HTTPS: address}, func() bool { return true })
 	}
 	return f, &now
 }

@@ -284,7 +284,8 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 		t.Error("connected before it has spoken")
 	}
 	beat := edgeconfig.Heartbeat{}
-	if !g.heartbeat("edge_1", beat, true) || g.heartbeat("edge_2", beat, true) {
+	yes, no := func() bool { return true }, func() bool { return false }
+	if !g.heartbeat("edge_1", beat, yes) || g.heartbeat("edge_2", beat, yes) {
 		t.Error("the wrong edges are known")
 	}
 	if g.away("edge_1") || !g.inSync("edge_1") {
@@ -294,7 +295,7 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 	if !g.away("edge_1") {
 		t.Error("silent for 31 seconds, and not away")
 	}
-	g.heartbeat("edge_1", beat, true)
+	g.heartbeat("edge_1", beat, yes)
 	// From when the bus tells of its connections, they decide.
 	for _, step := range []struct {
 		conn string
@@ -309,7 +310,7 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 	// A connection may be seen before the edge's resource is.
 	g.connection("U2", "s/9", true)
 	g.put(meta("edge_2").Meta, EdgeSpec{BusKey: "U2"}, EdgeStatus{})
-	g.heartbeat("edge_2", beat, false)
+	g.heartbeat("edge_2", beat, no)
 	if g.away("edge_2") || g.inSync("edge_2") {
 		t.Error("the connection seen before is forgotten")
 	}
@@ -329,5 +330,31 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 	}
 	if again := g.transitions(); len(again) != 0 {
 		t.Errorf("%d transitions when nothing has changed", len(again))
+	}
+}
+
+// What is published while an edge's word is compared makes it out of date.
+func TestWhatIsPublishedMeanwhileIsNotHeld(t *testing.T) {
+	g := newRegistry(time.Now, time.Hour)
+	var e Edge
+	e.ID, e.Name = "edge_1", "edge_1"
+	g.put(e.Meta, EdgeSpec{BusKey: "U1"}, EdgeStatus{})
+	published := make(chan struct{})
+	holdsAll := func() bool { // compared with what there is before the publication
+		go func() {
+			g.outOfSync(edgeconfig.ScopeAll)
+			published <- struct{}{}
+		}()
+		return true
+	}
+	for what, say := range map[string]func(){
+		"an acknowledgement": func() { g.setInSync("edge_1", holdsAll) },
+		"a heartbeat":        func() { g.heartbeat("edge_1", edgeconfig.Heartbeat{}, holdsAll) },
+	} {
+		say()
+		<-published
+		if g.inSync("edge_1") {
+			t.Errorf("%s from before a publication holds after it", what)
+		}
 	}
 }
