@@ -80,11 +80,12 @@ type Compiler struct {
 	// again with the next event.
 	waiting map[string]bool
 
-	zones   Zones // nil: none
-	said    map[string]zoneSaid
-	leaving map[string][]leavingZone     // by the ID of the zone that takes their place
-	servers map[string][]string          // names of name servers, by zone
-	online  map[string][]zones.OnlineKey // that edges sign with, by zone
+	zones    Zones // nil: none
+	said     map[string]zoneSaid
+	leaving  map[string][]leavingZone     // by the ID of the zone that takes their place
+	recalled map[string]string            // apexes of zones that were published, by ID, until something declares them
+	servers  map[string][]string          // names of name servers, by zone
+	online   map[string][]zones.OnlineKey // that edges sign with, by zone
 
 	secrets Secrets // of TSIG keys; nil: there are none
 	keys    map[string]tsig.Key
@@ -102,7 +103,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 func (c *Compiler) Reset() {
 	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
 	c.said, c.servers, c.keys = map[string]zoneSaid{}, map[string][]string{}, map[string]tsig.Key{}
-	c.online, c.leaving = map[string][]zones.OnlineKey{}, map[string][]leavingZone{}
+	c.online, c.leaving, c.recalled = map[string][]zones.OnlineKey{}, map[string][]leavingZone{}, map[string]string{}
 	c.problems.reset()
 }
 

@@ -20,6 +20,9 @@ type leavingZone struct {
 
 // deleted withdraws a zone, or keeps it until its successor is made.
 func (c *Compiler) deleted(id, apex string) []Output {
+	if c.Keeps(id) {
+		return nil // as was said
+	}
 	said, published := c.said[id]
 	if s, can := c.zones.(Successors); can && published {
 		next := s.Successor(apex)

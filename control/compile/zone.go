@@ -20,6 +20,8 @@ type Zones interface {
 // documents. It is called before the first event.
 func (c *Compiler) SetZones(z Zones) { c.zones = z }
 
+const partDigest = edgeconfig.PartDigestBytes
+
 // zoneSaid is what was last said of a zone's documents.
 type zoneSaid struct {
 	parts   int
@@ -33,6 +35,7 @@ type zoneSaid struct {
 func (c *Compiler) zone(event resource.Event) []Output {
 	id := event.Resource.ID
 	said := c.said[id]
+	delete(c.recalled, id)
 	if event.Type == resource.Deleted || c.zones == nil {
 		c.problems.clear(id)
 		return c.deleted(id, event.Resource.Name)
@@ -50,14 +53,14 @@ func (c *Compiler) zone(event resource.Event) []Output {
 		c.problems.clear(id)
 		return c.arrived(id, c.withdraw(id, said))
 	}
+	outputs := c.nameServers(id, z.Status.NameServers)
 	version, ok := c.zones.Version(id, z.Status.Serial)
 	if !ok {
 		c.problems.set(id, fmt.Errorf("its version %d is being made", z.Status.Serial))
-		return nil
+		return outputs
 	}
 	c.problems.clear(id)
-	outputs := c.nameServers(id, z.Status.NameServers)
-	const size = edgeconfig.PartDigestBytes
+	const size = partDigest
 	for i, body := range version.Parts {
 		if said.parts == len(version.Parts) && bytes.Equal(said.digests[i*size:(i+1)*size], version.Head.Digests[i*size:(i+1)*size]) {
 			continue

@@ -41,6 +41,9 @@ func (c *Compiler) sealedKeys(id string) Output {
 // allZoneKeys seals the keys of all zones anew.
 func (c *Compiler) allZoneKeys() (outputs []Output) {
 	for _, id := range slices.Sorted(maps.Keys(c.online)) {
+		if len(c.online[id]) == 0 {
+			continue // an earlier term's; they are sealed anew when they are known
+		}
 		outputs = append(outputs, c.sealedKeys(id))
 	}
 	return outputs

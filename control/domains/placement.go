@@ -356,21 +356,11 @@ func (s *Service) consent(ctx context.Context, id string) error {
 
 // changePlacement changes a status that user and reconciler both write.
 func (s *Service) changePlacement(ctx context.Context, id string, change func(*PlacementStatus)) error {
-	for attempt := 1; ; attempt++ {
-		r, err := s.Store.Get(ctx, KindPlacement, id)
-		if err != nil {
-			return err
-		}
-		p, err := decodePlacement(r)
-		if err != nil {
-			return err
-		}
+	_, err := resource.ChangeStatus(ctx, s.Store, KindPlacement, id, func(p *Placement) bool {
 		change(&p.Status)
-		_, err = s.Store.PutStatus(ctx, KindPlacement, id, mustJSON(p.Status), r.Seq)
-		if err == nil || attempt == 3 || !fault.Is(err, fault.Stale) {
-			return err
-		}
-	}
+		return true
+	})
+	return err
 }
 
 // forget deletes a placement, and with it all that is known of the records.

@@ -12,17 +12,15 @@ const (
 	PurposeRouting   = "routing"
 )
 
-// records lists what the user has to set in the DNS: proof, and the way to our
-// edges. Free names need neither: the machine or the platform's zone has them.
-func (s *Service) records(ctx context.Context, name Name, token string) ([]DNSRecord, error) {
-	list := []DNSRecord{}
-	if s.free(name) {
-		return list, nil
-	}
+// ownershipRecord is the record that proves control of a name.
+func ownershipRecord(name Name, token string) DNSRecord {
 	full := challengeName(name)
-	list = append(list, DNSRecord{
-		Purpose: PurposeOwnership, Type: "TXT", Name: name.Relative(full), FullName: full, Value: token, TTL: recordTTL,
-	})
+	return DNSRecord{Purpose: PurposeOwnership, Type: "TXT", Name: name.Relative(full), FullName: full, Value: token, TTL: recordTTL}
+}
+
+// routing lists the records that lead to our edges, for the user to set. Free
+// names need none: the machine or the platform's zone has them.
+func (s *Service) routing(ctx context.Context, name Name) (list []DNSRecord, err error) {
 	hostname, addresses, err := s.targets(ctx)
 	if err != nil {
 		return nil, err

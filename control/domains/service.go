@@ -249,13 +249,19 @@ func (s *Service) List(ctx context.Context, project, environment string, limit i
 }
 
 // PlanUpdate plans a change: patch is a JSON merge patch (RFC 7396) of the spec.
-// The name cannot change. Errors: NotFound, Stale, Invalid.
+// The name cannot change. Where the records are no longer set at a provider, the
+// credentials for that go too, unless the patch names some. Errors: NotFound, Stale,
+// Invalid.
 func (s *Service) PlanUpdate(ctx context.Context, project, environment, domain string, patch json.RawMessage, ifRevision int64) (resource.Plan, error) {
 	current, err := s.current(ctx, project, environment, domain, ifRevision)
 	if err != nil {
 		return resource.Plan{}, err
 	}
-	merged, err := resource.MergePatch(current.Spec, patch, `{"redirect_https": false}`)
+	base, err := withoutFormerMode(current.Spec, patch)
+	if err != nil {
+		return resource.Plan{}, err
+	}
+	merged, err := resource.MergePatch(base, patch, `{"redirect_https": false}`)
 	if err != nil {
 		return resource.Plan{}, err
 	}

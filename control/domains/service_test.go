@@ -538,3 +538,32 @@ func TestListIsBoundToItsProject(t *testing.T) {
 		t.Errorf("another project's domain: %v", err)
 	}
 }
+
+// Whoever changes the way in which records are set need not know what the former
+// one was told.
+func TestChangeOfModeLeavesTheAccountBehind(t *testing.T) {
+	w := newWorld(t, "")
+	_, err := w.svc.Add(t.Context(), domains.AddRequest{Project: "alpha", Environment: env, Domain: "shop.example.com", Spec: json.RawMessage(`{"dns":"provider","dns_account":"main"}`)}, cause)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ patch, dns, account, refused string }{
+		{`{"redirect_https":false}`, "provider", "main", ""},
+		{`{"dns":"manual"}`, "manual", "", ""},
+		{`{"dns":"provider","dns_account":"other"}`, "provider", "other", ""},
+		{`{"dns":"provider"}`, "provider", "other", ""},
+		{`{"dns":"managed","dns_account":"main"}`, "provider", "other", "/dns_account"},
+		{`{"dns":null}`, "", "", ""},
+		{`{"dns_account":"main"}`, "", "", "/dns_account"},
+		{`{"dns":7}`, "", "", "/dns"},
+	} {
+		_, err := w.svc.Update(t.Context(), "alpha", env, "shop.example.com", json.RawMessage(step.patch), 0, cause)
+		var f *fault.Error
+		if step.refused == "" && err != nil || step.refused != "" && (!errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != step.refused) {
+			t.Errorf("%s: %v", step.patch, err)
+		}
+		if d := w.get("alpha", "shop.example.com"); d.Spec.DNS != step.dns || d.Spec.DNSAccount != step.account {
+			t.Errorf("%s: %q with %q", step.patch, d.Spec.DNS, d.Spec.DNSAccount)
+		}
+	}
+}

@@ -145,6 +145,17 @@ func decodeSpec(name string, raw json.RawMessage) (Spec, error) {
 	return spec, fault.InvalidFields(faults)
 }
 
+// withoutFormerMode is a stored spec without what only the way of setting records
+// uses that a patch leaves behind.
+func withoutFormerMode(stored, patch json.RawMessage) (json.RawMessage, error) {
+	var change map[string]json.RawMessage
+	var mode string
+	if json.Unmarshal(patch, &change) != nil || change["dns"] == nil || json.Unmarshal(change["dns"], &mode) != nil || mode == DNSProvider {
+		return stored, nil // what is wrong with it is said where it is applied
+	}
+	return resource.MergePatch(stored, json.RawMessage(`{"dns_account":null}`), "")
+}
+
 func (s Spec) encode() json.RawMessage { return mustJSON(s) }
 
 // mustJSON encodes this room's own types, which hold nothing that JSON cannot.

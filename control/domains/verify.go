@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
-	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -373,58 +372,93 @@ func checkInterval(attempts int) time.Duration {
 	}
 }
 
-// write changes a domain's status: the change is applied to the latest one, and
-// again when somebody else wrote in between.
+// write changes a domain's status. change sees the latest one, completed; it runs
+// in the transaction that writes it, so that nobody writes in between, and must not
+// ask anything. What it has emptied is completed again.
 func (s *Service) write(ctx context.Context, id string, change func(*Domain)) (Domain, error) {
-	const attempts = 20
-	for attempt := 1; ; attempt++ {
-		if attempt > 2 { // many write at once: let some go first
-			select {
-			case <-time.After(time.Duration(mathrand.IntN(attempt*4)) * time.Millisecond):
-			case <-ctx.Done():
-				return Domain{}, ctx.Err()
-			}
-		}
-		r, err := s.Store.Get(ctx, Kind, id)
-		if err != nil {
-			return Domain{}, err
-		}
-		d, err := s.decode(ctx, r)
-		if err != nil {
-			return Domain{}, err
-		}
-		change(&d)
-		written, err := s.Store.PutStatus(ctx, Kind, id, mustJSON(d.Status), r.Seq)
-		if err == nil {
-			d.Meta = written.Meta
-			return d, nil
-		}
-		if attempt == attempts || !fault.Is(err, fault.Stale) {
-			return Domain{}, err
-		}
+	r, err := s.Store.Get(ctx, Kind, id)
+	if err != nil {
+		return Domain{}, err
 	}
+	seen, err := s.read(r)
+	if err != nil {
+		return Domain{}, err
+	}
+	// Read anew by each writer: those of a domain that was just released are other
+	// ones than before, and must be there before its status has none.
+	known, err := s.knows(ctx, seen, true)
+	if err != nil {
+		return Domain{}, err
+	}
+	return resource.ChangeStatus(ctx, s.Store, Kind, id, func(d *Domain) bool {
+		known.complete(&d.Status)
+		change(d)
+		known.complete(&d.Status)
+		return true
+	})
 }
 
-// decode decodes a stored domain and completes its status: token, records and
-// file are functions of the name, the platform's settings and what was seen.
-func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, error) {
+// read decodes a stored domain, and leaves its status as it is.
+func (s *Service) read(r resource.Resource) (Domain, error) {
 	d, err := Decode(r)
 	if err != nil {
 		return d, fault.New(fault.Internal, "a stored domain cannot be read: %w", err).About("domain " + r.Name)
 	}
+	return d, nil
+}
+
+// decode decodes a stored domain and completes its status.
+func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, error) {
+	d, err := s.read(r)
+	if err != nil {
+		return d, err
+	}
+	known, err := s.knows(ctx, d, false)
+	if err == nil {
+		known.complete(&d.Status)
+	}
+	return d, err
+}
+
+// known is what a domain's status is completed with: token, records and file are
+// functions of the name, the platform's settings and what was seen.
+type known struct {
+	name           Name
+	free           bool
+	token, content string
+	targets        []DNSRecord
+}
+
+// knows gathers it. With tokens, also what the status has already.
+func (s *Service) knows(ctx context.Context, d Domain, tokens bool) (known, error) {
 	name, err := ParseName(d.Name)
 	if err != nil {
-		return d, fault.New(fault.Internal, "a stored domain has a name that is none: %w", err).About("domain " + r.Name)
+		return known{}, fault.New(fault.Internal, "a stored domain has a name that is none: %w", err).About("domain " + d.Name)
 	}
-	st := &d.Status
-	if st.VerificationToken == "" {
-		if st.VerificationToken, err = s.derive(ctx, "dns", d, name); err != nil {
-			return d, err
+	k := known{name: name, free: s.free(name)}
+	if tokens || d.Status.VerificationToken == "" || d.Status.File == nil && k.file() {
+		if k.token, k.content, err = s.tokens(ctx, d, name); err != nil {
+			return k, err
 		}
 	}
+	if !k.free {
+		k.targets, err = s.routing(ctx, name)
+	}
+	return k, err
+}
+
+// file reports whether a file can prove the name.
+func (k known) file() bool { return !k.free && !k.name.Wildcard }
+
+// complete fills in what a status lacks.
+func (k known) complete(st *Status) {
+	if st.VerificationToken == "" {
+		st.VerificationToken = k.token
+	}
 	old := st.Records
-	if st.Records, err = s.records(ctx, name, st.VerificationToken); err != nil {
-		return d, err
+	st.Records = []DNSRecord{}
+	if !k.free {
+		st.Records = append(append(st.Records, ownershipRecord(k.name, st.VerificationToken)), k.targets...)
 	}
 	for i := range st.Records {
 		for _, o := range old {
@@ -433,35 +467,33 @@ func (s *Service) decode(ctx context.Context, r resource.Resource) (Domain, erro
 			}
 		}
 	}
-	if s.free(name) || name.Wildcard {
+	if !k.file() {
 		st.File = nil
 	} else if st.File == nil {
-		content, err := s.derive(ctx, "file", d, name)
-		if err != nil {
-			return d, err
-		}
-		st.File = &File{URL: "http://" + name.ASCII + challengePath + st.VerificationToken, Content: content}
+		st.File = &File{URL: "http://" + k.name.ASCII + challengePath + st.VerificationToken, Content: k.content}
 	}
-	return d, nil
 }
 
-// derive returns a token that is the same as long as the domain is there, and
-// that nobody can compute for another one. A domain that was removed has spent its
-// tokens: should it come back, by a revert, under its old ID, it gets others. The
-// file's content cannot be derived from its URL, so a server that repeats the URL
-// proves nothing.
-func (s *Service) derive(ctx context.Context, purpose string, d Domain, name Name) (string, error) {
+// tokens returns the value of the TXT record and the content of the file: the same
+// as long as the domain is there, and none that anybody can compute for another
+// one. A domain that was removed has spent its tokens: should it come back, by a
+// revert, under its old ID, it gets others. The file's content cannot be derived
+// from its URL, so a server that repeats the URL proves nothing.
+func (s *Service) tokens(ctx context.Context, d Domain, name Name) (token, content string, err error) {
 	key, err := s.tokenKey(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	spent, err := s.Vault.Secret(ctx, spentName(d.ID))
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return "", err
+		return "", "", err
 	}
-	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s\x00%x", purpose, d.Project, name.Base, d.ID, spent)
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:20])), nil
+	derive := func(purpose string) string {
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s\x00%x", purpose, d.Project, name.Base, d.ID, spent)
+		return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:20]))
+	}
+	return derive("dns"), derive("file"), nil
 }
 
 func spentName(id string) string { return "domains/spent/" + id }

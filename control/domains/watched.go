@@ -90,8 +90,8 @@ type RRsets interface {
 	RRsets(ctx context.Context, project, environment, name string, since time.Time, limit int) ([]WantedRRset, error)
 }
 
-// ChangeStatus changes a domain's status: the change is applied to the latest
-// one, and again when somebody else wrote in between. Errors: NotFound.
+// ChangeStatus changes a domain's status. change sees the latest one and must not
+// ask anything: it runs in the transaction that writes it. Errors: NotFound.
 func (s *Service) ChangeStatus(ctx context.Context, id string, change func(*Domain)) (Domain, error) {
 	return s.write(ctx, id, change)
 }

@@ -66,6 +66,14 @@ type Keeper interface {
 	Keeps(id string) bool
 }
 
+// Recaller is the ability of a Compiler to go on from what earlier terms of leading
+// have published of zones. Recall is called before the first event; Missing, when
+// everything that is declared was seen, returns what becomes of those that are not.
+type Recaller interface {
+	Recall(published []compile.PublishedZone)
+	Missing() []Output
+}
+
 // Doubter is the ability of a Compiler to tell what it cannot compile, by
 // resource ID.
 type Doubter interface {

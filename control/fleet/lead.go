@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/edgeconfig"
 	"github.com/edgewright/edgewright/fault"
@@ -34,6 +36,11 @@ type lead struct {
 	// sealed is which group keys each edge's Keys document holds; sealing is
 	// random, so the document cannot be compared by its hash.
 	sealed map[string][]string
+
+	// unsettled are zones that are published and not made in this term yet, strays
+	// checks that may be theirs. Both are used under making.
+	unsettled map[string]bool
+	strays    map[string]documentMeta
 
 	repeatMu sync.Mutex
 	repeated map[string]time.Time // when a document was last published again for an edge that was ahead
@@ -153,6 +160,16 @@ func (l *lead) catchUp(ctx context.Context) error {
 		group := l.f.keys().group()
 		take(fromOutputs(r.SetGroupKey(group.Name, group.Key), 0, time.Time{}, ""))
 	}
+	recaller, recalls := l.f.options.Compiler.(Recaller)
+	var zones []compile.PublishedZone
+	if recalls {
+		var err error
+		if zones, err = l.publishedZones(ctx); err != nil {
+			return err
+		}
+		recaller.Recall(zones)
+		maps.DeleteFunc(started, func(key string, _ documentMeta) bool { return ofZone(key) }) // it says which of them go
+	}
 	for _, kind := range append([]resource.Kind{KindEdge}, l.f.options.Kinds...) {
 		for page := (resource.Query{Kind: kind, Limit: 1000}); ; {
 			list, err := l.f.options.Store.List(ctx, page)
@@ -170,6 +187,9 @@ func (l *lead) catchUp(ctx context.Context) error {
 				break
 			}
 		}
+	}
+	if recalls {
+		take(fromOutputs(recaller.Missing(), 0, time.Time{}, ""))
 	}
 	var batch []change
 	for key, c := range last {
@@ -189,8 +209,12 @@ func (l *lead) catchUp(ctx context.Context) error {
 	if d, can := l.f.options.Compiler.(Doubter); can {
 		problems = d.Problems()
 	}
+	l.unsettle(zones, problems)
 	for key, meta := range started {
 		_, said := last[key]
+		if !said && l.stray(key, meta) {
+			continue
+		}
 		id, _, _ := strings.Cut((&edgeconfig.Document{Key: key}).Name(), "/") // parts of a zone have its ID
 		_, doubtful := problems[id]
 		if !said && !doubtful {
@@ -225,6 +249,7 @@ func (l *lead) changes(ctx context.Context, event resource.Event) ([]change, err
 		accepted = time.Time{}
 	}
 	changes := fromOutputs(l.f.options.Compiler.Apply(event), cause, accepted, removed)
+	changes = append(changes, l.settle(changes)...)
 	if removed == "" {
 		return changes, nil
 	}

@@ -20,6 +20,7 @@
 package resource
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -71,6 +72,20 @@ func Decode[Spec, Status any](r Resource) (Object[Spec, Status], error) {
 		}
 	}
 	return o, nil
+}
+
+// ChangeStatus is Store.ChangeStatus with spec and status decoded: what change
+// makes of the status is written, unless it returns false. It is bound to the same.
+func ChangeStatus[Spec, Status any](ctx context.Context, store Store, kind Kind, id string, change func(*Object[Spec, Status]) bool) (Object[Spec, Status], error) {
+	var o Object[Spec, Status]
+	r, err := store.ChangeStatus(ctx, kind, id, func(r Resource) (status json.RawMessage, err error) {
+		if o, err = Decode[Spec, Status](r); err != nil || !change(&o) {
+			return nil, err
+		}
+		return json.Marshal(o.Status)
+	})
+	o.Meta = r.Meta
+	return o, err
 }
 
 // ConditionStatus is true, false or unknown.

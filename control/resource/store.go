@@ -140,7 +140,7 @@ type HistoryQuery struct {
 // Store keeps resources. control/store implements it on SQLite and PostgreSQL;
 // storetest holds both to the contract.
 //
-// A nil error from Commit or PutStatus means the write is on disk. Errors
+// A nil error from Commit, PutStatus or ChangeStatus means the write is on disk. Errors
 // carry the codes NotFound, Conflict (name taken), Stale, Invalid, Unavailable.
 type Store interface {
 	// Get returns a live resource.
@@ -156,6 +156,12 @@ type Store interface {
 	// resource's Seq must still be ifSeq, or the write is refused as Stale.
 	// Writing an equal status is no write and makes no event.
 	PutStatus(ctx context.Context, kind Kind, id string, status json.RawMessage, ifSeq int64) (Resource, error)
+	// ChangeStatus replaces a status by what change makes of the resource as it
+	// is; nobody writes in between. change runs inside the writing transaction,
+	// perhaps more than once: it must not block, nor ask this store or a vault on
+	// the same database. Nothing is written when it returns nil, or an error, which
+	// is handed on.
+	ChangeStatus(ctx context.Context, kind Kind, id string, change func(Resource) (json.RawMessage, error)) (Resource, error)
 	// Watch calls fn, in order of Seq, for every resource written after since
 	// (0: everything live), until ctx ends or fn returns an error. It returns
 	// that error, or ctx's. It sees writes of other control planes on the same

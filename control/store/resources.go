@@ -105,21 +105,31 @@ func (db *DB) PutStatus(ctx context.Context, kind resource.Kind, id string, stat
 	if err := checkObject("/status", status); err != nil {
 		return resource.Resource{}, err
 	}
-	status = compact(status)
+	return db.ChangeStatus(ctx, kind, id, func(r resource.Resource) (json.RawMessage, error) {
+		if ifSeq != 0 && r.Seq != ifSeq {
+			return nil, fault.New(fault.Stale, "the %s was written since it was read: read it again", kind).About(about(r))
+		}
+		return status, nil
+	})
+}
+
+// ChangeStatus changes a status in one transaction; see resource.Store.
+func (db *DB) ChangeStatus(ctx context.Context, kind resource.Kind, id string, change func(resource.Resource) (json.RawMessage, error)) (resource.Resource, error) {
 	var r resource.Resource
 	err := db.write(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
 		if r, err = getResource(ctx, tx, kind, id); err != nil {
 			return err
 		}
-		if ifSeq != 0 && r.Seq != ifSeq {
-			return fault.New(fault.Stale, "the %s was written since it was read: read it again", kind).About(about(r))
+		status, err := change(r)
+		if err != nil || status == nil {
+			return err
 		}
-		if resource.EqualJSON(r.Status, status) {
-			return nil
+		if err := checkObject("/status", status); err != nil || resource.EqualJSON(r.Status, status) {
+			return err
 		}
-		r.Status, r.Seq = status, tx.nextSeq()
-		_, err = tx.exec(ctx, `UPDATE resources SET status = $1, seq = $2 WHERE id = $3`, string(status), r.Seq, id)
+		r.Status, r.Seq = compact(status), tx.nextSeq()
+		_, err = tx.exec(ctx, `UPDATE resources SET status = $1, seq = $2 WHERE id = $3`, string(r.Status), r.Seq, id)
 		return err
 	})
 	if err != nil {

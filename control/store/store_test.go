@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/store"
@@ -300,6 +301,59 @@ func TestPutStatus(t *testing.T) {
 		history, _, err := db.History(ctx, resource.HistoryQuery{})
 		if err != nil || len(history) != 2 {
 			t.Fatalf("history has %d revisions, %v", len(history), err)
+		}
+	})
+}
+
+// Nobody's change of a status is lost, and none has to be tried again, however
+// many change it at once.
+func TestChangeStatus(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := context.Background()
+		a := create(t, db, "p", "a", `{"x":1}`)
+		const writers, each = 8, 25
+		var group errgroup.Group
+		for range writers {
+			group.Go(func() error {
+				for range each {
+					if _, err := db.ChangeStatus(ctx, a.Kind, a.ID, func(r resource.Resource) (json.RawMessage, error) {
+						var status struct{ N int }
+						if r.Status != nil {
+							if err := json.Unmarshal(r.Status, &status); err != nil {
+								return nil, err
+							}
+						}
+						status.N++
+						return json.Marshal(status)
+					}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(`{"N":%d}`, writers*each)
+		if got := get(t, db, a); string(got.Status) != want {
+			t.Fatalf("status is %s, not %s", got.Status, want)
+		}
+		change := func(id string, status json.RawMessage, err error) (resource.Resource, error) {
+			return db.ChangeStatus(ctx, a.Kind, id, func(resource.Resource) (json.RawMessage, error) { return status, err })
+		}
+		before := get(t, db, a)
+		if r, err := change(a.ID, nil, nil); err != nil || r.Seq != before.Seq {
+			t.Fatalf("nothing to write was written: %+v, %v", r, err)
+		}
+		_, err := change(a.ID, json.RawMessage(`{"N":0}`), fault.New(fault.Conflict, "no"))
+		wantCode(t, err, fault.Conflict)
+		_, err = change(a.ID, json.RawMessage(`7`), nil)
+		wantCode(t, err, fault.Invalid)
+		_, err = change("dom_none", json.RawMessage(`{}`), nil)
+		wantCode(t, err, fault.NotFound)
+		if d := cmp.Diff(before, get(t, db, a)); d != "" {
+			t.Fatal(d)
 		}
 	})
 }

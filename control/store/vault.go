@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/edgewright/edgewright/fault"
 	"github.com/edgewright/edgewright/secrets"
@@ -70,6 +72,24 @@ func (db *DB) DeleteSecret(ctx context.Context, name string) error {
 		_, err := tx.exec(ctx, `DELETE FROM secrets WHERE name = $1`, name)
 		return err
 	})
+}
+
+// SecretNames lists the names of secrets that begin so, in their order.
+func (db *DB) SecretNames(ctx context.Context, prefix string) ([]string, error) {
+	rows, err := db.query(ctx, `SELECT name FROM secrets WHERE substr(name, 1, `+strconv.Itoa(utf8.RuneCountInString(prefix))+`) = $1 ORDER BY name`, prefix)
+	if err != nil {
+		return nil, wrap("listing secrets", err)
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, wrap("listing secrets", err)
+		}
+		names = append(names, name)
+	}
+	return names, wrap("listing secrets", rows.Err())
 }
 
 func (db *DB) keyring() (*secrets.Keyring, error) {

@@ -34,6 +34,15 @@ func TestVault(t *testing.T) {
 		}
 		_, err = db.Secret(ctx, "certificate/1")
 		wantCode(t, err, fault.NotFound)
+		for _, name := range []string{"zone/ä/2", "zone/ä/1", "zone/äb/1", "zones/1"} {
+			if err := db.PutSecret(ctx, name, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names, err := db.SecretNames(ctx, "zone/ä/")
+		if err != nil || fmt.Sprint(names) != "[zone/ä/1 zone/ä/2]" {
+			t.Fatalf("%v, %v", names, err)
+		}
 		wantCode(t, db.PutSecret(ctx, "", nil), fault.Invalid)
 		wantCode(t, db.PutSecret(ctx, "large", make([]byte, 2<<20)), fault.TooLarge)
 	})

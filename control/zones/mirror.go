@@ -80,6 +80,9 @@ func (m *mirror) apply(e resource.Event) []reconcile.Ref {
 	case KindDelegation:
 		// Somebody has got or lost the apex: whoever wants it looks again.
 		var refs []reconcile.Ref
+		if id := zoneOf(r); id != "" && !gone && m.zones[id] == (at{}) {
+			refs = append(refs, reconcile.Ref{Kind: Kind, ID: id}) // it may have been removed while nobody looked
+		}
 		for where, b := range m.books {
 			if b.id != "" && (where.apex == r.Name || strings.HasSuffix(where.apex, "."+r.Name)) {
 				refs = append(refs, reconcile.Ref{Kind: Kind, ID: b.id})
@@ -114,6 +117,15 @@ func (m *mirror) applyEdge(r *resource.Resource, gone bool) []reconcile.Ref {
 		refs = append(refs, reconcile.Ref{Kind: Kind, ID: id})
 	}
 	return refs
+}
+
+// zoneOf is the zone that a delegation names.
+func zoneOf(r *resource.Resource) string {
+	d, err := resource.Decode[DelegationSpec, struct{}](*r)
+	if err != nil {
+		return ""
+	}
+	return d.Spec.Zone
 }
 
 func (m *mirror) applyZone(r *resource.Resource, gone bool) []reconcile.Ref {

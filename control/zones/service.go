@@ -18,10 +18,17 @@ type Ownership interface {
 	Verified(ctx context.Context, project, environment, domain string) (bool, error)
 }
 
+// Vault keeps the keys of zones; *store.DB is one.
+type Vault interface {
+	resource.Vault
+	// SecretNames lists the names of secrets that begin so.
+	SecretNames(ctx context.Context, prefix string) ([]string, error)
+}
+
 // Options of a Service.
 type Options struct {
 	Store     resource.Store
-	Vault     resource.Vault
+	Vault     Vault
 	Ownership Ownership // nil: nobody has proved anything
 	Locks     Locks     // nil: nothing is locked
 	Needs     Needs     // nil: no zone is needed

@@ -268,24 +268,11 @@ func (s *Service) DropCopy(ctx context.Context, zoneID string) error {
 	})
 }
 
-// updateStatus writes a status that nobody has changed since it was read.
+// updateStatus changes a zone's status in one transaction. change returns false
+// when nothing is to be written, and must not ask anything.
 func (s *Service) updateStatus(ctx context.Context, zoneID string, change func(z *Zone) bool) error {
-	for attempt := 1; ; attempt++ {
-		r, err := s.Store.Get(ctx, Kind, zoneID)
-		if err != nil {
-			return err
-		}
-		z, err := Decode(r)
-		if err != nil {
-			return err
-		}
-		if !change(&z) {
-			return nil
-		}
-		if _, err = s.Store.PutStatus(ctx, Kind, zoneID, mustJSON(z.Status), r.Seq); !fault.Is(err, fault.Stale) || attempt == 10 {
-			return err
-		}
-	}
+	_, err := resource.ChangeStatus(ctx, s.Store, Kind, zoneID, change)
+	return err
 }
 
 // content reads the copy of a zone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -529,5 +530,57 @@ func TestAZoneThatGoesTakesItsKeysAndIsRemembered(t *testing.T) {
 	w.settle()
 	if back := w.ensure("p", "example.com"); slices.Equal(back.Status.NameServers, again) && slices.Equal(back.Status.NameServers, next.Status.NameServers) {
 		t.Errorf("%v", back.Status.NameServers)
+	}
+}
+
+// A zone that is removed while nobody leads leaves neither keys nor its hold on the
+// apex: the next leader sees to both. One that is about to be there keeps its keys.
+func TestAZoneThatGoesWhileNobodyLeads(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	for _, apex := range []string{"example.com", "example.net"} {
+		w.ensure("p", apex)
+		w.configure(apex, `{"dnssec":{"enabled":true}}`)
+	}
+	w.settle()
+	secretOf := func(z zones.Zone) string { return "zone/" + z.ID + "/" + z.Status.Keys.Keys[0].ID }
+	gone, stays := w.zone("example.com"), w.zone("example.net")
+	const coming = "zone/zon_coming/key_1" // copied by a transfer that is about to be committed
+	ok(t, w.db.PutSecret(ctx, coming, []byte("secret")))
+	ok(t, w.room.Remove(ctx, "p", "production", "example.com", true, cause))
+	w.restart()
+	w.settle()
+	for name, there := range map[string]bool{secretOf(gone): false, secretOf(stays): true, coming: true} {
+		if _, err := w.db.Secret(ctx, name); there != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	delegation, err := w.db.List(ctx, resource.Query{Kind: zones.KindDelegation, Name: "example.com"})
+	ok(t, err)
+	if len(delegation.Items) != 1 || strings.Contains(string(delegation.Items[0].Spec), gone.ID) {
+		t.Errorf("the apex is still held: %+v", delegation.Items)
+	}
+}
+
+// A zone's keys go with it also when nothing has asked for them since the start.
+func TestKeysGoUnread(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.ensure("p", "example.com")
+	w.configure("example.com", `{"dnssec":{"enabled":true}}`)
+	w.settle()
+	z := w.zone("example.com")
+	w.restart()
+	w.silent = errors.New("nobody answers")
+	w.places = nil
+	_, err := w.r.Reconcile(ctx, reconcile.Ref{Kind: zones.Kind, ID: z.ID}) // its events have not come
+	ok(t, err)
+	ok(t, w.room.Remove(ctx, "p", "production", "example.com", true, cause))
+	_, err = w.r.Reconcile(ctx, reconcile.Ref{Kind: zones.Kind, ID: z.ID})
+	ok(t, err)
+	names, err := w.db.SecretNames(ctx, "zone/")
+	ok(t, err)
+	if len(names) > 0 {
+		t.Errorf("left in the vault: %v", names)
 	}
 }

@@ -133,18 +133,26 @@ func (s *Store) Commit(_ context.Context, c resource.Commit) (resource.Committed
 }
 
 // PutStatus implements resource.Store.
-func (s *Store) PutStatus(_ context.Context, kind resource.Kind, id string, status json.RawMessage, ifSeq int64) (resource.Resource, error) {
+func (s *Store) PutStatus(ctx context.Context, kind resource.Kind, id string, status json.RawMessage, ifSeq int64) (resource.Resource, error) {
+	return s.ChangeStatus(ctx, kind, id, func(r resource.Resource) (json.RawMessage, error) {
+		if ifSeq != 0 && r.Seq != ifSeq {
+			return nil, fault.New(fault.Stale, "it was written since it was read")
+		}
+		return status, nil
+	})
+}
+
+// ChangeStatus implements resource.Store.
+func (s *Store) ChangeStatus(_ context.Context, kind resource.Kind, id string, change func(resource.Resource) (json.RawMessage, error)) (resource.Resource, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.objects[id]
 	if !ok || r.Kind != kind {
 		return r, fault.New(fault.NotFound, "there is no %s %s", kind, id)
 	}
-	if ifSeq != 0 && r.Seq != ifSeq {
-		return r, fault.New(fault.Stale, "it was written since it was read")
-	}
-	if bytes.Equal(r.Status, status) {
-		return r, nil
+	status, err := change(r)
+	if err != nil || status == nil || bytes.Equal(r.Status, status) {
+		return r, err
 	}
 	s.Puts++
 	r.Status = status

@@ -349,15 +349,19 @@ func (n *Node) Document(key string) (edgeconfig.Document, bool) {
 
 // Keys returns how many documents of a kind are in force.
 func (n *Node) Keys(kind string) int {
+	return len(n.KeysOf(kind))
+}
+
+// KeysOf returns the keys of the documents of a kind that are in force.
+func (n *Node) KeysOf(kind string) (keys []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	count := 0
-	for _, d := range n.docs {
+	for key, d := range n.docs {
 		if d.Kind() == kind {
-			count++
+			keys = append(keys, key)
 		}
 	}
-	return count
+	return keys
 }
 
 // Origin returns the origin of the site called name, "" when it is not there.
