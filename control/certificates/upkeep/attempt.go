@@ -107,8 +107,12 @@ func (r *Reconciler) noRoom(ctx context.Context, c certificates.Certificate, now
 	// Thousands may wait for the same place: they must not come at once, nor all
 	// again for each place that is taken. What is pressing comes first.
 	spread := 10 * time.Minute
-	if readiness.Pressure(c, now) == authority.Pressing {
+	if readiness.Pressure(c, now) > authority.Regular && c.Status.NotAfter != nil {
 		spread = time.Minute
+		// It may use more of the budget, the nearer its end.
+		if soon := now.Add(max(c.Status.NotAfter.Sub(now)/20, time.Minute)); soon.Before(free) {
+			free = soon
+		}
 	}
 	free = free.Add(time.Duration(r.random() * float64(spread))).UTC().Truncate(time.Second)
 	request := c.Spec.Request
