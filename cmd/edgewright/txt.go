@@ -27,11 +27,34 @@ func (p *plane) txtChoosers(ownership zones.Ownership, room *zones.Service) []ac
 	return list
 }
 
-// presentTXT is a function as an acme.TXTPresenter.
-type presentTXT func(ctx context.Context, fqdn, value string) (func(context.Context) error, error)
+// zoneWriter is an acme.TXTPresenter in zones of ours.
+type zoneWriter struct {
+	room                 *zones.Service
+	project, environment string
+}
 
-func (f presentTXT) PresentTXT(ctx context.Context, fqdn, value string) (func(context.Context) error, error) {
-	return f(ctx, fqdn, value)
+func (w zoneWriter) PresentTXT(ctx context.Context, fqdn, value string) error {
+	_, err := w.room.PresentTXT(ctx, w.project, w.environment, fqdn, value)
+	return err
+}
+
+func (w zoneWriter) RemoveTXT(ctx context.Context, fqdn, value string) error {
+	return w.room.RemoveTXT(ctx, w.project, w.environment, fqdn, value)
+}
+
+// providerWriter is one with credentials at a DNS provider.
+type providerWriter struct {
+	room                          *dnsproviders.Service
+	project, environment, account string
+}
+
+func (w providerWriter) PresentTXT(ctx context.Context, fqdn, value string) error {
+	_, err := w.room.PresentTXT(ctx, w.project, w.environment, w.account, fqdn, value)
+	return err
+}
+
+func (w providerWriter) RemoveTXT(ctx context.Context, fqdn, value string) error {
+	return w.room.RemoveTXT(ctx, w.project, w.environment, w.account, fqdn, value)
 }
 
 // ownedTXT lets a chooser see verified names only. A wildcard is verified by
@@ -70,9 +93,7 @@ func (z zoneTXT) ChooseTXT(ctx context.Context, project, environment, _, fqdn st
 	if c.Status == resource.False && c.Reason == zones.Elsewhere {
 		return nil, fault.New(fault.NotFound, "the zone %s is made here, but others answer for it", zone.Name)
 	}
-	return presentTXT(func(ctx context.Context, fqdn, value string) (func(context.Context) error, error) {
-		return z.room.PresentTXT(ctx, project, environment, fqdn, value)
-	}), nil
+	return zoneWriter{z.room, project, environment}, nil
 }
 
 // platformTXT writes below the platform's own name, in the operator's zone, what
@@ -97,12 +118,7 @@ func (o platformTXT) ChooseTXT(ctx context.Context, project, environment, name, 
 	if err != nil {
 		return nil, err
 	}
-	d := acme.Delegated{
-		Zone: delegationZone(o.domain),
-		Presenter: presentTXT(func(ctx context.Context, fqdn, value string) (func(context.Context) error, error) {
-			return o.room.PresentTXT(ctx, place.Project, place.Environment, fqdn, value)
-		}),
-	}
+	d := acme.Delegated{Zone: delegationZone(o.domain), Presenter: zoneWriter{o.room, place.Project, place.Environment}}
 	return d.ChooseTXT(ctx, project, environment, name, fqdn)
 }
 
@@ -126,9 +142,7 @@ func (o providerTXT) ChooseTXT(ctx context.Context, project, environment, _, fqd
 		if _, err := dnsproviders.ZoneFor(reach, fqdn); err != nil {
 			continue
 		}
-		return presentTXT(func(ctx context.Context, fqdn, value string) (func(context.Context) error, error) {
-			return o.room.PresentTXT(ctx, project, environment, account, fqdn, value)
-		}), nil
+		return providerWriter{o.room, project, environment, account}, nil
 	}
 	if away != nil {
 		return nil, away

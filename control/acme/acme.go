@@ -3,8 +3,8 @@
 // whoever can write in the name's DNS.
 //
 // Types: Client, one CA, which is a certificates.Issuer, RenewalAdvisor, Revoker,
-// Describer and Proofs; Set, the platform's CAs in their order
-// (certificates.Authorities). Interfaces needed: resource.Vault (accounts and
+// Describer, Proofs and OrderKeeper; Set, the platform's CAs in their
+// order (certificates.Authorities). Interfaces needed: resource.Vault (accounts and
 // their keys), ChallengePresenter (the fleet), TXTChooser and Resolver (DNS-01).
 //
 // Phases of Issue, as they are reported:
@@ -14,7 +14,8 @@
 //	           renewal, what it replaces (RFC 9773)
 //	challenge  one for each name, by the choice of choose; the answers are put onto
 //	           every edge, or into DNS; Present waits for them
-//	validate   the CA is told to look, and polled as it asks for
+//	validate   the CA is told to look, and polled as it asks for; what it may look
+//	           at stays for as long as the order is gone on with
 //	finalize   CSR, and the chain fetched
 //
 // What fails becomes a certificates.IssueError with the reason and what to do;
@@ -72,8 +73,9 @@ const (
 	challengeLife   = 15 * time.Minute
 	removeTimeout   = 10 * time.Second
 	requestTimeout  = 45 * time.Second
-	validateTimeout = 2 * time.Minute  // of the CA's looking, after which it is left and taken up again later
-	signTimeout     = 30 * time.Second // likewise, of the CA's work on an order
+	validateTimeout = 2 * time.Minute    // of the CA's looking, after which it is left and taken up again later
+	signTimeout     = 30 * time.Second   // likewise, of the CA's work on an order
+	orderLife       = 7 * 24 * time.Hour // of one whose CA does not say
 	pollFirst       = 250 * time.Millisecond
 	pollEvery       = 2 * time.Second
 )
@@ -86,6 +88,8 @@ type Client struct {
 	mu      sync.Mutex // guards the making of both
 	client  *acme.Client
 	account *acme.Account
+
+	written sync.Map // certificates.ProofRecord -> TXTPresenter, of this process
 }
 
 var (
@@ -94,6 +98,7 @@ var (
 	_ certificates.Revoker        = (*Client)(nil)
 	_ certificates.Describer      = (*Client)(nil)
 	_ certificates.Proofs         = (*Client)(nil)
+	_ certificates.OrderKeeper    = (*Client)(nil)
 )
 
 // New returns a client. It reaches out on first use only. Errors: Invalid when
@@ -182,7 +187,18 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 	}
 	order, taken, err := c.takeUp(ctx, client, account, o)
 	if err != nil {
+		if o.Pending.Expired(c.options.Now()) {
+			c.clear(ctx, &o, nil)
+		}
 		return "", err
+	}
+	if !taken || order.Status != acme.StatusPending {
+		c.clear(ctx, &o, nil) // the CA looks at nothing any more
+	}
+	if order.Status == acme.StatusInvalid {
+		if err := c.whyInvalid(ctx, client, account, order); err != nil {
+			return "", err
+		}
 	}
 	if !taken {
 		order, err = c.order(ctx, client, account, o)
@@ -196,14 +212,18 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 		if err != nil {
 			return "", err
 		}
+		o.Pending.URL, o.Pending.Expires = order.Location, order.Expires
+		if order.Expires.IsZero() {
+			o.Pending.Expires = c.options.Now().Add(orderLife)
+		}
 		if o.Keep != nil {
-			if err := o.Keep(order.Location); err != nil {
+			if err := o.Keep(o.Pending); err != nil {
 				return "", err
 			}
 		}
 	}
 	if order.Status == acme.StatusPending {
-		if err := c.authorize(ctx, client, account, order, o); err != nil {
+		if err := c.authorize(ctx, client, account, order, &o); err != nil {
 			return "", err
 		}
 	}
@@ -223,12 +243,12 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 // takeUp reads the order that an earlier attempt made, if it can still come to
 // its end.
 func (c *Client) takeUp(ctx context.Context, client *acme.Client, account acme.Account, o certificates.Order) (order acme.Order, taken bool, err error) {
-	if o.Pending == "" {
+	if o.Pending.URL == "" {
 		return acme.Order{}, false, nil
 	}
-	order, err = client.GetOrder(ctx, account, acme.Order{Location: o.Pending})
-	if problem, ok := problemIn(err); ok && problem.Status >= 400 && problem.Status < 500 && problem.Type != acme.ProblemTypeRateLimited && problem.Type != acme.ProblemTypeBadNonce {
-		return acme.Order{}, false, nil // forgotten there
+	order, err = client.GetOrder(ctx, account, acme.Order{Location: o.Pending.URL})
+	if forgotten(err) {
+		return acme.Order{}, false, nil
 	}
 	if err != nil {
 		return acme.Order{}, false, fmt.Errorf("taking up the order: %w", err)
@@ -238,7 +258,28 @@ func (c *Client) takeUp(ctx context.Context, client *acme.Client, account acme.A
 		c.options.Logger.Info("taking up an order", "certificate", o.ID, "status", order.Status)
 		return order, true, nil
 	}
-	return acme.Order{}, false, nil
+	return order, false, nil
+}
+
+// whyInvalid returns what a CA has found wrong since the order was left to it,
+// which is a failure like any other; nil when it was not about a name.
+func (c *Client) whyInvalid(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order) error {
+	for _, url := range order.Authorizations {
+		authorization, err := client.GetAuthorization(ctx, account, url)
+		if err == nil && authorization.Status == acme.StatusInvalid {
+			_, err = client.PollAuthorization(ctx, account, authorization) // says what the state means, and asks nothing
+		}
+		if err != nil && !forgotten(err) || authorization.Status == acme.StatusInvalid {
+			return fmt.Errorf("validating %s: %w", authorization.IdentifierValue(), err)
+		}
+	}
+	return nil
+}
+
+// forgotten reports that a CA knows nothing of what it was asked for.
+func forgotten(err error) bool {
+	problem, ok := problemIn(err)
+	return ok && problem.Status >= 400 && problem.Status < 500 && problem.Type != acme.ProblemTypeRateLimited && problem.Type != acme.ProblemTypeBadNonce
 }
 
 // finalize sends the CSR, unless the CA has it, and waits for the certificate.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // ChallengePresenter puts challenges onto the edges; fleet.Fleet is one.
@@ -37,7 +38,7 @@ func (c *Client) Proofs(ctx context.Context, project, environment, name string) 
 
 // choose picks the challenge for one authorization: of those that the CA offers
 // and that may prove the name, in the order wanted; after a failure the next one
-// gets its turn.
+// gets its turn, unless the CA is looking at one already.
 func choose(authorization acme.Authorization, o certificates.Order) (acme.Challenge, bool) {
 	name := authorization.IdentifierValue()
 	var usable []acme.Challenge
@@ -49,21 +50,27 @@ func choose(authorization acme.Authorization, o certificates.Order) (acme.Challe
 	if len(usable) == 0 {
 		return acme.Challenge{}, false
 	}
+	if i := slices.IndexFunc(usable, func(ch acme.Challenge) bool { return ch.Status == acme.StatusProcessing }); i >= 0 {
+		return usable[i], true
+	}
 	return usable[o.Attempt%len(usable)], true
 }
 
-// proof is one challenge on its way: the authorization it is for, and how to
-// take its answer back.
+// proof is one challenge on its way.
 type proof struct {
 	authorization acme.Authorization
 	challenge     acme.Challenge
-	remove        func(context.Context) error // nil: not presented
-	ends          bool                        // by itself: the edges drop it when it expires
+	record        *certificates.ProofRecord // in DNS; nil: the edges answer
+	presenter     TXTPresenter              // of the record
+	presented     bool                      // or it was tried
+	told          bool                      // the CA may be looking
+	proved        bool
 }
 
 // authorize proves control over every name of the order.
-func (c *Client) authorize(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order, o certificates.Order) (err error) {
+func (c *Client) authorize(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order, o *certificates.Order) (err error) {
 	var proofs []*proof
+	defer func() { c.takeBack(ctx, client, account, proofs, o, err) }()
 	for _, url := range order.Authorizations {
 		authorization, err := client.GetAuthorization(ctx, account, url)
 		if err != nil {
@@ -72,27 +79,31 @@ func (c *Client) authorize(ctx context.Context, client *acme.Client, account acm
 		if authorization.Status == acme.StatusValid {
 			continue // proven before, and still good there
 		}
-		challenge, ok := choose(authorization, o)
+		challenge, ok := choose(authorization, *o)
 		if !ok {
 			return noChallenge(authorization)
 		}
-		proofs = append(proofs, &proof{authorization: authorization, challenge: challenge})
+		// A CA that was told before we were cut off is looking.
+		proofs = append(proofs, &proof{authorization: authorization, challenge: challenge, told: challenge.Status != acme.StatusPending})
 	}
 	if len(proofs) == 0 {
 		return nil
 	}
-	defer func() { c.takeBack(ctx, client, account, proofs, err) }()
 	o.Progress(certificates.StepChallenge)
+	if err := c.placeTXT(ctx, proofs, o); err != nil {
+		return err
+	}
 	for _, p := range proofs {
-		if err := c.present(ctx, p, o); err != nil {
+		if err := c.present(ctx, p); err != nil {
 			return err
 		}
 	}
 	o.Progress(certificates.StepValidate)
 	for _, p := range proofs {
-		if p.challenge.Status != acme.StatusPending {
-			continue // the CA was told before we were cut off
+		if p.told {
+			continue
 		}
+		p.told = true // also when its answer does not reach us
 		if _, err := client.InitiateChallenge(ctx, account, p.challenge); err != nil {
 			return fmt.Errorf("starting the validation: %w", err)
 		}
@@ -102,6 +113,7 @@ func (c *Client) authorize(ctx context.Context, client *acme.Client, account acm
 		if err := c.awaitAuthorization(ctx, client, account, p.authorization, pace); err != nil {
 			return fmt.Errorf("validating %s: %w", p.authorization.IdentifierValue(), err)
 		}
+		p.proved = true
 	}
 	return nil
 }
@@ -129,16 +141,14 @@ func wildcardNeedsDNS(name string) error {
 }
 
 // present puts one answer where the CA will look for it.
-func (c *Client) present(ctx context.Context, p *proof, o certificates.Order) error {
-	if p.challenge.Type == acme.ChallengeTypeDNS01 {
-		return c.presentTXT(ctx, p, o)
+func (c *Client) present(ctx context.Context, p *proof) error {
+	p.presented = true
+	if p.record != nil {
+		return c.presentTXT(ctx, p)
 	}
 	ctx, cancel := context.WithTimeout(ctx, presentTimeout)
 	defer cancel()
-	answer := c.edgeChallenge(p.challenge)
-	p.remove = func(ctx context.Context) error { return c.options.Presenter.Remove(ctx, answer) }
-	p.ends = true
-	if err := c.options.Presenter.Present(ctx, answer); err != nil {
+	if err := c.options.Presenter.Present(ctx, c.edgeChallenge(p.challenge)); err != nil {
 		return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
 			Reason: "EdgesNotReady", Subject: p.challenge.Identifier.Value,
 			Message: "not every edge took the CA's challenge: " + err.Error(),
@@ -148,34 +158,59 @@ func (c *Client) present(ctx context.Context, p *proof, o certificates.Order) er
 	return nil
 }
 
-// takeBack takes all answers back, whatever came of it. When we are cut off, the
-// CA may be looking at this moment, and would call the order invalid that the
-// next process takes up: what ends by itself then stays. So it does when the CA
-// takes its time, and until the next look.
-func (c *Client) takeBack(ctx context.Context, client *acme.Client, account acme.Account, proofs []*proof, failed error) {
+// goesOn reports whether an order that has come no further is taken up again:
+// its CA takes its time, cannot be reached, or we are cut off.
+func (c *Client) goesOn(ctx context.Context, o *certificates.Order, failed error) bool {
+	if failed == nil || o.Keep == nil {
+		return false
+	}
+	if ctx.Err() != nil {
+		return true
+	}
+	var problem *certificates.IssueError
+	if explained := c.explain(ctx, failed, nil, 0); errors.As(explained, &problem) {
+		return problem.Away
+	}
+	return fault.Is(failed, fault.Unavailable)
+}
+
+// takeBack takes the answers back that no CA will look at any more. When the
+// order is gone on with, a CA that was told may be looking at this moment, or in
+// hours, and would call the order invalid: then its answers stay, and until the
+// next look.
+func (c *Client) takeBack(ctx context.Context, client *acme.Client, account acme.Account, proofs []*proof, o *certificates.Order, failed error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	_, refused := problemIn(failed)
+	goesOn := c.goesOn(ctx, o, failed)
+	cut := errors.Is(ctx.Err(), context.Canceled)
 	var problem *certificates.IssueError
 	working := errors.As(failed, &problem) && problem.Working
+	var stay []certificates.ProofRecord
 	for _, p := range proofs {
-		if p.ends && working {
-			if problem.RetryAfter > challengeLife/2 {
-				c.prolong(after, p.challenge, problem.RetryAfter)
-			}
-			continue
-		}
-		if p.remove != nil && !(p.ends && errors.Is(ctx.Err(), context.Canceled)) {
-			if err := p.remove(after); err != nil {
+		looked := goesOn && !p.proved && (p.told || cut)
+		switch {
+		case p.record != nil && looked:
+			stay = append(stay, *p.record)
+		case p.record != nil: // cleared below
+		case looked && working && problem.RetryAfter > challengeLife/2:
+			c.prolong(after, p.challenge, problem.RetryAfter)
+		case looked, cut: // it ends by itself
+		case p.presented:
+			if err := c.options.Presenter.Remove(after, c.edgeChallenge(p.challenge)); err != nil {
 				c.options.Logger.Warn("a challenge could not be taken back", "domain", p.challenge.Identifier.Value, "error", err)
 			}
 		}
 		// Pending authorizations count against limits, so an order that the CA has
 		// refused is given up whole. One that we did not get to is taken up again.
-		if refused {
+		if refused && !goesOn {
 			_, _ = client.DeactivateAuthorization(after, account, p.authorization.Location) // courtesy only
 		}
 	}
+	if cut {
+		o.Keep = nil // whoever goes on keeps it now
+	}
+	c.clear(after, o, stay)
 }
 
 // prolong keeps an answer at the edges beyond a CA's wait.

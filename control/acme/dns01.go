@@ -9,15 +9,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mholt/acmez/v3/acme"
+
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/fault"
 )
 
 // TXTPresenter writes into DNS.
 type TXTPresenter interface {
-	// PresentTXT adds a TXT record beside those that are there, and returns what
-	// takes this one away again. It returns when the record is on its way.
-	PresentTXT(ctx context.Context, fqdn, value string) (remove func(context.Context) error, err error)
+	// PresentTXT adds a TXT record beside those that are there, or leaves it as it
+	// is. It returns when the record is on its way.
+	PresentTXT(ctx context.Context, fqdn, value string) error
+	// RemoveTXT takes the record away again. That it is gone already is no error.
+	RemoveTXT(ctx context.Context, fqdn, value string) error
 }
 
 // TXTChooser finds who can write in the DNS of a name for a project: managed
@@ -94,36 +98,107 @@ func (c *Client) txtFor(ctx context.Context, project, environment, name string) 
 		}
 		fqdn = strings.TrimSuffix(strings.ToLower(target), ".")
 	}
+	presenter, err := c.chooseTXT(ctx, project, environment, name, fqdn)
+	return txtPlace{fqdn, presenter}, err
+}
+
+// chooseTXT finds who can write a record. Errors: NotFound when nobody can.
+func (c *Client) chooseTXT(ctx context.Context, project, environment, name, fqdn string) (TXTPresenter, error) {
 	for _, chooser := range c.options.TXT {
 		presenter, err := chooser.ChooseTXT(ctx, project, environment, name, fqdn)
-		if err == nil {
-			return txtPlace{fqdn, presenter}, nil
-		}
-		if !fault.Is(err, fault.NotFound) {
-			return txtPlace{}, err
+		if err == nil || !fault.Is(err, fault.NotFound) {
+			return presenter, err
 		}
 	}
-	return txtPlace{}, fault.New(fault.NotFound, "nobody here can write %s", fqdn)
+	return nil, fault.New(fault.NotFound, "nobody here can write %s", fqdn)
+}
+
+func notWritten(name string, err error) error {
+	return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
+		Reason: "DNSNotWritten", Subject: name, Message: fmt.Sprintf("the challenge of %s could not be written into DNS: %s", name, err),
+		Fix: "look at the zone and at the provider's credentials",
+	}}
+}
+
+// placeTXT finds out where the answers of DNS-01 have to stand, and has that
+// kept before any is written.
+func (c *Client) placeTXT(ctx context.Context, proofs []*proof, o *certificates.Order) error {
+	known := len(o.Pending.Records)
+	for _, p := range proofs {
+		if p.challenge.Type != acme.ChallengeTypeDNS01 {
+			continue
+		}
+		name := p.authorization.IdentifierValue()
+		place, err := c.txtFor(ctx, o.Project, o.Environment, name)
+		if err != nil {
+			return notWritten(name, err)
+		}
+		p.record, p.presenter = &certificates.ProofRecord{Name: name, At: place.fqdn, Value: p.challenge.DNS01KeyAuthorization()}, place.presenter
+		if !slices.Contains(o.Pending.Records, *p.record) {
+			o.Pending.Records = append(slices.Clone(o.Pending.Records), *p.record)
+		}
+	}
+	if o.Keep == nil || len(o.Pending.Records) == known {
+		return nil
+	}
+	return o.Keep(o.Pending)
 }
 
 // presentTXT writes the answer of a DNS-01 challenge and waits until resolvers
 // have it.
-func (c *Client) presentTXT(ctx context.Context, p *proof, o certificates.Order) error {
-	name := p.authorization.IdentifierValue()
-	place, err := c.txtFor(ctx, o.Project, o.Environment, name)
-	if err == nil {
-		writing, cancel := context.WithTimeout(ctx, txtTimeout)
-		defer cancel()
-		p.remove, err = place.presenter.PresentTXT(writing, place.fqdn, p.challenge.DNS01KeyAuthorization())
+func (c *Client) presentTXT(ctx context.Context, p *proof) error {
+	writing, cancel := context.WithTimeout(ctx, txtTimeout)
+	defer cancel()
+	c.written.Store(*p.record, p.presenter)
+	if err := p.presenter.PresentTXT(writing, p.record.At, p.record.Value); err != nil {
+		return notWritten(p.record.Name, err)
 	}
-	if err != nil {
-		return &certificates.IssueError{Away: true, Err: err, Problem: certificates.Problem{
-			Reason: "DNSNotWritten", Subject: name, Message: fmt.Sprintf("the challenge of %s could not be written into DNS: %s", name, err),
-			Fix: "look at the zone and at the provider's credentials",
-		}}
-	}
-	c.awaitTXT(ctx, place.fqdn, p.challenge.DNS01KeyAuthorization())
+	c.awaitTXT(ctx, p.record.At, p.record.Value)
 	return nil
+}
+
+// clear takes the records of an order back, except those that have to stay, and
+// has kept which are left.
+func (c *Client) clear(ctx context.Context, o *certificates.Order, stay []certificates.ProofRecord) {
+	var left []certificates.ProofRecord
+	for _, r := range o.Pending.Records {
+		if !slices.Contains(stay, r) {
+			err := c.removeTXT(ctx, o, r)
+			if err == nil {
+				continue
+			}
+			c.options.Logger.Warn("a challenge could not be taken back", "record", r.At, "error", err)
+		}
+		left = append(left, r)
+	}
+	changed := len(left) != len(o.Pending.Records)
+	if o.Pending.Records = left; changed && o.Keep != nil && o.Pending.URL != "" {
+		if err := o.Keep(o.Pending); err != nil { // they are taken back once more
+			c.options.Logger.Warn("it could not be kept that a challenge was taken back", "certificate", o.ID, "error", err)
+		}
+	}
+}
+
+// removeTXT takes a record away, by who has written it or who would now. Where
+// nobody may any more, it is somebody else's.
+func (c *Client) removeTXT(ctx context.Context, o *certificates.Order, r certificates.ProofRecord) error {
+	presenter, ok := c.written.Load(r)
+	if !ok {
+		chosen, err := c.chooseTXT(ctx, o.Project, o.Environment, r.Name, r.At)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		presenter = chosen
+	}
+	err := presenter.(TXTPresenter).RemoveTXT(ctx, r.At, r.Value)
+	if err == nil || fault.Is(err, fault.NotFound) {
+		c.written.Delete(r)
+		return nil
+	}
+	return err
 }
 
 // awaitTXT waits until a record is seen. That it is not within the bound is for

@@ -32,6 +32,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // pebble is a real ACME server in this process. It validates against edge, and
@@ -138,19 +139,50 @@ type zone struct {
 	missing map[string]bool
 	txt     map[string][]string
 	cname   map[string]string
+	stuck   bool // no record can be removed
 }
 
 // PresentTXT writes into the zone.
-func (z *zone) PresentTXT(_ context.Context, fqdn, value string) (func(context.Context) error, error) {
+func (z *zone) PresentTXT(_ context.Context, fqdn, value string) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.txt[fqdn] = append(z.txt[fqdn], value)
-	return func(context.Context) error {
-		z.mu.Lock()
-		defer z.mu.Unlock()
-		z.txt[fqdn] = slices.DeleteFunc(z.txt[fqdn], func(v string) bool { return v == value })
-		return nil
-	}, nil
+	if !slices.Contains(z.txt[fqdn], value) {
+		z.txt[fqdn] = append(z.txt[fqdn], value)
+	}
+	return nil
+}
+
+func (z *zone) RemoveTXT(_ context.Context, fqdn, value string) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.stuck {
+		return fault.New(fault.Unavailable, "the provider does not answer")
+	}
+	z.txt[fqdn] = slices.DeleteFunc(z.txt[fqdn], func(v string) bool { return v == value })
+	if len(z.txt[fqdn]) == 0 {
+		delete(z.txt, fqdn)
+	}
+	return nil
+}
+
+// texts counts what stands in the zone; with drop it is gone then, as with a
+// control plane that has made it.
+func (z *zone) texts(drop bool) (n int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, list := range z.txt {
+		n += len(list)
+	}
+	if drop {
+		clear(z.txt)
+	}
+	return n
+}
+
+func (z *zone) stick(stuck bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.stuck = stuck
 }
 
 // ChooseTXT takes all names, as the owner of every zone.

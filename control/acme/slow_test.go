@@ -68,11 +68,14 @@ func (s *slow) answer(p *pebble) func(http.ResponseWriter, *http.Request) bool {
 		if kind != "order-plz" && s.mine(kind, id) && json.Unmarshal(body, &object) == nil {
 			switch status := object["status"]; {
 			case kind == s.path && (status == "valid" || status == "processing"):
-				object["status"] = s.state
+				object["status"] = s.say()
 				delete(object, "certificate")
+				if list, ok := object["challenges"].([]any); ok && object["status"] == "invalid" {
+					list[0].(map[string]any)["error"] = map[string]any{"type": "urn:ietf:params:acme:error:unauthorized", "detail": "found something else", "status": 403}
+				}
 				got.Header().Set("Retry-After", strconv.Itoa(s.retryAfter))
 			case s.path == "authZ" && status == "ready":
-				object["status"] = "pending" // as long as its authorization is
+				object["status"] = s.say() // as its authorization is
 			}
 			body, _ = json.Marshal(object)
 		}
@@ -84,6 +87,19 @@ func (s *slow) answer(p *pebble) func(http.ResponseWriter, *http.Request) bool {
 		_, _ = w.Write(body)
 		return true
 	}
+}
+
+func (s *slow) say() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// turn makes the CA say something else.
+func (s *slow) turn(state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = state
 }
 
 func (s *slow) end() {
@@ -101,10 +117,11 @@ func (s *slow) count() int {
 // looks is a control plane whose every look is its first: nothing is known but
 // what is on disk.
 type looks struct {
-	t  *testing.T
-	p  *pebble
-	db *store.DB
-	at time.Time
+	t      *testing.T
+	p      *pebble
+	db     *store.DB
+	at     time.Time
+	issuer func() certificates.Issuer // nil: p's client
 }
 
 func (l *looks) room() *provision.Service {
@@ -113,6 +130,17 @@ func (l *looks) room() *provision.Service {
 }
 
 func (l *looks) look(domain string) (certificates.Certificate, time.Duration) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	defer cancel()
+	c, next, err := l.lookIn(ctx, domain)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return c, next
+}
+
+func (l *looks) lookIn(ctx context.Context, domain string) (certificates.Certificate, time.Duration, error) {
 	l.t.Helper()
 	room := l.room()
 	if err := room.Ensure(l.t.Context(), "alpha", "production", domain, resource.Cause{Actor: "system test", Via: "system"}); err != nil {
@@ -125,14 +153,20 @@ func (l *looks) look(domain string) (certificates.Certificate, time.Duration) {
 		}
 		return c
 	}
-	rec := upkeep.NewReconciler(room.Room, room.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: l.p.client(l.t, l.db, nil)}, nil)
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
-	defer cancel()
-	next, err := rec.Reconcile(ctx, reconcile.Ref{Kind: certificates.Kind, ID: get().ID})
-	if err != nil {
-		l.t.Fatal(err)
+	next, err := l.reconcile(ctx, get().ID)
+	return get(), next, err
+}
+
+func (l *looks) reconcile(ctx context.Context, id string) (time.Duration, error) {
+	room := l.room()
+	var issuer certificates.Issuer
+	if l.issuer != nil {
+		issuer = l.issuer()
+	} else {
+		issuer = l.p.client(l.t, l.db, nil)
 	}
-	return get(), next
+	rec := upkeep.NewReconciler(room.Room, room.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: issuer}, nil)
+	return rec.Reconcile(ctx, reconcile.Ref{Kind: certificates.Kind, ID: id})
 }
 
 // A CA that takes hours over an order, or over looking at a name: it is asked
@@ -147,7 +181,7 @@ func TestSlowOrders(t *testing.T) {
 			p := startPebble(t, "0")
 			s := &slow{path: tt.path, state: tt.state, retryAfter: 1200, first: map[string]string{}}
 			p.requests.take(s.answer(p))
-			l := &looks{t, p, storetest.SQLite(t), time.Now()}
+			l := &looks{t: t, p: p, db: storetest.SQLite(t), at: time.Now()}
 
 			c, next := l.look("shop.example.com")
 			st := c.Status

@@ -158,6 +158,7 @@ type Status struct {
 	AdviceAt    *time.Time  `json:"advice_at,omitempty"`   // when ARI is asked again
 	Request     int         `json:"request,omitempty"`     // the Spec.Request that was answered
 	Interrupted int         `json:"interrupted,omitempty"` // attempts that a restart cut off, since the last result
+	Orders      []string    `json:"orders,omitempty"`      // CAs that have an order under way, or one that is still to be given up
 
 	Authority   string     `json:"authority,omitempty"`    // the CA that issued it
 	AuthorityAt string     `json:"authority_at,omitempty"` // its directory

@@ -32,12 +32,13 @@ type Order struct {
 	Profile    string // "": the CA's setting
 	// Attempt counts the failures before, so that another challenge gets its turn.
 	Attempt int
-	// Pending is the URL of an order that was made earlier with the same names and
-	// key and did not come to its end; "": none.
-	Pending string
-	// Keep is called with the URL of an order as soon as the CA has it, before
-	// anything is done for it; an error ends the issuance. nil: nothing is kept.
-	Keep func(url string) error
+	// Pending is an order that was made earlier with the same names and key and did
+	// not come to its end; without a URL: none.
+	Pending Pending
+	// Keep is called as soon as the CA has an order, before anything is done for it,
+	// and again whenever its records change, before they are written and after they
+	// are gone; an error ends the issuance. nil: nothing is kept.
+	Keep func(Pending) error
 	// Progress is called with one of the steps as the order comes along. It must
 	// not be nil.
 	Progress func(step string)

@@ -49,25 +49,11 @@ func ZoneFor(zones []Zone, fqdn string) (Zone, error) {
 // name is followed within the provider's zones. remove takes away this value
 // only, and may be called more than once.
 func PresentTXT(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) (remove func(context.Context) error, err error) {
-	name, err := dnsplan.CanonicalName(fqdn)
-	if err != nil {
-		return nil, fault.InvalidField("/name", err.Error(), "write it like _acme-challenge.example.com")
-	}
-	zones, err := d.Zones(ctx)
+	e, err := editorOf(ctx, d, fqdn, value, pause)
 	if err != nil {
 		return nil, err
 	}
-	zone, name, err := follow(ctx, d, zones, name)
-	if err != nil {
-		return nil, err
-	}
-	e := textEditor{d, zone.Zone, name, dnsplan.QuoteTXT(value), pause}
-	remove = func(ctx context.Context) error {
-		_, err := e.edit(ctx, func(values []string) []string {
-			return slices.DeleteFunc(values, func(v string) bool { return v == e.value })
-		})
-		return err
-	}
+	remove = e.remove
 	ticket, err := e.edit(ctx, func(values []string) []string {
 		if slices.Contains(values, e.value) {
 			return values
@@ -85,6 +71,29 @@ func PresentTXT(ctx context.Context, d Driver, fqdn, value string, pause func(co
 		return nil, err
 	}
 	return remove, nil
+}
+
+// RemoveTXT takes away again what PresentTXT has added, also in another process.
+// What else is there stays.
+func RemoveTXT(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) error {
+	e, err := editorOf(ctx, d, fqdn, value, pause)
+	if err != nil {
+		return err
+	}
+	return e.remove(ctx)
+}
+
+func editorOf(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) (textEditor, error) {
+	name, err := dnsplan.CanonicalName(fqdn)
+	if err != nil {
+		return textEditor{}, fault.InvalidField("/name", err.Error(), "write it like _acme-challenge.example.com")
+	}
+	zones, err := d.Zones(ctx)
+	if err != nil {
+		return textEditor{}, err
+	}
+	zone, name, err := follow(ctx, d, zones, name)
+	return textEditor{d, zone.Zone, name, dnsplan.QuoteTXT(value), pause}, err
 }
 
 // follow finds where a name's TXT records are: at the end of its CNAMEs.
@@ -127,6 +136,13 @@ type textEditor struct {
 	name  string
 	value string
 	pause func(context.Context, time.Duration) error
+}
+
+func (e textEditor) remove(ctx context.Context) error {
+	_, err := e.edit(ctx, func(values []string) []string {
+		return slices.DeleteFunc(values, func(v string) bool { return v == e.value })
+	})
+	return err
 }
 
 // edit reads the set, lets change turn its values into others, and writes it,

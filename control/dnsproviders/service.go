@@ -372,6 +372,15 @@ func (s *Service) PresentTXT(ctx context.Context, project, environment, provider
 	return PresentTXT(ctx, d, fqdn, value, s.Pause)
 }
 
+// RemoveTXT takes such a value away again; see the function of that name.
+func (s *Service) RemoveTXT(ctx context.Context, project, environment, provider, fqdn, value string) error {
+	d, err := s.openNamed(ctx, project, environment, provider)
+	if err != nil {
+		return err
+	}
+	return RemoveTXT(ctx, d, fqdn, value, s.Pause)
+}
+
 func (s *Service) find(ctx context.Context, project, environment, name string) (resource.Resource, error) {
 	missing := fault.New(fault.NotFound, "there is no DNS provider of this name: create it with POST /api/v1/infrastructure/dns/providers").About("dns provider " + Short(name))
 	name, err := canonicalName(name)

@@ -29,7 +29,8 @@ type Options struct {
 	Logger *slog.Logger     // nil: nothing is logged
 	Now    func() time.Time // nil: time.Now; leases then go by the database's clock where it has one
 	// PollInterval is how often the store looks for writes of other processes
-	// that it was not told of. 0: one second.
+	// that it was not told of. 0: one second; negative: there are none, and it
+	// listens for none either.
 	PollInterval time.Duration
 }
 
@@ -85,7 +86,7 @@ func Open(ctx context.Context, dsn string, keys *secrets.Keyring, o Options) (*D
 	if db.now == nil {
 		db.now = time.Now
 	}
-	if o.PollInterval <= 0 {
+	if o.PollInterval == 0 {
 		o.PollInterval = time.Second
 	}
 	remote, err := db.connect(dsn)
@@ -204,8 +205,10 @@ func (db *DB) start(ctx context.Context, remote *pgx.ConnConfig, poll time.Durat
 	db.stop = stop
 	db.writer = newWriter(db)
 	db.running.Go(db.writer.run)
-	db.running.Go(func() { db.pollSeq(background, poll) })
-	if remote != nil {
+	if poll > 0 {
+		db.running.Go(func() { db.pollSeq(background, poll) })
+	}
+	if poll > 0 && remote != nil {
 		db.running.Go(func() { db.listen(background, remote) })
 	}
 	return db.loadAuditKey(ctx)

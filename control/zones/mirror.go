@@ -402,7 +402,7 @@ func (m *mirror) aliasesChanged(id string) {
 	}
 }
 
-// present adds a challenge's text to an owner or takes it away.
+// present adds a challenge's text to an owner, once, or takes it away.
 func (m *mirror) present(id, owner, text string, add bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -411,9 +411,10 @@ func (m *mirror) present(id, owner, text string, add bool) bool {
 		return false
 	}
 	b := m.books[where]
-	if add {
+	i := slices.Index(b.extra[owner], text)
+	if add && i < 0 {
 		b.extra[owner] = append(b.extra[owner], text)
-	} else if i := slices.Index(b.extra[owner], text); i >= 0 {
+	} else if !add && i >= 0 {
 		b.extra[owner] = slices.Delete(b.extra[owner], i, i+1)
 		if len(b.extra[owner]) == 0 {
 			delete(b.extra, owner)

@@ -297,7 +297,7 @@ func seen(r resource.Resource, ifRevision int64) error {
 }
 
 // PresentTXT puts a text at a name of a zone that this project and environment
-// have, and returns when every connected edge answers with it. It is no
+// have, unless it is there, and returns when every connected edge answers with it. It is no
 // resource: it lives as long as the control plane that leads, or until remove is
 // called. Errors: NotFound when no zone has the name, Unavailable when this
 // control plane does not lead or edges do not take it in time.
@@ -330,4 +330,23 @@ func (s *Service) PresentTXT(ctx context.Context, project, environment, name, te
 		return nil, fmt.Errorf("the record for %s: %w", full, err)
 	}
 	return remove, nil
+}
+
+// RemoveTXT takes a text away again that PresentTXT has put there. Where this
+// control plane does not lead there is none. Errors: NotFound when no zone has
+// the name.
+func (s *Service) RemoveTXT(ctx context.Context, project, environment, name, text string) error {
+	z, err := s.ZoneFor(ctx, project, environment, name)
+	if err != nil {
+		return err
+	}
+	full, err := canonical(strings.TrimSuffix(name, "."))
+	if err != nil {
+		return fault.New(fault.Invalid, "%s: %w", name, err)
+	}
+	owner, _ := within(full, z.Name)
+	if r := s.made.leader(); r != nil {
+		return r.present(ctx, z.ID, owner, text, false)
+	}
+	return nil
 }

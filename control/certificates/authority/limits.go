@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -126,15 +127,34 @@ func RegisteredDomain(name string) string {
 	return name
 }
 
-// Urgency says how much of the order budget an attempt may use: the last part is
-// for what would soon expire.
-type Urgency int
+// Urgency is the share of the order budget that an attempt may use. The last part
+// is for what would soon expire, and more of it the sooner: of all that wait for
+// a place, what is nearest to its end gets it.
+type Urgency float64
 
 const (
-	Planned Urgency = iota // mass replacement
-	Regular
-	Pressing
+	Planned  Urgency = 0.6 // mass replacement
+	Regular  Urgency = 0.9
+	Pressing Urgency = 1
 )
+
+// lastDay is when it begins to matter which of the pressing comes first.
+const lastDay = 24 * time.Hour
+
+// Pressed is the urgency of what expires in a time.
+func Pressed(left time.Duration) Urgency {
+	share := Urgency(min(max(left, 0), lastDay)) / Urgency(lastDay)
+	return Pressing - (Pressing-Regular)*share
+}
+
+// of is how many places of a limit an urgency may use.
+func (u Urgency) of(limit int) int {
+	places := float64(limit) * float64(u)
+	if u > Regular {
+		return int(math.Ceil(places))
+	}
+	return max(int(places), 1)
+}
 
 // Wants lists what an order needs room for. An order that the CA takes as a
 // renewal (RFC 9773) counts neither for the domain nor as a duplicate there; it
@@ -148,13 +168,7 @@ func Wants(limits []Limit, names []string, renewal bool, u Urgency) []Want {
 		most := l.Max
 		switch l.Kind {
 		case SpentOrders:
-			switch u {
-			case Planned:
-				most = max(most*6/10, 1)
-			case Regular:
-				most = max(most*9/10, 1)
-			}
-			list = append(list, Want{l.Kind, "", most, l.Window})
+			list = append(list, Want{l.Kind, "", u.of(most), l.Window})
 		case SpentFailures:
 			for _, name := range names {
 				list = append(list, Want{l.Kind, name, -most, l.Window})

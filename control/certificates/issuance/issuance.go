@@ -9,7 +9,8 @@
 // that a crash cut off -> budget spent -> Issuer (whose order is kept in the Vault
 // before anything is done for it) -> check what came -> Vault. A failure is
 // accounted for at that CA, and the next has its turn, unless it would find the
-// same.
+// same; an order that the first is slow with stays, and is given up once another
+// CA has given the certificate.
 //
 // Nothing of it writes the result into the status: that is for who asked.
 package issuance
@@ -63,6 +64,8 @@ type Result struct {
 	// Free is when a CA may be asked: nothing was tried, for the reason of Full.
 	Free time.Time
 	Full string
+	// Orders are the CAs that have an order which is not over: Status.Orders.
+	Orders []string
 }
 
 // Issued is a certificate that has come and is in the Vault, but in no status
@@ -76,6 +79,8 @@ type Issued struct {
 	// Ordered says that its order is kept: Orders.Forget it when the status is
 	// written.
 	Ordered bool
+	// Others are the CAs that have further orders, to Orders.Abandon then.
+	Others []string
 }
 
 // Orders makes attempts. Its methods may be called from any goroutine; only one
@@ -108,7 +113,8 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 		}
 		return Result{Problem: &certificates.IssueError{Away: true, Problem: certificates.Problem{Reason: "NoIssuer", Message: message, Fix: fix}}}, nil
 	}
-	t := &attempt{Orders: o, Wanted: w, journal: journal, pending: o.pending(ctx, c)}
+	t := &attempt{Orders: o, Wanted: w, journal: journal, book: o.open(ctx, c.ID)}
+	t.book.fit(c)
 	// Who finds no room has not begun: of thousands that wait, most do at each look.
 	var free time.Time
 	var full string
@@ -131,6 +137,7 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 	if t.Certificate, err = journal.Begin(ctx); err != nil {
 		return Result{}, err
 	}
+	t.book.abandon(ctx) // what is for something else
 	var first *certificates.IssueError
 	for i, a := range authorities {
 		if i > 0 {
@@ -146,8 +153,8 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 		if err != nil || problem == nil {
 			return Result{Issued: issued}, err
 		}
-		if problem.Working && !t.slow() {
-			return Result{Working: problem}, nil
+		if problem.Working && !t.slow(a) {
+			return Result{Working: problem, Orders: t.book.authorities(nil)}, nil
 		}
 		if first == nil {
 			first = problem
@@ -156,7 +163,7 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 			break
 		}
 	}
-	return Result{Problem: first}, nil
+	return Result{Problem: first, Orders: t.book.authorities(nil)}, nil
 }
 
 // attempt is one try, at one or several CAs.
@@ -164,19 +171,19 @@ type attempt struct {
 	*Orders
 	Wanted
 	journal Journal
-	pending *pendingOrder
+	book    *book
 }
 
-// slow reports that the order under way has been so for long. One that was made
-// just now is not.
-func (t *attempt) slow() bool {
-	return t.pending != nil && !t.pending.Made.IsZero() && t.room.Now().Sub(t.pending.Made) > slowest
+// slow reports that the order under way at a CA has been so for long.
+func (t *attempt) slow(a certificates.Authority) bool {
+	p := t.book.at(a.Name)
+	return p != nil && t.room.Now().Sub(p.Made) > slowest
 }
 
 // roomAt returns when a CA may be asked. An order that it has already needs no
 // room.
 func (t *attempt) roomAt(ctx context.Context, a certificates.Authority) (time.Time, string, error) {
-	if t.Type == certificates.TypeLocal || t.pending != nil && t.pending.Authority == a.Name {
+	if t.Type == certificates.TypeLocal || t.book.at(a.Name) != nil {
 		return time.Time{}, "", nil
 	}
 	return t.judge.RoomAt(ctx, a, t.Certificate, t.Now, readiness.Pressure(t.Certificate, t.Now))
@@ -210,7 +217,7 @@ func (t *attempt) at(ctx context.Context, a certificates.Authority) (*Issued, *c
 	if err != nil {
 		return nil, nil, err
 	}
-	order.Key, order.CSR, order.Pending = p.signer, p.CSR, p.URL
+	order.Key, order.CSR, order.Pending = p.signer, p.CSR, p.Pending
 	if t.judge.Renews(a, c) || c.Status.IssuedType == t.Type && (c.Status.Authority == a.Name || c.Status.Authority == "") && c.Status.Generation != "" {
 		if chain, err := t.room.InUse(ctx, c); err == nil {
 			order.Replaces = chain[0]
@@ -229,10 +236,13 @@ func (t *attempt) at(ctx context.Context, a certificates.Authority) (*Issued, *c
 			return nil, &certificates.IssueError{Away: true, RetryAfter: free.Sub(at), Problem: certificates.Problem{Reason: certificates.ReasonBudget, Message: "the budget at " + a.Name + " is used up", Fix: "nothing needs to be done: it goes on by itself"}}, nil
 		}
 	}
-	order.Keep = func(url string) error {
+	order.Keep = func(kept certificates.Pending) error {
 		spending = "" // the CA has heard of it
-		p.URL, p.Made = url, t.room.Now().UTC().Truncate(time.Second)
-		return t.keepPending(ctx, c.ID, p)
+		if p.URL != kept.URL {
+			p.Made = t.room.Now().UTC().Truncate(time.Second)
+		}
+		p.Pending = kept
+		return t.book.keep(ctx, p)
 	}
 	t.log.Info("issuing", "certificate", c.ID, "domain", c.Name, "why", t.Why, "type", t.Type, "authority", a.Name, "taken_up", p.URL != "")
 	chainPEM, err := t.contain(bounded, a.Issuer, order)
@@ -275,7 +285,9 @@ func (t *attempt) account(ctx context.Context, a certificates.Authority, c certi
 		return nil
 	}
 	if !problem.Away && p.URL != "" {
-		t.Forget(ctx, c.ID)
+		if err := t.book.end(ctx, p); err != nil {
+			return err
+		}
 	}
 	switch {
 	case problem.Invalid:
@@ -300,7 +312,7 @@ func (t *attempt) account(ctx context.Context, a certificates.Authority, c certi
 // of these names, so that what is wrong costs nothing there that counts.
 func (t *attempt) rehearse(bounded, ctx context.Context, a certificates.Authority, c certificates.Certificate, order certificates.Order) *certificates.IssueError {
 	names := authority.SetOf(c.Spec.Domains)
-	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.pending != nil {
+	if a.Rehearsal == nil || c.Status.Generation != "" || c.Status.Rehearsed == names || t.book.at(a.Name) != nil {
 		return nil
 	}
 	t.progress(ctx, certificates.StepRehearse)
@@ -366,7 +378,7 @@ func (t *attempt) receive(ctx context.Context, c certificates.Certificate, a cer
 	}
 	t.progress(ctx, certificates.StepStore)
 	number := c.Status.Issued + 1
-	got := &Issued{For: c, Number: number, Chain: chain, At: now, Ordered: p.URL != "", Held: certificates.Held{
+	got := &Issued{For: c, Number: number, Chain: chain, At: now, Ordered: p.URL != "", Others: t.book.authorities(p), Held: certificates.Held{
 		Generation: strconv.Itoa(number), Type: t.Type, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
 		KeyType: c.Spec.KeyType, Request: c.Spec.Request, Upload: c.Spec.Upload,
 	}}

@@ -35,6 +35,15 @@ func (j *Judge) known(ctx context.Context, typ certificates.CertType) ([]certifi
 	return list, nil
 }
 
+// Named returns a CA of a type, also one that nothing is ordered from.
+func (j *Judge) Named(ctx context.Context, typ certificates.CertType, name string) (a certificates.Authority, ok bool, err error) {
+	list, err := j.known(ctx, typ)
+	if i := slices.IndexFunc(list, func(a certificates.Authority) bool { return a.Name == name }); i >= 0 {
+		return list[i], true, err
+	}
+	return a, false, err
+}
+
 // IssuerOf returns who has issued the certificate in use, if it is still there.
 func (j *Judge) IssuerOf(ctx context.Context, st certificates.Status) (certificates.Authority, bool) {
 	list, err := j.known(ctx, st.IssuedType)

@@ -226,8 +226,11 @@ func (j *Judge) Renews(a certificates.Authority, c certificates.Certificate) boo
 // Pressure is how urgent a certificate is.
 func Pressure(c certificates.Certificate, now time.Time) authority.Urgency {
 	st := c.Status
-	if st.Revoked != nil || st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.Sub(now) < st.NotAfter.Sub(*st.NotBefore)/6 {
+	if st.Revoked != nil {
 		return authority.Pressing
+	}
+	if st.NotAfter != nil && st.NotBefore != nil && st.NotAfter.Sub(now) < st.NotAfter.Sub(*st.NotBefore)/6 {
+		return authority.Pressed(st.NotAfter.Sub(now))
 	}
 	if st.Replacement != "" {
 		return authority.Planned

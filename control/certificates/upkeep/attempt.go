@@ -21,9 +21,9 @@ func (r *Reconciler) issue(ctx context.Context, c certificates.Certificate, now 
 	case result.Issued != nil:
 		return t.take(ctx, result.Issued)
 	case result.Working != nil:
-		return r.working(ctx, t.begun, r.room.Now(), result.Working)
+		return r.working(ctx, t.begun, r.room.Now(), result)
 	case result.Problem != nil:
-		return r.failed(ctx, t.begun, r.room.Now(), result.Problem)
+		return r.failed(ctx, t.begun, r.room.Now(), result)
 	}
 	return r.noRoom(ctx, c, now, result.Free, result.Full)
 }
@@ -78,7 +78,7 @@ func (t *attempt) take(ctx context.Context, got *issuance.Issued) (time.Duration
 	err := t.change(ctx, func(c *certificates.Certificate) {
 		st := &c.Status
 		st.Failures, st.FailedAt, st.LastError, st.NextAttempt, st.Interrupted = 0, nil, nil, nil, 0
-		st.Step, st.StartedAt, st.Issued, st.Observed = "", nil, got.Number, revision
+		st.Step, st.StartedAt, st.Issued, st.Observed, st.Orders = "", nil, got.Number, revision, got.Others
 		if held {
 			fresh := got.Held
 			fresh.AskAt = now.Add(heldFirst).UTC().Truncate(time.Second)
@@ -94,7 +94,7 @@ func (t *attempt) take(ctx context.Context, got *issuance.Issued) (time.Duration
 	c = t.seen
 	c.Spec, c.Revision = spec, revision // what was answered; what is newer has its own look
 	if got.Ordered {
-		t.orders.Forget(ctx, c.ID)
+		t.orders.Forget(ctx, got)
 	}
 	t.log.Info("issued", "certificate", c.ID, "domain", c.Name, "issuer", c.Status.Issuer, "not_after", leaf.NotAfter, "renew_at", c.Status.RenewAt)
 	t.forgetOlder(ctx, c)
@@ -107,8 +107,12 @@ func (r *Reconciler) noRoom(ctx context.Context, c certificates.Certificate, now
 	// Thousands may wait for the same place: they must not come at once, nor all
 	// again for each place that is taken. What is pressing comes first.
 	spread := 10 * time.Minute
-	if readiness.Pressure(c, now) == authority.Pressing {
+	if readiness.Pressure(c, now) > authority.Regular && c.Status.NotAfter != nil {
 		spread = time.Minute
+		// It may use more of the budget, the nearer its end.
+		if soon := now.Add(max(c.Status.NotAfter.Sub(now)/20, time.Minute)); soon.Before(free) {
+			free = soon
+		}
 	}
 	free = free.Add(time.Duration(r.random() * float64(spread))).UTC().Truncate(time.Second)
 	request := c.Spec.Request
@@ -129,10 +133,11 @@ const workAgain = time.Minute
 
 // working waits for a CA that has the order. It is no failure, and no worker waits
 // with it.
-func (r *Reconciler) working(ctx context.Context, c certificates.Certificate, now time.Time, problem *certificates.IssueError) (time.Duration, error) {
+func (r *Reconciler) working(ctx context.Context, c certificates.Certificate, now time.Time, result issuance.Result) (time.Duration, error) {
+	problem := result.Working
 	next := now.Add(max(problem.RetryAfter, workAgain)).UTC().Truncate(time.Second)
 	_, err := r.answer(ctx, c, func(c *certificates.Certificate) {
-		c.Status.Interrupted, c.Status.NextAttempt = 0, &next
+		c.Status.Interrupted, c.Status.NextAttempt, c.Status.Orders = 0, &next, result.Orders
 		r.settle(c, now)
 	})
 	r.log.Info("the CA is still at work", "certificate", c.ID, "domain", c.Name, "until", next, "what", problem.Message)
@@ -140,13 +145,13 @@ func (r *Reconciler) working(ctx context.Context, c certificates.Certificate, no
 }
 
 // failed notes a failure and when the next attempt is.
-func (r *Reconciler) failed(ctx context.Context, c certificates.Certificate, now time.Time, problem *certificates.IssueError) (time.Duration, error) {
+func (r *Reconciler) failed(ctx context.Context, c certificates.Certificate, now time.Time, result issuance.Result) (time.Duration, error) {
 	var next time.Time
-	request := c.Spec.Request
+	request, problem := c.Spec.Request, result.Problem
 	c, err := r.answer(ctx, c, func(c *certificates.Certificate) {
 		st := &c.Status
 		st.Failures++
-		st.Interrupted = 0
+		st.Interrupted, st.Orders = 0, result.Orders
 		// That the CA was away is not held against the name.
 		delay := backoff(len(st.FailedAt) + 1)
 		if problem.Away {

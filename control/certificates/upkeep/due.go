@@ -105,17 +105,20 @@ func backoff(failures int) time.Duration {
 
 // keep looks after a certificate that is as wanted: advice on renewal, state.
 func (r *Reconciler) keep(ctx context.Context, c certificates.Certificate, now time.Time) (time.Duration, error) {
-	advice, standing := r.advise(ctx, c, now), r.stands(ctx, c, now)
+	advice, standing, orders := r.advise(ctx, c, now), r.stands(ctx, c, now), r.unwanted(ctx, c)
 	c, err := r.answer(ctx, c, func(c *certificates.Certificate) {
 		advice(&c.Status)
 		standing(&c.Status)
-		c.Status.Step, c.Status.StartedAt, c.Status.Interrupted = "", nil, 0
+		c.Status.Step, c.Status.StartedAt, c.Status.Interrupted, c.Status.Orders = "", nil, 0, orders
 		r.settle(c, now)
 	})
 	if err != nil {
 		return 0, err
 	}
 	next := now.Add(lookAgain)
+	if len(orders) > 0 {
+		next = now.Add(abandonAgain)
+	}
 	for _, at := range []*time.Time{c.Status.RenewAt, c.Status.AdviceAt, c.Status.CheckAt, c.Status.NotAfter} {
 		if at == c.Status.RenewAt && !renews(c) {
 			continue

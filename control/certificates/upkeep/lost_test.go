@@ -36,9 +36,9 @@ type keeping struct {
 }
 
 func (k *keeping) Issue(ctx context.Context, o certificates.Order) (string, error) {
-	k.pending = append(k.pending, o.Pending)
-	if o.Pending == "" {
-		if err := o.Keep("https://ca.example/order/1"); err != nil {
+	k.pending = append(k.pending, o.Pending.URL)
+	if o.Pending.URL == "" {
+		if err := o.Keep(certificates.Pending{URL: "https://ca.example/order/1"}); err != nil {
 			return "", err
 		}
 		k.db.broken = true // before the certificate is there

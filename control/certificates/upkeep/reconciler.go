@@ -87,7 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Dur
 	c, err := r.load(ctx, ref.ID)
 	if fault.Is(err, fault.NotFound) {
 		r.wrote.Delete(ref.ID)
-		return 0, nil
+		return r.deleted(ctx, ref.ID), nil
 	}
 	if err != nil {
 		return 0, err
@@ -143,7 +143,9 @@ func (r *Reconciler) certificate(ctx context.Context, c certificates.Certificate
 	if missing, err := r.unowned(ctx, c); err != nil {
 		return 0, err
 	} else if missing != "" {
+		orders := r.unwanted(ctx, c)
 		_, err := r.answer(ctx, c, func(c *certificates.Certificate) {
+			c.Status.Orders = orders
 			c.Status.State, c.Status.Step, c.Status.StartedAt, c.Status.NextAttempt = certificates.StateNone, "", nil, nil
 			r.ready(c, resource.False, "DomainNotVerified", fmt.Sprintf("%s is not verified in this project and environment: verify it, and the certificate follows", missing))
 		})
@@ -155,10 +157,14 @@ func (r *Reconciler) certificate(ctx context.Context, c certificates.Certificate
 		return 0, err
 	}
 	if c.Spec.Type == certificates.TypeExternal {
+		orders := r.unwanted(ctx, c)
 		_, err := r.answer(ctx, c, func(c *certificates.Certificate) {
-			c.Status = certificates.Status{State: certificates.StateExternal, Issued: c.Status.Issued, Superseded: c.Status.Superseded, Events: c.Status.Events, Conditions: c.Status.Conditions}
+			c.Status = certificates.Status{State: certificates.StateExternal, Issued: c.Status.Issued, Orders: orders, Superseded: c.Status.Superseded, Events: c.Status.Events, Conditions: c.Status.Conditions}
 			r.ready(c, resource.Unknown, "External", "TLS ends before our edges; nothing is issued here")
 		})
+		if len(orders) > 0 {
+			return abandonAgain, err
+		}
 		return 0, err
 	}
 	if r.effective(c, now) == certificates.TypeCustom {
@@ -193,6 +199,9 @@ func (r *Reconciler) keepWaiting(ctx context.Context, c certificates.Certificate
 		c.Status.NextAttempt = &at
 	})
 	next := at
+	if again := now.Add(upholdAgain); !r.upheld(ctx, c) && again.Before(next) {
+		next = again
+	}
 	if c.Status.CheckAt != nil && c.Status.CheckAt.After(now) && c.Status.CheckAt.Before(next) {
 		next = *c.Status.CheckAt
 	}
@@ -254,10 +263,10 @@ func (r *Reconciler) custom(ctx context.Context, c certificates.Certificate) (ti
 		return 0, err
 	}
 	now := r.room.Now()
-	request := c.Spec.Request
+	request, orders := c.Spec.Request, r.unwanted(ctx, c)
 	c, err = r.answer(ctx, c, func(c *certificates.Certificate) {
 		st := &c.Status
-		fresh := certificates.Status{Conditions: st.Conditions, Generation: generation, Issued: st.Issued, IssuedType: certificates.TypeCustom, Request: request, Superseded: st.Superseded, Events: st.Events}
+		fresh := certificates.Status{Conditions: st.Conditions, Orders: orders, Generation: generation, Issued: st.Issued, IssuedType: certificates.TypeCustom, Request: request, Superseded: st.Superseded, Events: st.Events}
 		if st.Generation == generation {
 			fresh.Staple, fresh.CheckAt, fresh.Revoked, fresh.Warned, fresh.IssuedAt, fresh.State = st.Staple, st.CheckAt, st.Revoked, st.Warned, st.IssuedAt, st.State
 		} else {
@@ -279,6 +288,9 @@ func (r *Reconciler) custom(ctx context.Context, c certificates.Certificate) (ti
 		return time.Second, nil // it is taken over now
 	}
 	next := now.Add(lookAgain)
+	if len(c.Status.Orders) > 0 {
+		next = now.Add(abandonAgain)
+	}
 	for _, at := range []*time.Time{c.Status.NotAfter, c.Status.CheckAt} {
 		if at != nil && at.After(now) && at.Before(next) {
 			next = *at

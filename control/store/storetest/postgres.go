@@ -57,6 +57,29 @@ func PostgresDSN(t testing.TB) string {
 	return own.String()
 }
 
+// Size returns how many bytes a database takes on disk.
+func Size(t testing.TB, dsn string) (bytes int64) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(dsn, "sqlite://"); ok {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, "SELECT pg_database_size(current_database())").Scan(&bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}
+
 func administer(base *url.URL, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
