@@ -89,7 +89,19 @@ func (c *dnsList) Run(a *app) error {
 			out.Records = append(out.Records, r)
 		}
 	}
+	var primaries []string
+	if len(out.Records) == 0 {
+		z, err := cl.Zone(a.ctx, c.Zone)
+		if err != nil {
+			return err
+		}
+		primaries = z.Primaries
+	}
 	return a.show(out, func() {
+		if len(primaries) > 0 {
+			a.hint("This zone is a copy: its records come from %s. \"edgewright dns export %s\" prints them.", clean(strings.Join(primaries, " and ")), clean(c.Zone))
+			return
+		}
 		t := a.table("NAME", "TYPE", "TTL", "VALUE", "COMMENT")
 		for _, r := range out.Records {
 			ttl := "-"

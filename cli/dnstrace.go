@@ -105,7 +105,7 @@ func traceOne(ctx context.Context, server, name string, typ uint16, dnssec bool)
 	}
 	reply, took, err := ask(typ)
 	if err != nil {
-		out.Error = err.Error()
+		out.Error = "no answer: " + fault.Network(err)
 		return out
 	}
 	out.Status, out.Millis = dns.RcodeToString[reply.Rcode], float64(took.Microseconds())/1000

@@ -113,7 +113,7 @@ func (c *domainsRemove) Run(a *app) error {
 		}
 		found = append(found, d)
 		if c.DryRun || d.DNS.Mode == "provider" && !c.LeaveRecords && !c.Yes {
-			plan, err := cl.PlanRemoveDomainLeaving(a.ctx, name, d.Revision, client.Leaving{Leave: c.LeaveRecords})
+			plan, err := cl.PlanRemoveDomainLeaving(a.ctx, name, d.Revision, client.Leaving{Consent: true, Leave: c.LeaveRecords})
 			if err != nil {
 				return err
 			}

@@ -94,6 +94,7 @@ type Zone struct {
 	TTL         int         `json:"ttl"`
 	NegativeTTL int         `json:"negative_ttl"`
 	Signed      bool        `json:"signed"`
+	Primaries   []string    `json:"primaries,omitempty"` // of a secondary zone: where its records come from
 	Problems    []string    `json:"problems"`
 	Conditions  []Condition `json:"conditions"`
 	Rollout     Rollout     `json:"rollout"`

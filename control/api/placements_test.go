@@ -69,6 +69,10 @@ func TestRecordsThatAreLeft(t *testing.T) {
 	if text := strings.Join(dry.Warnings, "\n"); !strings.Contains(text, "the record A shop.example.org 192.0.2.1 goes, at main") || !strings.Contains(text, "1 of the 2 record sets") {
 		t.Errorf("the dry run says %q", text)
 	}
+	any.do(http.MethodDelete, path+"?dry_run=true&consent=true", nil).want(http.StatusOK, &dry)
+	if want := "it would remove 1 of the 2 record sets"; len(dry.Warnings) != 2 || dry.Warnings[1] != want {
+		t.Errorf("the dry run with consent says %q", dry.Warnings)
+	}
 	any.do(http.MethodDelete, path, nil).want(http.StatusNoContent)
 	look()
 	if p = list()[0]; p.State != "needs_consent" || p.Since == nil || p.GivenUpAt == nil || p.NextAt == nil || len(p.Records) != 1 || !strings.Contains(p.Message, p.ID) {

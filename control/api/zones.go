@@ -34,6 +34,7 @@ type Zone struct {
 	Sites       bool        `json:"sites" doc:"Names that are served here get their records by themselves"`
 	Signed      bool        `json:"signed"`
 	Problems    []string    `json:"problems" doc:"Records that are left out, and why"`
+	Primaries   []string    `json:"primaries,omitempty" doc:"Of a secondary zone: the servers that its records come from, where they are changed. Absent: its records are its own"`
 	Parent      *ZoneParent `json:"parent,omitempty"`
 	Conditions  []Condition `json:"conditions"`
 	Rollout     Rollout     `json:"rollout"`
@@ -161,6 +162,11 @@ func (s *Server) zoneAnswer(z zones.Zone, err error) (*answer, error) {
 		NameServers: append([]string{}, z.Status.NameServers...), Serial: z.Status.Serial, Records: z.Status.Records,
 		TTL: z.Spec.TTL, NegativeTTL: z.Spec.Negative, Contact: z.Spec.Contact, Comment: z.Spec.Comment, Sites: z.Spec.Sites,
 		Signed: len(z.Status.Keys.Keys) > 0, Problems: append([]string{}, z.Status.Problems...), Conditions: conditionsOf(z.Status.Conditions),
+	}
+	if s := z.Spec.Secondary; s != nil {
+		for _, p := range s.Primaries {
+			out.Primaries = append(out.Primaries, p.Address)
+		}
 	}
 	if p := z.Status.Parent; p != nil {
 		out.Parent = &ZoneParent{At: p.At, NameServers: append([]string{}, p.NameServers...), DS: append([]string{}, p.DS...), Error: p.Error}

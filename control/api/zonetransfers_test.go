@@ -84,6 +84,11 @@ func TestZoneTransfers(t *testing.T) {
 		t.Errorf("%+v", set.Transfers)
 	}
 	w.post(infrastructure+"/domains/shop.example/records"+q, NewRecord{Name: "www", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.1"}}}).refused(http.StatusConflict, "conflict")
+	var copied ZoneAnswer
+	w.get(infrastructure+"/domains/shop.example/zone/settings"+q).want(http.StatusOK, &copied)
+	if p := copied.Zone.Primaries; len(p) != 1 || p[0] != "192.0.2.1:53" {
+		t.Errorf("a copy comes from %q", p)
+	}
 	w.post(path+"/refresh"+q, RefreshZone{Whole: true}).want(http.StatusAccepted)
 
 	// As a declaration, key and zone together; the secret is made by itself.

@@ -127,6 +127,25 @@ func TestResolversSayWhatEachSaw(t *testing.T) {
 	}
 }
 
+// TestASilentResolverIsNamedWithoutOurSocket: which port we asked from is of no
+// use to a reader, and another one each time.
+func TestASilentResolverIsNamedWithoutOurSocket(t *testing.T) {
+	// A socket that is connected elsewhere keeps the port and takes no question.
+	taken, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	set, err := NewResolvers([]string{taken.LocalAddr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Seen{{Resolver: taken.LocalAddr().String(), Error: "no answer: connection refused"}}
+	if diff := cmp.Diff(want, set.Lookup(t.Context(), "plain.example", "TXT")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestResolverAddresses(t *testing.T) {
 	set, err := NewResolvers([]string{"9.9.9.9", "[2620:fe::fe]", "2620:fe::9", "dns.example:5353", " 1.1.1.1:53 "})
 	if err != nil {

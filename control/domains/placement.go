@@ -241,7 +241,11 @@ func (s *Service) WarnRecords(ctx context.Context, plan *resource.Plan, project,
 		for _, record := range w.Records {
 			plan.Warnings = append(plan.Warnings, fmt.Sprintf("the record %s goes, at %s", record, p.Spec.Account))
 		}
-		if w.Needs != "" && !leaving.Consent {
+		switch {
+		case w.Needs == "":
+		case leaving.Consent:
+			plan.Warnings = append(plan.Warnings, w.Needs)
+		default:
 			plan.Warnings = append(plan.Warnings, fmt.Sprintf("%s: they stay until that is consented to (consent, --yes)", w.Needs))
 		}
 	}

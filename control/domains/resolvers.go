@@ -120,7 +120,7 @@ func ask(ctx context.Context, address, name string, typ uint16) ([]string, error
 		if errors.As(err, &network) && network.Timeout() || ctx.Err() != nil {
 			return nil, errTimeout
 		}
-		return nil, errors.New("no answer: " + err.Error())
+		return nil, errors.New("no answer: " + fault.Network(err))
 	}
 	switch reply.Rcode {
 	case dns.RcodeSuccess:

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Asker asks the DNS: recursive resolvers for addresses, and the servers of the
@@ -183,13 +186,13 @@ func (a *Asker) ask(ctx context.Context, server, name string, typ uint16, recurs
 	for _, network := range []string{"udp", "tcp"} {
 		reply, err := a.exchange(ctx, network, server, q, timeout)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", hostOnly(server), err)
+			return nil, fmt.Errorf("%s was asked for the %s of %s: %s", shortServer(server), dns.TypeToString[typ], cmp.Or(name, "."), fault.Network(err))
 		}
 		if reply.Truncated && network == "udp" {
 			continue
 		}
 		if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
-			return nil, fmt.Errorf("%s answers %s", hostOnly(server), dns.RcodeToString[reply.Rcode])
+			return nil, fmt.Errorf("%s answers %s when asked for the %s of %s", shortServer(server), dns.RcodeToString[reply.Rcode], dns.TypeToString[typ], cmp.Or(name, "."))
 		}
 		return reply, nil
 	}
@@ -209,13 +212,10 @@ func (a *Asker) exchange(ctx context.Context, network, server string, q *dns.Msg
 	return reply, err
 }
 
-func hostOnly(server string) string {
-	host, _, err := net.SplitHostPort(server)
-	if err != nil {
-		return server
+// shortServer leaves out the port that everybody expects.
+func shortServer(server string) string {
+	if host, port, err := net.SplitHostPort(server); err == nil && port == "53" {
+		return host
 	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.String()
-	}
-	return host
+	return server
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Bounds of looking: what is changed is looked at in the next round, everything
@@ -144,7 +145,7 @@ func (n *Node) nextProbes(peer bool) []string {
 func (n *Node) look(ctx context.Context, address string, self bool, s *edgeconfig.Served) {
 	state, err := n.shake(ctx, address, self, &tls.Config{ServerName: s.Name})
 	if err != nil {
-		s.Problem = "no handshake: " + err.Error()
+		s.Problem = "no handshake: " + fault.Network(err)
 		return
 	}
 	n.judge(&state, s)

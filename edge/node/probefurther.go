@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/edgewright/edgewright/edgeconfig"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // maxFurther bounds how many further names of a certificate one round looks at;
@@ -91,7 +92,7 @@ func (n *Node) lookByAddress(ctx context.Context, certificate, host string, self
 		return s, false
 	}
 	if err != nil {
-		s.Problem = "no handshake: " + err.Error()
+		s.Problem = "no handshake: " + fault.Network(err)
 		return s, true
 	}
 	n.judge(&state, &s)
@@ -119,23 +120,23 @@ func (n *Node) lookOverQUIC(ctx context.Context, address string, s *edgeconfig.S
 	defer cancel()
 	probe, err := (&net.Dialer{}).DialContext(ctx, "udp", address)
 	if err != nil {
-		return "no handshake over HTTP/3: " + err.Error()
+		return "no handshake over HTTP/3: " + fault.Network(err)
 	}
 	from, _ := probe.LocalAddr().(*net.UDPAddr)
 	_ = probe.Close()
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: from.IP, Zone: from.Zone})
 	if err != nil {
-		return "no handshake over HTTP/3: " + err.Error()
+		return "no handshake over HTTP/3: " + fault.Network(err)
 	}
 	defer socket.Close()
 	n.probes.mine(socket)
 	to, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
-		return "no handshake over HTTP/3: " + err.Error()
+		return "no handshake over HTTP/3: " + fault.Network(err)
 	}
 	conn, err := quic.Dial(ctx, socket, to, &tls.Config{ServerName: s.Name, InsecureSkipVerify: true, NextProtos: []string{"h3"}}, nil) //nolint:gosec // what comes is looked at after
 	if err != nil {
-		return "no handshake over HTTP/3: " + err.Error()
+		return "no handshake over HTTP/3: " + fault.Network(err)
 	}
 	defer func() { _ = conn.CloseWithError(0x100, "") }() // H3_NO_ERROR
 	sum := sha256.Sum256(conn.ConnectionState().TLS.PeerCertificates[0].Raw)

@@ -51,11 +51,10 @@ func (r *Resolver) ask(ctx context.Context, name string, typ uint16, unchecked b
 	query.SetQuestion(dns.Fqdn(name), typ)
 	query.SetEdns0(1232, false)
 	query.CheckingDisabled = unchecked
-	err := errors.New("no resolver is set")
+	last := errors.New("none is set")
 	for _, address := range r.addresses {
 		client := &dns.Client{Timeout: exchangeTimeout}
-		var reply *dns.Msg
-		reply, _, err = client.ExchangeContext(ctx, query, address)
+		reply, _, err := client.ExchangeContext(ctx, query, address)
 		if err == nil && reply.Truncated {
 			client.Net = "tcp"
 			reply, _, err = client.ExchangeContext(ctx, query, address)
@@ -66,8 +65,9 @@ func (r *Resolver) ask(ctx context.Context, name string, typ uint16, unchecked b
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		last = fmt.Errorf("%s was asked for the %s of %s: %s", address, dns.TypeToString[typ], name, fault.Network(err))
 	}
-	return nil, fault.New(fault.Unavailable, "no resolver answers: %w", err)
+	return nil, fault.New(fault.Unavailable, "%w", last)
 }
 
 // found returns the records of a type in an answer, whatever CNAMEs led there.

@@ -14,6 +14,7 @@ package lookup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -223,9 +224,9 @@ func (n *Network) recurse(ctx context.Context, name string, qtype uint16) (*dns.
 			}
 			err = errors.New(dns.RcodeToString[msg.Rcode])
 		}
-		last = err
+		last = fmt.Errorf("%s: %w", resolver, err)
 	}
-	return nil, fault.New(fault.Unavailable, "no resolver answers for %s: %w", name, last)
+	return nil, fault.New(fault.Unavailable, "no resolver answers what the %s of %s is: %w", dns.TypeToString[qtype], name, last)
 }
 
 func question(name string, qtype uint16) *dns.Msg {
@@ -248,7 +249,7 @@ func exchange(ctx context.Context, address string, query *dns.Msg) (*dns.Msg, er
 		if errors.As(err, &network) && network.Timeout() || ctx.Err() != nil {
 			return nil, errTimeout
 		}
-		return nil, errors.New("no answer")
+		return nil, errors.New("no answer: " + fault.Network(err))
 	}
 	return msg, nil
 }

@@ -174,7 +174,7 @@ func unreachable(address string, err error) *Error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return failed(Unreachable, "look at the primary's log: it may not give transfers to this address", "%s closed the connection before the transfer was over", address)
 	}
-	return failed(Unreachable, "look whether the primary runs, and answers over TCP at this address and port", "%s cannot be reached: %v", address, err)
+	return failed(Unreachable, "look whether the primary runs, and answers over TCP at this address and port", "%s cannot be reached: %s", address, fault.Network(err))
 }
 
 // answer is what comes on one connection.

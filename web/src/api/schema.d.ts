@@ -4062,6 +4062,8 @@ export interface components {
              */
             negative_ttl: number;
             parent?: components["schemas"]["ZoneParent"];
+            /** @description Of a secondary zone: the servers that its records come from, where they are changed. Absent: its records are its own */
+            primaries?: string[];
             /** @description Records that are left out, and why */
             problems: string[];
             project_id: string;

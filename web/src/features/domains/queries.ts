@@ -137,14 +137,40 @@ export function useChangeDomain(scope: Scope, domain: Domain) {
   };
 }
 
+/**
+ * What of the domain's records at DNS providers goes with it, a sentence each;
+ * none when none were set there. Asks the providers.
+ */
+export const removalQuery = (scope: Scope, domain: Domain) =>
+  queryOptions({
+    queryKey: ["domain-state", scopeKey(scope), "removal", domain.domain, domain.revision] as const,
+    queryFn: ({ signal }) =>
+      body(
+        api.DELETE("/api/v1/infrastructure/domains/{domain}", {
+          params: {
+            path: { domain: domain.domain },
+            query: { ...scope.query, dry_run: true, consent: true },
+            header: ifMatch(domain.revision),
+          },
+          signal,
+        }),
+      ).then((answer) => (answer as unknown as Plan).warnings ?? []),
+    gcTime: 0,
+  });
+
+/** Removes a domain; its records at DNS providers go too, though they are much of a zone, unless they are left. */
 export function useRemoveDomain(scope: Scope) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (domain: Domain) =>
+    mutationFn: ({ domain, leave }: { domain: Domain; leave: boolean }) =>
       api.DELETE("/api/v1/infrastructure/domains/{domain}", {
-        params: { path: { domain: domain.domain }, query: scope.query, header: ifMatch(domain.revision) },
+        params: {
+          path: { domain: domain.domain },
+          query: { ...scope.query, ...(leave ? { leave_records: true } : { consent: true }) },
+          header: ifMatch(domain.revision),
+        },
       }),
-    onSuccess: (_answer, domain) => {
+    onSuccess: (_answer, { domain }) => {
       client.removeQueries({ queryKey: domainKeys.one(scope, domain.domain) });
       return client.invalidateQueries({ queryKey: domainKeys.list(scope) });
     },

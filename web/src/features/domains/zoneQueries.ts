@@ -2,6 +2,7 @@ import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query
 import { ApiError, api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
 import { usePlanned } from "@/lib/planned";
+import { readCopy } from "./zone/records";
 
 export type Zone = Schemas["Zone"];
 export type RecordSet = Schemas["Record"];
@@ -69,6 +70,28 @@ export const recordsQuery = (scope: Scope, domain: string) =>
 export function zoneFileUrl(scope: Scope, domain: string): string {
   return `/api/v1/infrastructure/domains/${encodeURIComponent(domain)}/zone?${new URLSearchParams(scope.query)}`;
 }
+
+/** The records of a secondary zone, as they came: its serial says when others have come. */
+export const copiedRecordsQuery = (scope: Scope, domain: string, zone: Zone) =>
+  queryOptions({
+    queryKey: [...zoneKey(scope, domain, "copy"), zone.serial] as const,
+    queryFn: async ({ signal }) => {
+      try {
+        const file = await body(
+          api.GET("/api/v1/infrastructure/domains/{domain}/zone", {
+            params: at(scope, domain),
+            parseAs: "text",
+            signal,
+          }),
+        );
+        return readCopy(file as unknown as string, zone.name);
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "unavailable" && zone.serial === 0) return []; // nothing has come yet
+        throw error;
+      }
+    },
+    placeholderData: (before) => before,
+  });
 
 function useZonesChanged() {
   const client = useQueryClient();

@@ -288,5 +288,13 @@ export const domains = {
     removeText:
       "Visitors get an error from the next second on. The CDN configuration stays. You can undo this right after.",
     removed: (domain: string) => `${domain} removed`,
+    atProvider: {
+      label: "Its records at the DNS provider",
+      asking: "Asking the DNS provider which records go.",
+      failed: "What goes at the DNS provider is not known.",
+      remove: "Remove them too",
+      leave: "Leave them there",
+      leaveHint: "They still lead to the edges, and Edgewright forgets them: remove them yourself later.",
+    },
   },
 };

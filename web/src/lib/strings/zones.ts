@@ -44,6 +44,13 @@ export const zones = {
     importFile: "Import",
     exportFile: "Export",
     exportLabel: (zone: string) => `Export ${zone} as a zone file`,
+    copied: (primaries: string[]) =>
+      `This zone is a copy. Its records come from ${primaries.join(" and ")}: change them there, and they follow here.`,
+    toTransfers: "See its transfers",
+    copiedEmpty: "Nothing has come yet",
+    copiedEmptyText: "The records show here as soon as a primary has given the zone.",
+    copiedMany: "Too many records to show",
+    copiedManyText: "Export the zone file to read them.",
     empty: "No records of your own yet",
     emptyText: "Names that are served here have their records by themselves. Add others, or import a zone file.",
     columns: { name: "Name", type: "Type", ttl: "TTL", values: "Values", tags: "Notes", actions: "Actions" },

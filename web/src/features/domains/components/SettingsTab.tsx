@@ -1,20 +1,16 @@
-import { Button, Checkbox, Select, Switch } from "@mantine/core";
+import { Checkbox, Select, Switch } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { may, type Scope } from "@/app/session";
-import { useUndoLast } from "@/features/activity/queries";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
-import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { ReviewEnd } from "@/ui/FormEnd";
 import { Panel } from "@/ui/Panel";
-import { undoToast } from "@/ui/UndoToast";
 import { LockPanel } from "../handover/LockPanel";
 import { TransferPanel } from "../handover/TransferPanel";
-import { cdnsQuery, type Domain, type DomainPatch, useChangeDomain, useRemoveDomain } from "../queries";
+import { cdnsQuery, type Domain, type DomainPatch, useChangeDomain } from "../queries";
 import { Applied } from "./Applied";
+import { RemovePanel } from "./RemovePanel";
 
 export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain }) {
   const change = useChangeDomain(scope, domain);
@@ -33,7 +29,7 @@ export function SettingsTab({ scope, domain }: { scope: Scope; domain: Domain })
       </Panel>
       <LockPanel scope={scope} domain={domain} />
       <TransferPanel scope={scope} domain={domain} />
-      <Remove scope={scope} domain={domain} />
+      <RemovePanel scope={scope} domain={domain} />
     </div>
   );
 }
@@ -118,46 +114,5 @@ function Form({
       />
       <ReviewEnd error={error} pending={planning} disabled={!may(scope, "developer")} label={t.domainSettings.review} />
     </form>
-  );
-}
-
-function Remove({ scope, domain }: { scope: Scope; domain: Domain }) {
-  const [asking, setAsking] = useState(false);
-  const remove = useRemoveDomain(scope);
-  const undo = useUndoLast(scope);
-  const navigate = useNavigate();
-  return (
-    <Panel title={t.domainSettings.danger}>
-      <div className="row between wrap">
-        <p className="soft grow">{domain.locked ? t.lock.first : t.domainSettings.dangerText}</p>
-        <Button
-          color="red"
-          variant="outline"
-          onClick={() => setAsking(true)}
-          disabled={!may(scope, "developer") || domain.locked}
-        >
-          {t.domainSettings.remove}
-        </Button>
-      </div>
-      <ConfirmByTyping
-        opened={asking}
-        onClose={() => setAsking(false)}
-        title={t.domainSettings.removeTitle(domain.domain)}
-        name={domain.domain}
-        confirmLabel={t.domainSettings.remove}
-        pending={remove.isPending}
-        error={remove.error}
-        onConfirm={() =>
-          remove.mutate(domain, {
-            onSuccess: () => {
-              void navigate({ to: "/domains" });
-              undoToast(t.domainSettings.removed(domain.domain), () => undo("domain", domain.id));
-            },
-          })
-        }
-      >
-        <p>{t.domainSettings.removeText}</p>
-      </ConfirmByTyping>
-    </Panel>
   );
 }

@@ -23,6 +23,7 @@ import styles from "../domains.module.css";
 import type { Domain } from "../queries";
 import { type RecordSet, recordsQuery, useMakeZone, type Zone, zoneFileUrl, zoneQuery } from "../zoneQueries";
 import { BulkEdit } from "./BulkEdit";
+import { CopiedRecords } from "./CopiedRecords";
 import { ImportPanel } from "./ImportPanel";
 import { QueriesPanel } from "./QueriesPanel";
 import { RecordDetail } from "./RecordDetail";
@@ -55,7 +56,7 @@ export function RecordsTab({
         ) : (
           <div className="stack">
             <ZoneState zone={zone} />
-            {view.import ? (
+            {view.import && !zone.primaries ? (
               <ImportPanel
                 scope={scope}
                 domain={domain.domain}
@@ -150,12 +151,14 @@ function ZoneState({ zone }: { zone: Zone }) {
         <Fact
           name={t.zone.sets}
           value={
-            <span className="tnum" title={t.zone.setsNote}>
+            <span className="tnum" title={zone.primaries ? undefined : t.zone.setsNote}>
               {count(zone.records)}
             </span>
           }
         />
-        <Fact name={t.zone.ttl} value={<span title={t.zone.ttlNote}>{t.records.seconds(zone.ttl)}</span>} />
+        {!zone.primaries && (
+          <Fact name={t.zone.ttl} value={<span title={t.zone.ttlNote}>{t.records.seconds(zone.ttl)}</span>} />
+        )}
         <Fact name={t.domain.rollout} value={<Rollout rollout={zone.rollout} />} />
       </dl>
       {delegated !== "true" && zone.name_servers.length > 0 && (
@@ -199,9 +202,9 @@ function Records({
   view: RecordsView;
   onView: OnView;
 }) {
-  const query = useQuery(recordsQuery(scope, domain));
   const [adding, setAdding] = useState(false);
   const allowed = may(scope, "developer");
+  const primaries = zone.primaries;
   return (
     <Panel
       title={t.zone.title(zone.name)}
@@ -210,14 +213,16 @@ function Records({
       actions={
         <>
           <ZoneSettings scope={scope} domain={domain} zone={zone} />
-          <Button
-            variant="default"
-            leftSection={<Icon name="upload" size={14} />}
-            disabled={!allowed}
-            onClick={() => onView({ import: true, record: undefined })}
-          >
-            {t.zone.importFile}
-          </Button>
+          {!primaries && (
+            <Button
+              variant="default"
+              leftSection={<Icon name="upload" size={14} />}
+              disabled={!allowed}
+              onClick={() => onView({ import: true, record: undefined })}
+            >
+              {t.zone.importFile}
+            </Button>
+          )}
           <Button
             variant="default"
             component="a"
@@ -228,18 +233,57 @@ function Records({
           >
             {t.zone.exportFile}
           </Button>
-          <Button leftSection={<Icon name="plus" size={14} />} disabled={!allowed} onClick={() => setAdding(true)}>
-            {t.zone.add}
-          </Button>
+          {!primaries && (
+            <Button leftSection={<Icon name="plus" size={14} />} disabled={!allowed} onClick={() => setAdding(true)}>
+              {t.zone.add}
+            </Button>
+          )}
         </>
       }
     >
+      {primaries ? (
+        <CopiedRecords scope={scope} domain={domain} zone={zone} primaries={primaries} view={view} onView={onView} />
+      ) : (
+        <OwnRecords
+          scope={scope}
+          domain={domain}
+          zone={zone}
+          view={view}
+          onView={onView}
+          adding={adding}
+          onAdded={() => setAdding(false)}
+        />
+      )}
+    </Panel>
+  );
+}
+
+function OwnRecords({
+  scope,
+  domain,
+  zone,
+  view,
+  onView,
+  adding,
+  onAdded,
+}: {
+  scope: Scope;
+  domain: string;
+  zone: Zone;
+  view: RecordsView;
+  onView: OnView;
+  adding: boolean;
+  onAdded: () => void;
+}) {
+  const query = useQuery(recordsQuery(scope, domain));
+  return (
+    <>
       {adding && (
         <section className={styles["recordDetail"]} aria-label={t.recordForm.newTitle}>
           <h3 className={styles["subTitle"]}>{t.recordForm.newTitle}</h3>
-          <RecordEditor scope={scope} domain={domain} zone={zone.name} onClose={() => setAdding(false)}>
+          <RecordEditor scope={scope} domain={domain} zone={zone.name} onClose={onAdded}>
             <div>
-              <Button variant="default" onClick={() => setAdding(false)}>
+              <Button variant="default" onClick={onAdded}>
                 {t.common.done}
               </Button>
             </div>
@@ -259,7 +303,7 @@ function Records({
           )
         }
       </PageState>
-    </Panel>
+    </>
   );
 }
 

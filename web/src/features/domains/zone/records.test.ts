@@ -4,7 +4,7 @@ import type { RecordSet, Security } from "../zoneQueries";
 import { editOf } from "./BulkEdit";
 import { securityState } from "./DNSSECTab";
 import { findings, toData, toValues } from "./RecordForm";
-import { answersOf, matchesRecord, nameOrder, providedFor, readDS } from "./records";
+import { answersOf, matchesRecord, nameOrder, providedFor, readCopy, readDS } from "./records";
 import { foundAt, newAnswer, steeringData, steeringFaults, toSteering } from "./steering";
 
 function record(over: Partial<RecordSet> = {}): RecordSet {
@@ -178,5 +178,24 @@ describe("a bulk edit", () => {
     const other = record({ id: "rrs_2", name: "b", full_name: "b.example.com", values: ["198.51.100.1"] });
     const edit = editOf([set, other], { ...wish, action: "replace", find: "192.0.2.", by: "203.0.113." });
     expect(edit.records.map((r) => [r.name, r.values])).toEqual([["www.example.com.", ["203.0.113.1"]]]);
+  });
+});
+
+describe("the file of a copy", () => {
+  it("is read record by record, names as they are in the zone", () => {
+    const file = [
+      "$ORIGIN example.com.",
+      "example.com. 3600 IN SOA ns1.example.com. hostmaster.example.com. 7 3600 600 86400 300",
+      "example.com.\t300\tIN\tMX\t10 mail.example.com.",
+      "www.example.com.\t60\tIN\tA\t192.0.2.1",
+      'txt.www.example.com.\t60\tIN\tTXT\t"a; b" "c  d"',
+      "",
+    ].join("\n");
+    expect(readCopy(file, "example.com").map(({ name, type, ttl, value }) => [name, type, ttl, value])).toEqual([
+      ["@", "SOA", 3600, "ns1.example.com. hostmaster.example.com. 7 3600 600 86400 300"],
+      ["@", "MX", 300, "10 mail.example.com."],
+      ["www", "A", 60, "192.0.2.1"],
+      ["txt.www", "TXT", 60, '"a; b" "c  d"'],
+    ]);
   });
 });

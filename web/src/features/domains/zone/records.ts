@@ -66,3 +66,19 @@ export function readDS(ds: string): { tag: string; algorithm: string; type: stri
   if (!tag || !algorithm || !type || digest.length === 0) return null;
   return { tag, algorithm, type, digest: digest.join("").toUpperCase() };
 }
+
+/** One record of a zone file as a copy is exported: complete, a line each. */
+export type CopiedRecord = { id: string; name: string; type: string; ttl: number; value: string };
+
+/** Reads the records of an exported copy; names become relative to the zone. */
+export function readCopy(file: string, zone: string): CopiedRecord[] {
+  const records: CopiedRecord[] = [];
+  for (const line of file.split("\n")) {
+    const [, owner = "", ttl, type = "", value = ""] = /^([^\s$;]\S*)\s+(\d+)\s+IN\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (owner === "") continue;
+    const full = owner.replace(/\.$/, "");
+    const name = full === zone ? "@" : full.endsWith(`.${zone}`) ? full.slice(0, -zone.length - 1) : full;
+    records.push({ id: String(records.length), name, type, ttl: Number(ttl), value });
+  }
+  return records;
+}
