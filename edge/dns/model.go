@@ -267,7 +267,7 @@ func (d *delta) shrink(owner string) {
 // compile builds the shards of what changed and shares the others.
 func (d *delta) compile() *index {
 	z, old := d.z, d.z.compiled
-	next := &index{apex: []byte(z.apex), serial: z.head.SOA.Serial, denial: z.head.Denial, seed: z.seed, neg: z.negatives(), negative: min(z.head.SOA.TTL, z.head.SOA.Minimum)}
+	next := &index{apex: []byte(z.apex), serial: z.head.SOA.Serial, denial: z.head.Denial, seed: z.seed, neg: z.negatives(), negative: min(z.head.SOA.TTL, z.head.SOA.Minimum), grant: newGrant(&z.head)}
 	if s := z.head.Secondary; s != nil {
 		next.expired, next.noticeKeys = s.Expired, s.Keys
 		for _, text := range s.Primaries {
