@@ -395,15 +395,21 @@ func TestAZoneThatGoesBeforeItsTransfer(t *testing.T) {
 	})
 }
 
+// certified is a server's certificate, and how a client takes it.
+func certified(t *testing.T) (server, client *tls.Config) {
+	s := httptest.NewTLSServer(nil)
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return &tls.Config{Certificates: s.TLS.Certificates}, &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"dot"}}
+}
+
 // Over real sockets, and below TLS: a client that asks for much, says that it
 // will ask nothing more, and gets all of it; what is quick before the end of
 // what is long.
 func TestPipeliningOverSockets(t *testing.T) {
-	certified := httptest.NewTLSServer(nil)
-	defer certified.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(certified.Certificate())
-	s := start(t, Options{TLSAddr: "127.0.0.1:0", TLS: &tls.Config{Certificates: certified.TLS.Certificates}}, nil)
+	served, config := certified(t)
+	s := start(t, Options{TLSAddr: "127.0.0.1:0", TLS: served}, nil)
 	s.PutKey(testKey(t, "key_1", transferKey, transferSecret))
 	// Several times what sockets hold, so that the transfer cannot end unread.
 	const room = 64 << 10
@@ -427,7 +433,7 @@ func TestPipeliningOverSockets(t *testing.T) {
 			defer conn.Close()
 			_ = conn.(*net.TCPConn).SetReadBuffer(room)
 			if name == "TLS" {
-				conn = tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"dot"}})
+				conn = tls.Client(conn, config)
 			}
 			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			p := newPipeline(t, conn)

@@ -147,6 +147,7 @@ func New(o Options) (*Server, error) {
 	transfers := newGate()
 	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter(), transfers)
 	s.secure = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter(), transfers)
+	s.secure.private = true
 	s.https = s.counter()
 	s.Zones.workers = len(s.counters)
 	return s, nil

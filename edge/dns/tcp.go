@@ -17,6 +17,7 @@ type streams struct {
 	counters  *counters
 	most      int
 	mostOf    int
+	private   bool // below TLS
 
 	mu       sync.Mutex
 	conns    map[*connection]bool // whether it has asked yet
@@ -233,7 +234,7 @@ func (c *connection) answer(ctx context.Context, in []byte) (rest []byte, ok boo
 	s := t.pool.Get().(*stream)
 	defer t.pool.Put(s)
 	s.out = s.out[:0]
-	s.compose.stream, s.transfer = s, nil
+	s.compose.stream, s.compose.private, s.transfer = s, t.private, nil
 	s.compose.second = uint32(t.responder.now().Unix())
 	flush := func() bool {
 		ok := len(s.out) == 0 || c.write(ctx, s.out)

@@ -34,7 +34,7 @@ func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *que
 	}
 	binary.BigEndian.PutUint16(b[10:], binary.BigEndian.Uint16(b[10:])-1)
 	k.queries.Add(^uint64(0)) // it is counted again
-	own := &compose{second: c.second, signed: signed, reserve: signed.key.size(), stream: c.stream}
+	own := &compose{second: c.second, signed: signed, reserve: signed.key.size(), stream: c.stream, private: c.private}
 	n = s.answer(own, k, b, q.tsig, from, tcp)
 	if n == 0 || own.stream != nil && own.stream.transfer != nil {
 		return n
