@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -144,7 +146,7 @@ func piped(t *testing.T) (*streams, func() *pipeline) {
 	s.zones.PutKey(testKey(t, "key_1", transferKey, transferSecret))
 	c := heavy(t, "zon_1", transferApex, 40, 8000) // so many messages, at least
 	apply(t, s.zones, c.documents(t, 1))
-	streams := newStreams(s, 100, 100, &counters{}, newGate())
+	streams := newStreams(s, Options{MaxConns: 100, MaxConnsClient: 100, Logger: slog.New(slog.DiscardHandler)}, &counters{}, newGate())
 	return streams, func() *pipeline {
 		client, server := net.Pipe()
 		streams.take(server)
@@ -391,6 +393,30 @@ func TestAZoneThatGoesBeforeItsTransfer(t *testing.T) {
 		p.Close()
 		if m := q.must(); m.Rcode != dns.RcodeServerFailure || len(m.Answer) != 0 {
 			t.Errorf("%v", m)
+		}
+	})
+}
+
+// Who has which version is in the log.
+func TestTransfersAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		streams, dial := piped(t)
+		var said strings.Builder
+		streams.log = slog.New(slog.NewTextHandler(&said, nil))
+		p := dial()
+		p.send(p.signed(1, transferApex, 0))
+		p.finish(1)
+		p.send(p.signed(2, transferApex, 0))
+		p.must()
+		p.Close()
+		streams.work.Wait()
+		for _, want := range []string{
+			`level=INFO msg="a secondary has a zone" zone=zon_1 client="" key=key_1 serial=1 whole=true`,
+			`level=WARN msg="a transfer was not read to its end" zone=zon_1 client="" key=key_1 serial=1`,
+		} {
+			if strings.Count(said.String(), want) != 1 {
+				t.Errorf("%s was not said:\n%s", want, said.String())
+			}
 		}
 	})
 }

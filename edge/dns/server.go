@@ -145,8 +145,8 @@ func New(o Options) (*Server, error) {
 		s.counter()
 	}
 	transfers := newGate()
-	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter(), transfers)
-	s.secure = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter(), transfers)
+	s.stream = newStreams(s.responder, o, s.counter(), transfers)
+	s.secure = newStreams(s.responder, o, s.counter(), transfers)
 	s.secure.private = true
 	s.https = s.counter()
 	s.Zones.workers = len(s.counters)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -15,6 +16,7 @@ import (
 type streams struct {
 	responder *responder
 	counters  *counters
+	log       *slog.Logger
 	most      int
 	mostOf    int
 	private   bool // below TLS
@@ -66,8 +68,8 @@ const (
 	tcpTransfers = 8
 )
 
-func newStreams(s *responder, most, mostOf int, k *counters, g *gate) *streams {
-	t := &streams{responder: s, counters: k, most: most, mostOf: mostOf, conns: map[*connection]bool{}, networks: map[uint64]int{}, transfers: g}
+func newStreams(s *responder, o Options, k *counters, g *gate) *streams {
+	t := &streams{responder: s, counters: k, log: o.Logger, most: o.MaxConns, mostOf: o.MaxConnsClient, conns: map[*connection]bool{}, networks: map[uint64]int{}, transfers: g}
 	t.pool.New = func() any { return new(stream) }
 	return t
 }
@@ -306,7 +308,22 @@ func (c *connection) transfer(ctx context.Context, x *transferring, head []byte)
 			defer leave()
 			v = x.open()
 		}
-		v.send(x.signed, c.streams.responder.now, head, func(message []byte) bool { return c.write(ctx, message) })
+		sent := v.send(x.signed, c.streams.responder.now, head, func(message []byte) bool { return c.write(ctx, message) })
+		c.streams.tell(x, v, sent)
 	})
 	return true
+}
+
+// tell notes what became of a transfer, for who asks whether a secondary has a
+// version.
+func (t *streams) tell(x *transferring, v *version, sent bool) {
+	log := t.log.With("zone", x.id, "client", x.from, "key", x.signed.key.id)
+	switch {
+	case v == nil:
+		log.Warn("a secondary was told to come again: others' transfers took long, or the zone is not given any more")
+	case !sent:
+		log.Warn("a transfer was not read to its end", "serial", v.serial)
+	default:
+		log.Info("a secondary has a zone", "serial", v.serial, "whole", v.next != nil)
+	}
 }

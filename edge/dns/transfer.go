@@ -122,6 +122,7 @@ type transferring struct {
 // version is one of a zone, on its way to a secondary. It does not change while
 // it is sent.
 type version struct {
+	serial  uint32
 	records [][]byte // whole, or a part that next adds to
 	next    func() [][]byte
 }
@@ -139,10 +140,10 @@ func (t *transferring) open() *version {
 	soa := soaRecords(m.apex, &m.head)
 	if t.differs {
 		if !newer(m.head.SOA.Serial, t.since) {
-			return &version{records: soa[:1]}
+			return &version{serial: m.head.SOA.Serial, records: soa[:1]}
 		}
 		if changes := m.history.since(t.since); changes != nil {
-			return &version{records: differences(soa[0], changes)}
+			return &version{serial: m.head.SOA.Serial, records: differences(soa[0], changes)}
 		}
 	}
 	// The sets of a name are replaced, never changed: a list of them is a version.
@@ -160,7 +161,7 @@ func (t *transferring) open() *version {
 	if m.head.Denial != edgeconfig.DenialNSEC3 {
 		hashed.chunks = nil
 	}
-	v, done := &version{records: soa}, false
+	v, done := &version{serial: m.head.SOA.Serial, records: soa}, false
 	v.next = func() (out [][]byte) {
 		for len(out) < 256 && len(names) > 0 {
 			out = setRecords(out, names[0].owner, names[0].sets)
@@ -202,8 +203,8 @@ const (
 // send writes a version, message by message, while write takes them. Each begins
 // as head, header and question, and is signed as of now, because a transfer may
 // take longer than a signature is good for. Nil is no version: SERVFAIL says so,
-// and that it may be there later.
-func (v *version) send(signed *signature, now func() time.Time, head []byte, write func([]byte) bool) {
+// and that it may be there later. It reports whether all was written.
+func (v *version) send(signed *signature, now func() time.Time, head []byte, write func([]byte) bool) bool {
 	end := len(head)
 	message := append(make([]byte, 0, transferMessage+(64<<10)), head...)
 	clear(message[6:headerSize]) // of what the query was answered with
@@ -220,13 +221,12 @@ func (v *version) send(signed *signature, now func() time.Time, head []byte, wri
 	if v == nil {
 		message[2] &^= bitAA
 		message[3] = message[3]&^15 | dns.RcodeServerFailure
-		flush()
-		return
+		return flush()
 	}
 	for records := v.records; len(records) > 0; {
 		for _, r := range records {
 			if answers > 0 && len(message)+len(r) > transferMessage && !flush() {
-				return
+				return false
 			}
 			message = append(message, r...)
 			answers++
@@ -236,5 +236,5 @@ func (v *version) send(signed *signature, now func() time.Time, head []byte, wri
 			records = v.next()
 		}
 	}
-	flush()
+	return flush()
 }
