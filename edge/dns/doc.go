@@ -23,14 +23,15 @@
 //
 // Two kinds of doors: UDP in batches from locked threads, one SO_REUSEPORT
 // socket each (udp_linux.go), or net.UDPConn anywhere (udp.go); TCP, in clear or
-// below TLS (tcp.go). DNS over HTTPS comes in at the edge's HTTPS door and is
-// answered by Exchange (secure.go).
+// below TLS (tcp.go), where answers overtake the zone transfers of their
+// connection. DNS over HTTPS comes in at the edge's HTTPS door and is answered by
+// Exchange (secure.go).
 //
 // Each worker counts by itself, also per zone (counts.go); Take hands that to
 // rollups.
 //
-// Secondaries get zones by AXFR and IXFR (transfer.go, history.go), signed with
-// TSIG (tsig.go), and are told of new versions (notify.go). What primaries of
+// Secondaries get zones by AXFR and IXFR (transfer.go, history.go), a few at a
+// time (gate.go), signed with TSIG (tsig.go), and are told of new versions (notify.go). What primaries of
 // zones that are secondary here say is heard and passed on (heard.go).
 //
 // Nothing is allocated for a datagram.

@@ -11,6 +11,7 @@ const (
 	optionSubnet    = 8  // RFC 7871
 	optionCookie    = 10 // RFC 7873
 	optionKeepalive = 11 // RFC 7828
+	optionPadding   = 12 // RFC 7830
 	optionError     = 15 // RFC 8914
 
 	errorProhibited       = 18
@@ -27,6 +28,7 @@ type edns struct {
 	co        bool // compact answers OK (RFC 9824 section 5.1)
 	nsid      bool
 	keepalive bool
+	padding   bool
 	version   uint8
 	size      int
 	cookie    int // length of the cookie option's data, 0: none
@@ -69,6 +71,8 @@ func (e *edns) option(code uint16, data []byte) bool {
 		e.nsid = true
 	case optionKeepalive:
 		e.keepalive = true
+	case optionPadding:
+		e.padding = true
 	case optionCookie:
 		if e.cookie > 0 {
 			return true // the first counts
@@ -134,6 +138,7 @@ type reply struct {
 	ask       *edns
 	keepalive int // units of 100 ms, -1: none
 	ede       int // -1: none
+	padding   int // -1: none
 }
 
 // length is what write will write.
@@ -154,7 +159,24 @@ func (r *reply) length() int {
 	if r.ede >= 0 {
 		n += 6
 	}
+	if r.padding >= 0 {
+		n += 4 + r.padding
+	}
 	return n
+}
+
+// paddingBlock is what the length of a padded answer is a multiple of (RFC 8467
+// section 4.1).
+const paddingBlock = 468
+
+// pad has the record fill a message of n bytes up, within room.
+func (r *reply) pad(n, room int) {
+	r.padding = 0
+	if n += r.length(); n > room {
+		r.padding = -1
+		return
+	}
+	r.padding = min((n+paddingBlock-1)/paddingBlock*paddingBlock, room) - n
 }
 
 // write writes the record to b, which has room, and returns its length.
@@ -201,6 +223,11 @@ func (r *reply) write(b []byte) int {
 		option(optionError, 2)
 		binary.BigEndian.PutUint16(b[o:], uint16(r.ede))
 		o += 2
+	}
+	if r.padding >= 0 {
+		option(optionPadding, r.padding)
+		clear(b[o : o+r.padding])
+		o += r.padding
 	}
 	binary.BigEndian.PutUint16(b[9:], uint16(o-11))
 	return o

@@ -120,7 +120,7 @@ func (s *responder) hear(c *compose, k *counters, b []byte, n int, from netip.Ad
 	s.heard.pass(notice)
 	c.aa = true
 	if q.edns.present {
-		opt := reply{size: s.udpSize, ask: &q.edns, keepalive: -1, ede: -1}
+		opt := reply{size: s.udpSize, ask: &q.edns, keepalive: -1, ede: -1, padding: -1}
 		c.n += opt.write(b[c.n:])
 		c.counts[additional]++
 	}

@@ -29,6 +29,7 @@ type index struct {
 	primaries  []netip.Addr
 	noticeKeys []string
 	expired    bool
+	grant      *grant // who may have the zone; nil: nobody
 }
 
 // nsec3 is one NSEC3 record with its signatures, each behind a two-byte pointer

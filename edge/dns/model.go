@@ -88,7 +88,7 @@ func (z *model) checkWhole(head *edgeconfig.Zone, parts []*part) error {
 // entry for each part that differs from the served one.
 func (z *model) advance(head *edgeconfig.Zone, parts []*part) *index {
 	before := z.head
-	d := &delta{z: z, keep: z.compiled != nil && head.Transfer != nil, dirty: map[string]bool{}, denial: map[string]bool{}, hashes: map[string]bool{}}
+	d := &delta{z: z, keep: z.compiled != nil && head.Transfer != nil, dirty: map[string]bool{}, denial: map[string]bool{}, cuts: map[string]bool{}, hashes: map[string]bool{}}
 	if z.compiled == nil || len(z.parts) != head.Parts || z.head.Denial != head.Denial {
 		// Another cut or another way of denial: every name is looked at. Those
 		// that are the same keep their nodes.
@@ -103,6 +103,7 @@ func (z *model) advance(head *edgeconfig.Zone, parts []*part) *index {
 			}
 		}
 	}
+	d.touchBelow()
 	z.head = *head
 	z.soaData, _ = head.SOA.Pack() // validated
 	d.touch(z.apex)
@@ -119,6 +120,7 @@ type delta struct {
 	all    bool
 	dirty  map[string]bool // names whose records are compiled anew
 	denial map[string]bool // names whose having NSEC may have changed
+	cuts   map[string]bool // names that hide what is below, or do so no more
 	hashes map[string]bool // NSEC3 hashes gone
 	nsec3  []nsec3
 }
@@ -205,13 +207,7 @@ func (d *delta) put(owner string, sets []edgeconfig.RRset) {
 		} else {
 			z.cuts--
 		}
-		// What lies below appears or disappears, and with it what is glue.
-		for other := range z.names {
-			if len(other) > len(owner) && strings.HasSuffix(other, owner) {
-				d.touch(other)
-				d.touchAll(z.glue[other])
-			}
-		}
+		d.cuts[owner] = true
 	}
 	d.touch(owner)
 	d.touchAll(z.glue[owner])
@@ -223,6 +219,24 @@ func (d *delta) put(owner string, sets []edgeconfig.RRset) {
 func (d *delta) touchAll(names []string) {
 	for _, n := range names {
 		d.touch(n)
+	}
+}
+
+// touchBelow touches what lies below names that hide it now or did before: it
+// appears or disappears, and with it what is glue. It looks at every name, once
+// for all of them: a registry's zone has a delegation at nearly each.
+func (d *delta) touchBelow() {
+	if d.all || len(d.cuts) == 0 {
+		return
+	}
+	for owner := range d.z.names {
+		for n := owner; len(n) > len(d.z.apex); {
+			if n = parent(n); d.cuts[n] {
+				d.touch(owner)
+				d.touchAll(d.z.glue[owner])
+				break
+			}
+		}
 	}
 }
 
@@ -267,7 +281,7 @@ func (d *delta) shrink(owner string) {
 // compile builds the shards of what changed and shares the others.
 func (d *delta) compile() *index {
 	z, old := d.z, d.z.compiled
-	next := &index{apex: []byte(z.apex), serial: z.head.SOA.Serial, denial: z.head.Denial, seed: z.seed, neg: z.negatives(), negative: min(z.head.SOA.TTL, z.head.SOA.Minimum)}
+	next := &index{apex: []byte(z.apex), serial: z.head.SOA.Serial, denial: z.head.Denial, seed: z.seed, neg: z.negatives(), negative: min(z.head.SOA.TTL, z.head.SOA.Minimum), grant: newGrant(&z.head)}
 	if s := z.head.Secondary; s != nil {
 		next.expired, next.noticeKeys = s.Expired, s.Keys
 		for _, text := range s.Primaries {

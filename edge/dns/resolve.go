@@ -60,6 +60,7 @@ type compose struct {
 	signed  *signature // the query is; never in a worker's own compose
 	reserve int        // bytes its TSIG record takes
 	stream  *stream    // where a transfer is left to, nil over UDP
+	private bool       // nobody on the way sees more than how long answers are
 }
 
 // put copies wire[from:to] of a record behind what there is. p says where its

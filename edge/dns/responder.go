@@ -75,7 +75,7 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		c.limit = min(max(512, q.edns.size), s.udpSize, len(b))
 	}
 	trusted := tcp
-	opt := reply{size: s.udpSize, ask: &q.edns, keepalive: -1, ede: -1, do: q.edns.do}
+	opt := reply{size: s.udpSize, ask: &q.edns, keepalive: -1, ede: -1, padding: -1, do: q.edns.do}
 	if q.edns.present {
 		trusted = s.options(&q.edns, &opt, from, c.second, tcp) || trusted
 		if q.edns.cookie > 0 {
@@ -137,6 +137,9 @@ func (s *responder) answer(c *compose, k *counters, b []byte, n int, from netip.
 		opt.rcode = c.rcode
 		if opt.subnet && c.variant {
 			opt.scope = min(c.located.Bits, q.edns.bits)
+		}
+		if q.edns.padding && c.private {
+			opt.pad(c.n, room)
 		}
 		if c.n+opt.length() <= room {
 			c.n += opt.write(b[c.n:])

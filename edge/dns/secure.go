@@ -16,7 +16,7 @@ func (s *Server) Exchange(message []byte, client netip.Addr) (answer []byte, sec
 	}
 	x := s.stream.pool.Get().(*stream)
 	defer s.stream.pool.Put(x)
-	x.compose.stream = nil
+	x.compose.stream, x.compose.private = nil, true
 	x.compose.second = uint32(s.o.Now().Unix())
 	n := s.responder.answer(&x.compose, s.https, x.message[:], copy(x.message[:], message), client.Unmap(), true)
 	if n == 0 {

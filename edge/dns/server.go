@@ -144,8 +144,10 @@ func New(o Options) (*Server, error) {
 	for range s.udp {
 		s.counter()
 	}
-	s.stream = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
-	s.secure = newStreams(s.responder, o.MaxConns, o.MaxConnsClient, s.counter())
+	transfers := newGate()
+	s.stream = newStreams(s.responder, o, s.counter(), transfers)
+	s.secure = newStreams(s.responder, o, s.counter(), transfers)
+	s.secure.private = true
 	s.https = s.counter()
 	s.Zones.workers = len(s.counters)
 	return s, nil

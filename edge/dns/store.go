@@ -326,6 +326,9 @@ func (z *Zones) commit(id string, s *staged) {
 	}
 	x := m.advance(s.head, parts)
 	s.model, s.torn = m, torn
+	if torn {
+		x.grant = nil
+	}
 	if s.zone == nil {
 		s.zone = &zone{id: id, apex: s.apex, hash: hash(z.seed, []byte(s.apex)), labels: labelsOf(s.apex), tallies: make([]tally, z.workers)}
 		s.zone.signer.Store(z.signers[id])

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -35,7 +34,7 @@ func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *que
 	}
 	binary.BigEndian.PutUint16(b[10:], binary.BigEndian.Uint16(b[10:])-1)
 	k.queries.Add(^uint64(0)) // it is counted again
-	own := &compose{second: c.second, signed: signed, reserve: signed.key.size(), stream: c.stream}
+	own := &compose{second: c.second, signed: signed, reserve: signed.key.size(), stream: c.stream, private: c.private}
 	n = s.answer(own, k, b, q.tsig, from, tcp)
 	if n == 0 || own.stream != nil && own.stream.transfer != nil {
 		return n
@@ -55,64 +54,96 @@ func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from
 	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
 		return z, s.refuse(c, opt, errorProhibited)
 	}
-	if z.current.Load().expired {
-		return z, s.expired(c, k, opt)
-	}
-	t := s.zones.openTransfer(z, c.signed, from, q)
+	x := z.current.Load()
 	switch {
-	case t == nil:
+	case x.expired:
+		return z, s.expired(c, k, opt)
+	case !x.grant.to(c.signed, from):
 		return z, s.refuse(c, opt, errorProhibited)
-	case c.stream == nil:
+	case c.stream == nil || q.qtype == dns.TypeIXFR && q.hasSerial && !newer(x.serial, q.serial):
 		// RFC 1995 section 2: the SOA alone says that it takes TCP, or that there is
 		// nothing new.
 		c.do = false
-		c.resolve(z.current.Load(), dns.TypeSOA)
+		c.resolve(x, dns.TypeSOA)
 		return z, kindError
 	}
 	c.aa = true
-	t.signed, t.end = c.signed, q.end
-	c.stream.transfer = t
+	c.stream.transfer = &transferring{
+		zones: s.zones, id: z.id, project: x.grant.project, signed: c.signed, from: from, end: q.end,
+		differs: q.qtype == dns.TypeIXFR && q.hasSerial, since: q.serial,
+	}
 	k.transfers.Add(1)
 	return z, kindError
 }
 
-// transferring is one transfer under way: a version that does not change while
-// it is sent.
+// newer reports whether a serial follows another (RFC 1982).
+func newer(serial, other uint32) bool { return int32(serial-other) > 0 }
+
+// grant is who may have a zone. It is part of the index, so that asking takes no
+// lock that a change holds.
+type grant struct {
+	project string   // whose zone it is
+	keys    []string // IDs, of which one signs
+	allow   []netip.Prefix
+	open    bool // from anywhere
+}
+
+// newGrant is nil for a zone that nobody may have.
+func newGrant(head *edgeconfig.Zone) *grant {
+	if head.Transfer == nil || head.Denial == edgeconfig.DenialCompact {
+		return nil
+	}
+	g := &grant{project: head.Project, keys: head.Transfer.Keys, open: len(head.Transfer.Allow) == 0}
+	for _, r := range head.Transfer.Allow {
+		if p, err := netip.ParsePrefix(r); err == nil {
+			g.allow = append(g.allow, p)
+		}
+	}
+	return g
+}
+
+// to reports whether who signs so and asks from there may have the zone.
+func (g *grant) to(signed *signature, from netip.Addr) bool {
+	return g != nil && signed.by(g.keys) && (g.open || slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(from) }))
+}
+
+// transferring is a transfer that is given, and not begun.
 type transferring struct {
+	zones   *Zones
+	id      string // of the zone
+	project string
 	signed  *signature
-	end     int      // of the question
+	from    netip.Addr
+	end     int    // of the question
+	differs bool   // what changed is asked for, not the whole zone
+	since   uint32 // since which version
+}
+
+// version is one of a zone, on its way to a secondary. It does not change while
+// it is sent.
+type version struct {
+	serial  uint32
 	records [][]byte // whole, or a part that next adds to
 	next    func() [][]byte
 }
 
-// openTransfer takes the version that is served down, or what changed since the
-// client's; nil when the client may not have it.
-func (z *Zones) openTransfer(served *zone, signed *signature, from netip.Addr, q *query) *transferring {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	s := z.zones[served.id]
-	if s == nil || s.model == nil || s.model.head.Transfer == nil || s.torn || s.model.head.Denial == edgeconfig.DenialCompact {
+// open takes the version that is served down, or what changed since the
+// client's; nil when the client may not have it any more.
+func (t *transferring) open() *version {
+	t.zones.mu.Lock()
+	defer t.zones.mu.Unlock()
+	s := t.zones.zones[t.id]
+	if s == nil || s.model == nil || !s.model.compiled.grant.to(t.signed, t.from) {
 		return nil
 	}
 	m := s.model
-	if !signed.by(m.head.Transfer.Keys) || !allowed(m.head.Transfer.Allow, from) {
-		return nil
-	}
 	soa := soaRecords(m.apex, &m.head)
-	if q.qtype == dns.TypeIXFR && q.hasSerial {
-		if int32(m.head.SOA.Serial-q.serial) <= 0 {
-			return &transferring{records: soa[:1]}
+	if t.differs {
+		if !newer(m.head.SOA.Serial, t.since) {
+			return &version{serial: m.head.SOA.Serial, records: soa[:1]}
 		}
-		if changes := m.history.since(q.serial); changes != nil {
-			t := &transferring{records: soa[:1]}
-			for _, c := range changes {
-				t.records = append(t.records, c.fromSOA[0])
-				t.records = append(append(t.records, c.fromSOA[1:]...), c.removed...)
-				t.records = append(t.records, c.toSOA[0])
-				t.records = append(append(t.records, c.toSOA[1:]...), c.come...)
-			}
-			t.records = append(t.records, soa[0])
-			return t
+		if changes := m.history.since(t.since); changes != nil {
+			return &version{serial: m.head.SOA.Serial, records: differences(soa[0], changes)}
 		}
 	}
 	// The sets of a name are replaced, never changed: a list of them is a version.
@@ -130,8 +161,8 @@ func (z *Zones) openTransfer(served *zone, signed *signature, from netip.Addr, q
 	if m.head.Denial != edgeconfig.DenialNSEC3 {
 		hashed.chunks = nil
 	}
-	t, done := &transferring{records: soa}, false
-	t.next = func() (out [][]byte) {
+	v, done := &version{serial: m.head.SOA.Serial, records: soa}, false
+	v.next = func() (out [][]byte) {
 		for len(out) < 256 && len(names) > 0 {
 			out = setRecords(out, names[0].owner, names[0].sets)
 			names = names[1:]
@@ -148,57 +179,61 @@ func (z *Zones) openTransfer(served *zone, signed *signature, from netip.Addr, q
 		}
 		return out
 	}
-	return t
+	return v
 }
 
-func allowed(ranges []string, from netip.Addr) bool {
-	return len(ranges) == 0 || slices.ContainsFunc(ranges, func(r string) bool {
-		p, err := netip.ParsePrefix(r)
-		return err == nil && p.Contains(from)
-	})
+// differences are the records that say what changed (RFC 1995 section 4).
+func differences(soa []byte, changes []*difference) [][]byte {
+	out := [][]byte{soa}
+	for _, c := range changes {
+		out = append(out, c.fromSOA[0])
+		out = append(append(out, c.fromSOA[1:]...), c.removed...)
+		out = append(out, c.toSOA[0])
+		out = append(append(out, c.toSOA[1:]...), c.come...)
+	}
+	return append(out, soa)
 }
 
-// How long a message of a transfer is, how long a client may take for one, how
-// many transfers there are at once and how long another waits.
+// How long a message of a transfer is, and how long a client may take for one.
 const (
-	maxTransfers    = 16
-	transferWait    = 30 * time.Second
 	transferMessage = 16 << 10
 	transferWrite   = 30 * time.Second
 )
 
-// send writes a transfer whose first message begins as head: header and
-// question.
-func (t *transferring) send(conn net.Conn, head []byte) error {
+// send writes a version, message by message, while write takes them. Each begins
+// as head, header and question, and is signed as of now, because a transfer may
+// take longer than a signature is good for. Nil is no version: SERVFAIL says so,
+// and that it may be there later. It reports whether all was written.
+func (v *version) send(signed *signature, now func() time.Time, head []byte, write func([]byte) bool) bool {
 	end := len(head)
 	message := append(make([]byte, 0, transferMessage+(64<<10)), head...)
 	clear(message[6:headerSize]) // of what the query was answered with
-	answers := 0
-	flush := func() error {
+	answers, frame := 0, []byte(nil)
+	flush := func() bool {
 		binary.BigEndian.PutUint16(message[6:], uint16(answers))
-		signed := t.signed.sign(message)
-		if err := conn.SetWriteDeadline(time.Now().Add(transferWrite)); err != nil {
-			return err
-		}
-		frame := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(signed)), uint16(len(signed)))
-		_, err := conn.Write(append(frame, signed...))
+		signed.second = uint64(now().Unix())
+		whole := signed.sign(message)
+		frame = append(binary.BigEndian.AppendUint16(frame[:0], uint16(len(whole))), whole...)
 		message, answers = message[:end], 0
 		clear(message[6:headerSize])
-		return err
+		return write(frame)
 	}
-	for records := t.records; len(records) > 0; {
+	if v == nil {
+		message[2] &^= bitAA
+		message[3] = message[3]&^15 | dns.RcodeServerFailure
+		return flush()
+	}
+	for records := v.records; len(records) > 0; {
 		for _, r := range records {
-			if answers > 0 && len(message)+len(r) > transferMessage {
-				if err := flush(); err != nil {
-					return err
-				}
+			if answers > 0 && len(message)+len(r) > transferMessage && !flush() {
+				return false
 			}
 			message = append(message, r...)
 			answers++
 		}
 		records = nil
-		if t.next != nil {
-			records = t.next()
+		if v.next != nil {
+			records = v.next()
 		}
 	}
 	return flush()

@@ -533,3 +533,54 @@ func FuzzTSIG(f *testing.F) {
 		}
 	})
 }
+
+// A zone of which only a part has arrived is served, and not copied.
+func TestTornZonesAreNotGiven(t *testing.T) {
+	p := startPrimary(t, "", &edgeconfig.Transfer{Keys: []string{"key_1"}})
+	c := heavy(t, "zon_2", "example.net.", 400, 250)
+	whole := c.documents(t, 1)
+	c.head.SOA.Serial = 2
+	c.names[0].Sets[0].TTL++
+	docs := slices.Concat(whole[:len(whole)-1], c.documents(t, 2)[len(whole)-1:]) // the head of a part that has not come
+	apply(t, p.Zones, docs)
+	if st, _ := p.State("zon_2"); !st.Torn {
+		t.Fatalf("%+v", st)
+	}
+	transfer := func() int {
+		q := new(dns.Msg).SetAxfr("example.net.")
+		m, err := notify(t, p.Server, q, "tcp", transferKey)
+		if m == nil {
+			t.Fatal(err)
+		}
+		return m.Rcode
+	}
+	if got := transfer(); got != dns.RcodeRefused {
+		t.Errorf("a torn zone: %s", dns.RcodeToString[got])
+	}
+	apply(t, p.Zones, c.documents(t, 2))
+	if got := transfer(); got != dns.RcodeSuccess {
+		t.Errorf("when it is whole: %s", dns.RcodeToString[got])
+	}
+}
+
+// Whatever is asked over UDP is answered while zones change: the thread that
+// answers has others' questions behind it.
+func TestNoQueryWaitsForAChange(t *testing.T) {
+	p := startPrimary(t, "", &edgeconfig.Transfer{Keys: []string{"key_1"}})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, q := range map[string]*dns.Msg{
+		"a name":             question("www."+transferApex, dns.TypeA, true),
+		"no name":            question("nothing."+transferApex, dns.TypeA, false),
+		"a transfer":         new(dns.Msg).SetAxfr(transferApex),
+		"what has changed":   new(dns.Msg).SetIxfr(transferApex, 1, ".", "."),
+		"what is not served": question("elsewhere.", dns.TypeSOA, false),
+		"a notice":           new(dns.Msg).SetNotify(transferApex),
+	} {
+		for _, key := range []string{"", transferKey} {
+			if m, err := notify(t, p.Server, q.Copy(), "udp", key); m == nil {
+				t.Errorf("%s, key %q: %v", name, key, err)
+			}
+		}
+	}
+}

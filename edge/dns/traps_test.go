@@ -2,15 +2,18 @@ package dns
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -597,4 +600,79 @@ func FuzzMessage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Answers are padded for those who ask for it over what hides all but their
+// length.
+func TestPadding(t *testing.T) {
+	served, config := certified(t)
+	var text strings.Builder
+	text.WriteString(fullZone)
+	for i := range 100 {
+		fmt.Fprintf(&text, "many IN A 192.0.2.%d\n", i)
+	}
+	s := start(t, Options{TLSAddr: "127.0.0.1:0", TLS: served}, map[string]string{apex: text.String()})
+	for _, c := range []struct {
+		name   string
+		dial   func() (net.Conn, error)
+		padded bool
+	}{
+		{"UDP", func() (net.Conn, error) { return net.Dial("udp", s.Addr()) }, false},
+		{"TCP", func() (net.Conn, error) { return net.Dial("tcp", s.Addr()) }, false},
+		{"TLS", func() (net.Conn, error) { return tls.Dial("tcp", s.TLSAddr(), config) }, true},
+		{"HTTPS", nil, true},
+	} {
+		ask := func(q *dns.Msg) []byte {
+			wire, err := q.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.dial == nil {
+				answer, _ := s.Exchange(wire, testClient)
+				return answer
+			}
+			conn, err := c.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			d := &dns.Conn{Conn: conn, UDPSize: 4096}
+			if _, err := d.Write(wire); err != nil {
+				t.Fatal(err)
+			}
+			answer := make([]byte, 4096)
+			n, err := d.Read(answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer[:n]
+		}
+		for _, name := range []string{"mail.", "many.", "nothing."} {
+			for _, wanted := range []bool{true, false} {
+				q := question(name+apex, dns.TypeA, false)
+				q.SetEdns0(1232, false)
+				if wanted {
+					q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 40)}}
+				}
+				answer := ask(q)
+				m := new(dns.Msg)
+				if err := m.Unpack(answer); err != nil {
+					t.Fatal(err)
+				}
+				_, padded := option[*dns.EDNS0_PADDING](m)
+				if want := c.padded && wanted; padded != want || want && len(answer)%468 != 0 {
+					t.Errorf("%s, %s, asked for %v: padded %v, %d bytes", c.name, name, wanted, padded, len(answer))
+				}
+			}
+		}
+	}
+	// Where no whole block is left, what is left.
+	for _, c := range []struct{ n, room, length int }{{100, 65535, 468}, {457, 65535, 936}, {453, 65535, 468}, {454, 65535, 936}, {65500, 65535, 65520}, {65520, 65535, 65535}, {65521, 65535, 65532}, {65524, 65535, 65535}} {
+		r := reply{ask: &edns{}, keepalive: -1, ede: -1, padding: -1}
+		r.pad(c.n, c.room)
+		if got := c.n + r.write(make([]byte, 1000)); got != c.length || got != c.n+r.length() {
+			t.Errorf("a message of %d bytes becomes one of %d, want %d", c.n, got, c.length)
+		}
+	}
 }
