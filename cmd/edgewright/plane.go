@@ -184,7 +184,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		upkeep.NewReconciler(certificateRoom.Room, certificateRoom.Judge, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
-		p.zones, p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
+		p.zones, zones.NewLeftovers(zoneRoom, domainRoom.Service, o.log), p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
 		replacement.NewReconciler(replacements, o.log),
 	)
 
