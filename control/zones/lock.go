@@ -29,7 +29,13 @@ type Needs interface {
 // can forbid, by whatever plan.
 func (s *Service) Types() []resource.Type {
 	zone, set := Type(), RRsetType()
-	zone.Held, set.Held = s.held, s.held
+	zone.Held = s.held
+	set.Held = func(ctx context.Context, changes, plan []resource.Action) error {
+		if err := s.held(ctx, changes, plan); err != nil {
+			return err
+		}
+		return s.together(ctx, changes, plan)
+	}
 	return []resource.Type{zone, set}
 }
 
