@@ -23,6 +23,9 @@ type Needs interface {
 	// CheckZoneUnneeded refuses, as Conflict, to remove a zone that a domain has its
 	// records in, as the domains are once the plan is carried out.
 	CheckZoneUnneeded(ctx context.Context, project, environment, apex string, plan []resource.Action) error
+	// DomainsIn tells which domains at an apex and below it lead to our edges by what
+	// the zone says: those that are managed, and others that are verified.
+	DomainsIn(ctx context.Context, project, environment, apex string) (managed, verified []string, err error)
 }
 
 // Types are the room's rows of the table of types whose changes locked domains
