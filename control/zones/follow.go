@@ -138,8 +138,8 @@ func (s *Service) mayLeave(ctx context.Context, z Zone, domain string) error {
 	if more := len(stay) - shown; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fault.New(fault.Conflict, "the zone %s goes along with %s, and %s would lose the records that it has there by itself: remove it, or set its dns to \"manual\" (`edgewright domains set %s --dns manual`) and write its records into the zone as your own, which go along (`edgewright dns set %s`)",
-		z.Name, domain, list, stay[0], stay[0]).About("zone " + z.Name)
+	return fault.New(fault.Conflict, "the zone %s goes along with %s, and %s would lose the records that it has there by itself: remove it, or set its dns to \"manual\" (`edgewright domains set %s --dns manual`) and write its records into the zone as your own, which go along (`edgewright dns set %s NAME TYPE VALUE`)",
+		z.Name, domain, list, stay[0], z.Name).About("zone " + z.Name)
 }
 
 // leadsByItself reports whether the user's own records say where a name of a zone
