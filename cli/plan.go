@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -108,11 +109,20 @@ func inFile(file *declare.File, err error) error {
 		if line, column, ok := file.Locate(f.Pointer); ok {
 			f.Pointer = fmt.Sprintf("%s:%d:%d %s", file.Name, line, column, shortPointer(f.Pointer))
 		}
+		f.Detail = elsewhere.ReplaceAllStringFunc(f.Detail, func(pointer string) string {
+			if line, column, ok := file.Locate(pointer); ok {
+				return fmt.Sprintf("%s:%d:%d", file.Name, line, column)
+			}
+			return pointer
+		})
 		placed.Fields[i] = f
 	}
 	placed.Detail = file.Name + " is not valid for this control plane; nothing was planned"
 	return &placed
 }
+
+// elsewhere is a place that a fault speaks of beside its own.
+var elsewhere = regexp.MustCompile(`/resources/[0-9]+(/[a-z_]+)?`)
 
 // shortPointer drops what the line says already.
 func shortPointer(pointer string) string {

@@ -150,6 +150,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	replacements := replacement.New(replacement.Options{Store: p.db, Room: certificateRoom.PlannedPerHour})
 	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
+	p.types = p.types.With(p.dnsProviders.Types()...)
 	owner, err := installation(ctx, p.db)
 	if err != nil {
 		return p, err
@@ -184,7 +185,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 		upkeep.NewReconciler(certificateRoom.Room, certificateRoom.Judge, map[certificates.CertType]certificates.Issuer{
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
-		p.zones, p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
+		p.zones, zones.NewLeftovers(zoneRoom, domainRoom.Service, o.log), p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
 		replacement.NewReconciler(replacements, o.log),
 	)
 

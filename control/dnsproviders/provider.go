@@ -57,7 +57,19 @@ func Type(drivers []DriverType) resource.Type {
 			}
 			return spec.encode(), nil
 		},
+		Carry: carryCredentials,
 	}
+}
+
+// carryCredentials keeps the credentials that are stored: a declaration does not
+// have them, and an earlier state had others, which are forgotten.
+func carryCredentials(current, wanted json.RawMessage) json.RawMessage {
+	var is, then Spec
+	if json.Unmarshal(current, &is) != nil || json.Unmarshal(wanted, &then) != nil {
+		return wanted
+	}
+	then.Credentials = is.Credentials
+	return then.encode()
 }
 
 func canonicalName(name string) (string, error) {

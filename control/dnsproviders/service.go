@@ -19,8 +19,9 @@ import (
 type Users interface {
 	// UsersOfDNSProvider returns the names of domains whose records are set with
 	// the credentials of a name, or with whatever credentials fit their provider,
-	// which is the driver; in order of ID, at most limit.
-	UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, limit int) ([]string, error)
+	// which is the driver; at most limit. Domains count as they are once the plan is
+	// carried out.
+	UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, plan []resource.Action, limit int) ([]string, error)
 }
 
 // Options of a Service.
@@ -190,8 +191,27 @@ func (s *Service) List(ctx context.Context, project, environment string, limit i
 	return list, page.Next, nil
 }
 
-// unused refuses, as Conflict, to take away what sets the records of domains.
-func (s *Service) unused(ctx context.Context, r resource.Resource) error {
+// Types is the room's row of the table of types, with what the domains forbid.
+func (s *Service) Types() []resource.Type {
+	t := s.typ
+	t.Held = func(ctx context.Context, changes, plan []resource.Action) error {
+		for _, a := range changes {
+			if a.Op != resource.Delete {
+				continue
+			}
+			r := resource.Resource{Meta: resource.Meta{Kind: Kind, ID: a.ID, Project: a.Project, Environment: a.Environment, Name: a.Name}, Spec: a.Before}
+			if err := s.unused(ctx, r, plan); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return []resource.Type{t}
+}
+
+// unused refuses, as Conflict, to take away what sets the records of domains, as
+// they are once the plan is carried out.
+func (s *Service) unused(ctx context.Context, r resource.Resource, plan []resource.Action) error {
 	if s.Users == nil {
 		return nil
 	}
@@ -200,7 +220,7 @@ func (s *Service) unused(ctx context.Context, r resource.Resource) error {
 		return err
 	}
 	const shown = 5
-	users, err := s.Users.UsersOfDNSProvider(ctx, r.Project, r.Environment, r.Name, p.Spec.Driver, shown+1)
+	users, err := s.Users.UsersOfDNSProvider(ctx, r.Project, r.Environment, r.Name, p.Spec.Driver, plan, shown+1)
 	if err != nil || len(users) == 0 {
 		return err
 	}
@@ -221,7 +241,7 @@ func (s *Service) PlanDelete(ctx context.Context, project, environment, name str
 	if err := checkRevision(r, ifRevision); err != nil {
 		return resource.Plan{}, err
 	}
-	if err := s.unused(ctx, r); err != nil {
+	if err := s.unused(ctx, r, nil); err != nil {
 		return resource.Plan{}, err
 	}
 	plan := resource.NewPlan(project, environment)

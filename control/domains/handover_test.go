@@ -441,3 +441,47 @@ func TestReservedNamesByPlan(t *testing.T) {
 		}
 	}
 }
+
+// staying is a follower without which a domain cannot go.
+type staying struct{}
+
+func (staying) Follow(context.Context, *resource.Plan, resource.Move) (resource.Following, error) {
+	return resource.Following{}, nil
+}
+
+func (staying) MayLeave(_ context.Context, from resource.Place, domain string) error {
+	return fault.New(fault.Conflict, "%s stays with %s", domain, from.Project)
+}
+
+// What forbids a domain to go is said to who offers it, not only to who takes it.
+func TestADomainThatMayNotLeaveIsNotOffered(t *testing.T) {
+	w, _, d := handover(t)
+	w.svc.Followers = append(w.svc.Followers, staying{})
+	_, err := w.svc.Offer(t.Context(), "alpha", env, d.Name, "beta", "", cause)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "shop.example.com stays with alpha") {
+		t.Error(err)
+	}
+}
+
+func TestDomainsInAZone(t *testing.T) {
+	w := newWorld(t, "")
+	for name, spec := range map[string]string{
+		"example.com": `{"dns":"managed"}`, "a.example.com": `{"dns":"managed"}`, "b.example.com": `{"dns":"managed","auto_configure":false}`, "c.example.com": `{}`,
+		"d.example.com": `{"dns":"manual"}`, "notexample.com": `{"dns":"manual"}`,
+	} {
+		d, err := w.svc.Add(t.Context(), domains.AddRequest{Project: "alpha", Environment: env, Domain: name, Spec: json.RawMessage(spec)}, cause)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name != "c.example.com" {
+			w.prove(d)
+			w.verify("alpha", name, "dns")
+		}
+	}
+	managed, verified, err := w.svc.DomainsIn(t.Context(), "alpha", env, "example.com")
+	slices.Sort(managed)
+	slices.Sort(verified)
+	if err != nil || !slices.Equal(managed, []string{"a.example.com", "example.com"}) || !slices.Equal(verified, []string{"b.example.com", "d.example.com"}) {
+		t.Errorf("managed %v, verified %v, %v", managed, verified, err)
+	}
+}

@@ -55,6 +55,38 @@ func (s *Service) CheckZoneUnneeded(ctx context.Context, project, environment, a
 	return zoneNeeded(apex, need)
 }
 
+// DomainsIn tells which domains of an environment, at an apex and below it, lead to
+// our edges by what our zone says of them: those whose dns is managed, and others
+// that are verified.
+func (s *Service) DomainsIn(ctx context.Context, project, environment, apex string) (managed, verified []string, err error) {
+	q := resource.Query{Kind: Kind, Project: project, Environment: environment, Limit: 1000}
+	for {
+		page, err := s.Store.List(ctx, q)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range page.Items {
+			if inZone(r.Name, r.Spec, apex) {
+				managed = append(managed, r.Name)
+				continue
+			}
+			if r.Name != apex && !strings.HasSuffix(r.Name, "."+apex) {
+				continue
+			}
+			held, err := s.Verified(ctx, project, environment, r.Name)
+			if err != nil {
+				return nil, nil, err
+			}
+			if held {
+				verified = append(verified, r.Name)
+			}
+		}
+		if q.Cursor = page.Next; page.Next == "" {
+			return managed, verified, nil
+		}
+	}
+}
+
 func zoneNeeded(apex string, need []string) error {
 	if len(need) == 0 {
 		return nil

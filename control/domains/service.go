@@ -425,18 +425,50 @@ func (u Users) UsersOfCDN(ctx context.Context, project, environment, name string
 
 // UsersOfDNSProvider returns the names of the domains whose records are set with
 // credentials of a name, or with whatever fits their provider, which the driver
-// is for, or whose records are still there; in order of their IDs, at most limit.
-func (u Users) UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, limit int) ([]string, error) {
-	users, err := u.users(ctx, project, environment, func(d Domain) bool {
+// is for, or whose records are still there; at most limit. Domains count as they
+// are once the plan is carried out; records go only after that.
+func (u Users) UsersOfDNSProvider(ctx context.Context, project, environment, name, driver string, plan []resource.Action, limit int) ([]string, error) {
+	use := func(d Domain) bool {
 		if d.Spec.DNS != DNSProvider {
 			return false
 		}
 		fits := d.Status.Setup == nil || d.Status.Setup.Provider == "" || d.Status.Setup.Provider == driver
 		return d.Spec.DNSAccount == name || d.Spec.DNSAccount == "" && fits
-	}, limit)
+	}
+	planned := map[string]resource.Action{}
+	var users []string
+	for _, a := range plan {
+		if a.Kind != Kind || a.Project != project || a.Environment != environment {
+			continue
+		}
+		planned[a.ID] = a
+		if a.Op != resource.Create || len(users) == limit {
+			continue
+		}
+		d, err := Decode(resource.Resource{Meta: resource.Meta{Name: a.Name}, Spec: a.After})
+		if err != nil {
+			return nil, err
+		}
+		if use(d) {
+			users = append(users, d.Name)
+		}
+	}
+	if len(users) == limit {
+		return users, nil
+	}
+	there, err := u.users(ctx, project, environment, func(d Domain) bool {
+		if a, touched := planned[d.ID]; touched {
+			d.Spec = Spec{}
+			if a.Op == resource.Delete || json.Unmarshal(a.After, &d.Spec) != nil {
+				return false
+			}
+		}
+		return use(d)
+	}, limit-len(users))
 	if err != nil {
 		return nil, err
 	}
+	users = append(users, there...)
 	q := resource.Query{Kind: KindPlacement, Project: project, Environment: environment, Limit: 1000}
 	for {
 		page, err := u.Store.List(ctx, q)

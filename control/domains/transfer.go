@@ -51,7 +51,8 @@ func TransferType() resource.Type {
 
 // Offer offers a verified domain to another project, in place of an earlier
 // offer. That project must accept it. Errors: NotFound; Invalid at /to_project_id;
-// Conflict for a domain that is locked, not verified, or free to all.
+// Conflict for a domain that is locked, not verified, or free to all, and while
+// what goes along would take something from others (resource.Leaver).
 func (s *Service) Offer(ctx context.Context, project, environment, domain, toProject, note string, cause resource.Cause) (TransferOffer, error) {
 	r, err := s.current(ctx, project, environment, domain, 0)
 	if err != nil {
@@ -62,6 +63,13 @@ func (s *Service) Offer(ctx context.Context, project, environment, domain, toPro
 	}
 	if err := s.movable(ctx, r, project, environment); err != nil {
 		return TransferOffer{}, err
+	}
+	for _, f := range s.Followers {
+		if l, can := f.(resource.Leaver); can {
+			if err := l.MayLeave(ctx, resource.Place{Project: project, Environment: environment}, r.Name); err != nil {
+				return TransferOffer{}, err
+			}
+		}
 	}
 	spec := mustJSON(TransferSpec{
 		Domain: r.Name, DomainID: r.ID, FromProject: project, FromEnvironment: environment, ToProject: toProject,

@@ -3,6 +3,8 @@ package domains
 import (
 	"context"
 	"time"
+
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Watch is what the monitoring of a domain has found last.
@@ -103,6 +105,16 @@ func (s *Service) ByID(ctx context.Context, id string) (Domain, error) {
 		return Domain{}, err
 	}
 	return s.decode(ctx, r)
+}
+
+// Exists reports whether an environment has a domain; zones ask it for those that
+// they have made records for.
+func (s *Service) Exists(ctx context.Context, project, environment, domain string) (bool, error) {
+	_, err := s.find(ctx, project, environment, domain)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // NeedsNoProof reports whether a name is free: below localhost or the platform.

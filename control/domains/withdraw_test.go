@@ -318,11 +318,11 @@ func TestTransferredDomainKeepsItsRecords(t *testing.T) {
 
 	d = addDNS(t, l.world, "news.example.com", `{"dns":"provider","dns_account":"main"}`)
 	l.remove(d, domains.Leaving{})
-	if list, err := users.UsersOfDNSProvider(t.Context(), d.Project, env, "main", "cf", 5); err != nil || !slices.Equal(list, []string{"news.example.com"}) {
+	if list, err := users.UsersOfDNSProvider(t.Context(), d.Project, env, "main", "cf", nil, 5); err != nil || !slices.Equal(list, []string{"news.example.com"}) {
 		t.Errorf("credentials that are still needed: %v, %v", list, err)
 	}
 	l.look(d)
-	if list, err := users.UsersOfDNSProvider(t.Context(), d.Project, env, "main", "cf", 5); err != nil || len(list) > 0 {
+	if list, err := users.UsersOfDNSProvider(t.Context(), d.Project, env, "main", "cf", nil, 5); err != nil || len(list) > 0 {
 		t.Errorf("credentials that are not needed: %v, %v", list, err)
 	}
 }

@@ -27,6 +27,12 @@ type Following struct {
 	Secrets map[string]string          // names in the vault, new -> old, copied before the commit
 }
 
+// Leaver is the ability of a Follower to say that a domain cannot go, and why,
+// before anybody has taken it: what has to be done is done where it is.
+type Leaver interface {
+	MayLeave(ctx context.Context, from Place, domain string) error
+}
+
 // Follower moves what belongs to a domain along with it: its certificate, its
 // zone.
 type Follower interface {

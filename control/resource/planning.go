@@ -65,7 +65,12 @@ func PlanApply(ctx context.Context, store Store, types Types, want Desired) (Pla
 			}
 		}
 	}
-	return plan, live.finish(ctx, types, &plan)
+	return plan, live.finish(ctx, types, &plan, func(kind Kind, name string) string {
+		if i := slices.IndexFunc(declared, func(d Declared) bool { return d.Kind == kind && d.Name == name }); i >= 0 {
+			return fmt.Sprintf("/resources/%d/name", i)
+		}
+		return ""
+	})
 }
 
 // normalizeAll checks a declaration by itself and returns it in canonical form.
@@ -255,14 +260,15 @@ func (e *environment) after(plan *Plan) *environment {
 
 // finish checks the references that the plan makes or breaks, and puts its
 // actions in the order in which a reader understands them: what is referred to
-// before what refers to it, deletions last and the other way round.
-func (e *environment) finish(ctx context.Context, types Types, plan *Plan) error {
+// before what refers to it, deletions last and the other way round. at tells where
+// resources are declared, nil when nothing is.
+func (e *environment) finish(ctx context.Context, types Types, plan *Plan, at func(kind Kind, name string) string) error {
 	next := e.after(plan)
 	if err := checkGuards(types, plan); err != nil {
 		return err
 	}
-	if err := CheckHeld(ctx, types, *plan); err != nil {
-		return err
+	if err := checkHeld(ctx, types, *plan); err != nil {
+		return clashesAt(err, at)
 	}
 	if err := checkMade(types, plan, next); err != nil {
 		return err
@@ -290,6 +296,10 @@ func checkGuards(types Types, plan *Plan) error {
 
 // CheckHeld asks the types whether anything forbids the plan now (Type.Held).
 func CheckHeld(ctx context.Context, types Types, plan Plan) error {
+	return clashesAt(checkHeld(ctx, types, plan), nil)
+}
+
+func checkHeld(ctx context.Context, types Types, plan Plan) error {
 	for _, t := range types {
 		if t.Held == nil {
 			continue

@@ -263,7 +263,7 @@ func finishPlaces(ctx context.Context, store Store, types Types, plan *Plan) err
 		if err := live.namesFree(part); err != nil {
 			return err
 		}
-		if err := live.finish(ctx, types, part); err != nil {
+		if err := live.finish(ctx, types, part, nil); err != nil {
 			return err
 		}
 		plan.Actions = append(plan.Actions, part.Actions...)

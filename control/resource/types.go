@@ -57,7 +57,8 @@ type Type struct {
 	Guard func(name string, before, after json.RawMessage) error
 
 	// Held refuses changes of this kind, as Conflict, that something else forbids,
-	// such as the lock of the domain that a record is of. plan is all that happens
+	// such as the lock of the domain that a record is of, and, as Clashes, those that
+	// cannot be there together. plan is all that happens
 	// with them: what needs a resource may go in the same plan. Every planner asks
 	// it. What forbids may be newer than the plan, so whoever applies one that was
 	// stored asks again (CheckHeld). nil: nothing is refused.

@@ -41,10 +41,8 @@ func (s *Service) redirected(ctx context.Context, z Zone, owner, typ string) err
 		return nil
 	}
 	full := FullName(owner, z.Name)
-	for _, server := range z.Status.NameServers {
-		if strings.HasSuffix(strings.TrimSuffix(server, "."), "."+full) {
-			return hides(full, server).in("/name")
-		}
+	if c, bad := hidesServer(z, owner); bad {
+		return c.in("/name")
 	}
 	sets, err := s.all(ctx, z)
 	if err != nil {
@@ -56,6 +54,17 @@ func (s *Service) redirected(ctx context.Context, z Zone, owner, typ string) err
 		}
 	}
 	return nil
+}
+
+// hidesServer reports whether a DNAME would hide one of the zone's own name servers.
+func hidesServer(z Zone, owner string) (clash, bool) {
+	full := FullName(owner, z.Name)
+	for _, server := range z.Status.NameServers {
+		if strings.HasSuffix(strings.TrimSuffix(server, "."), "."+full) {
+			return clash{hides(full, server), "name", ""}, true
+		}
+	}
+	return clash{}, false
 }
 
 // above is the owner above one, "@" last; false when there is none.
@@ -94,28 +103,6 @@ func hiddenBy(full, dname string) reason {
 
 func hides(full, what string) reason {
 	return reason{fmt.Sprintf("a DNAME redirects everything below %s, where %s is (RFC 6672 section 2.4)", full, what), "remove what is below, or write a CNAME for each name"}
-}
-
-// togetherWithDNAME checks one set that is wanted against those that will be
-// there.
-func togetherWithDNAME(apex string, w wantedSet, after map[string]bool, dnames map[string]bool) (r reason, bad bool) {
-	if (w.typ == "NS" || w.typ == "DNAME") && w.owner != "@" && after[RRsetName(w.owner, "NS", apex)] && after[RRsetName(w.owner, "DNAME", apex)] {
-		return delegatedDNAME(FullName(w.owner, apex)), true
-	}
-	for up, more := above(w.owner); more && len(dnames) > 0; up, more = above(up) {
-		if dnames[up] {
-			return hiddenBy(FullName(w.owner, apex), FullName(up, apex)), true
-		}
-	}
-	if w.typ != "DNAME" {
-		return r, false
-	}
-	for _, name := range sortedKeys(after) {
-		if owner, typ, _, err := ParseRRsetName(name); err == nil && after[name] && under(owner, w.owner) {
-			return hides(FullName(w.owner, apex), FullName(owner, apex)+" "+typ), true
-		}
-	}
-	return r, false
 }
 
 // redirectedAbove is the owner of the DNAME that hides an owner, "" when none does.

@@ -3,13 +3,18 @@ package zones
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
-var _ resource.Follower = (*Service)(nil)
+var (
+	_ resource.Follower = (*Service)(nil)
+	_ resource.Leaver   = (*Service)(nil)
+)
 
 // maxFollow is how many sets go along with a domain: what goes and what comes is
 // one commit with the rest of the transfer.
@@ -29,6 +34,9 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 	}
 	z, err := Decode(r)
 	if err != nil {
+		return after, err
+	}
+	if err := s.mayLeave(ctx, z, move.Domain); err != nil {
 		return after, err
 	}
 	if s.Locks != nil { // records of other domains go along
@@ -71,6 +79,82 @@ func (s *Service) Follow(ctx context.Context, plan *resource.Plan, move resource
 		after.Secrets[secretName(fresh, k.ID)] = secretName(z.ID, k.ID)
 	}
 	return after, nil
+}
+
+// MayLeave implements resource.Leaver: a zone does not go from under other domains
+// of its project.
+func (s *Service) MayLeave(ctx context.Context, from resource.Place, domain string) error {
+	z, err := s.Get(ctx, from.Project, from.Environment, domain)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.mayLeave(ctx, z, domain)
+}
+
+// mayLeave refuses, as Conflict, to let a zone go along with a domain while others
+// of the project have records in it that the platform makes: who gets the zone gets
+// none of those.
+func (s *Service) mayLeave(ctx context.Context, z Zone, domain string) error {
+	if s.Needs == nil {
+		return nil
+	}
+	managed, verified, err := s.Needs.DomainsIn(ctx, z.Project, z.Environment, z.Name)
+	if err != nil {
+		return err
+	}
+	var stay []string
+	for _, name := range managed {
+		if name != domain {
+			stay = append(stay, name)
+		}
+	}
+	for _, name := range verified {
+		if name == domain || !z.Spec.Sites {
+			continue
+		}
+		if nearest, err := s.ZoneFor(ctx, z.Project, z.Environment, name); err != nil || nearest.ID != z.ID {
+			if err != nil {
+				return err
+			}
+			continue // it has a zone of its own, which stays
+		}
+		own, err := s.leadsByItself(ctx, z, name)
+		if err != nil {
+			return err
+		}
+		if !own {
+			stay = append(stay, name)
+		}
+	}
+	if len(stay) == 0 {
+		return nil
+	}
+	slices.Sort(stay)
+	const shown = 5
+	list := strings.Join(stay[:min(len(stay), shown)], ", ")
+	if more := len(stay) - shown; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return fault.New(fault.Conflict, "the zone %s goes along with %s, and %s would lose the records that it has there by itself: remove it, or set its dns to \"manual\" (`edgewright domains set %s --dns manual`) and write its records into the zone as your own, which go along (`edgewright dns set %s NAME TYPE VALUE`)",
+		z.Name, domain, list, stay[0], z.Name).About("zone " + z.Name)
+}
+
+// leadsByItself reports whether the user's own records say where a name of a zone
+// leads.
+func (s *Service) leadsByItself(ctx context.Context, z Zone, name string) (bool, error) {
+	owner, err := ParseOwner(name+".", z.Name)
+	if err != nil {
+		return false, err
+	}
+	for _, typ := range []string{"A", "AAAA", "CNAME", TypeALIAS} {
+		if _, err := s.set(ctx, z, owner, typ); !fault.Is(err, fault.NotFound) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // planHandOver gives the apex with its name servers to the zone that takes the

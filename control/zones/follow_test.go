@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/edgewright/edgewright/control/resource"
@@ -176,5 +177,54 @@ func TestLockedSitesKeepTheirOwnRecords(t *testing.T) {
 	plan := resource.NewPlan("q", "staging")
 	if _, err := w.room.Follow(t.Context(), &plan, move); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the zone goes along with its domain, and the locked site's records with it: %v", err)
+	}
+}
+
+type needs struct{ managed, verified []string }
+
+func (n needs) CheckZoneUnneeded(context.Context, string, string, string, []resource.Action) error {
+	return nil
+}
+
+func (n needs) DomainsIn(context.Context, string, string, string) (managed, verified []string, err error) {
+	return n.managed, n.verified, nil
+}
+
+// A zone does not go from under other domains of its project that it makes records
+// for, and says what would let it.
+func TestZoneDoesNotLeaveOtherDomains(t *testing.T) {
+	for name, test := range map[string]struct {
+		needs
+		prepare func(w *world)
+		stays   string // named in the refusal; "": it goes
+	}{
+		"alone":                     {needs{managed: []string{"example.com"}}, nil, ""},
+		"managed":                   {needs{managed: []string{"example.com", "shop.example.com"}}, nil, "shop.example.com"},
+		"verified":                  {needs{verified: []string{"example.com", "*.shop.example.com"}}, nil, "*.shop.example.com"},
+		"with records of their own": {needs{verified: []string{"example.com", "shop.example.com"}}, func(w *world) { w.set("example.com", "shop", "CNAME", "edge.example.net.") }, ""},
+		"managed, with records":     {needs{managed: []string{"shop.example.com"}}, func(w *world) { w.set("example.com", "shop", "CNAME", "edge.example.net.") }, "shop.example.com"},
+		"in a zone of its own":      {needs{verified: []string{"example.com", "shop.example.com"}}, func(w *world) { w.ensure("p", "shop.example.com") }, ""},
+		"no sites in the zone":      {needs{verified: []string{"example.com", "shop.example.com"}}, func(w *world) { w.configure("example.com", `{"sites":false}`) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ensure("p", "example.com")
+			if test.prepare != nil {
+				test.prepare(w)
+			}
+			w.room.Needs = test.needs
+			from := resource.Place{Project: "p", Environment: "production"}
+			plan := resource.NewPlan("q", "production")
+			_, err := w.room.Follow(t.Context(), &plan, resource.Move{Domain: "example.com", From: from, To: resource.Place{Project: "q", Environment: "production"}})
+			for what, err := range map[string]error{"offered": w.room.MayLeave(t.Context(), from, "example.com"), "taken": err} {
+				switch {
+				case test.stays == "":
+					ok(t, err)
+				case !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), test.stays+" would lose") || !strings.Contains(err.Error(), "domains set "+test.stays+" --dns manual"):
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			ok(t, w.room.MayLeave(t.Context(), from, "deep.example.com")) // its zone is above it, and stays
+		})
 	}
 }

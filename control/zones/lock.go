@@ -23,13 +23,22 @@ type Needs interface {
 	// CheckZoneUnneeded refuses, as Conflict, to remove a zone that a domain has its
 	// records in, as the domains are once the plan is carried out.
 	CheckZoneUnneeded(ctx context.Context, project, environment, apex string, plan []resource.Action) error
+	// DomainsIn tells which domains at an apex and below it lead to our edges by what
+	// the zone says: those that are managed, and others that are verified.
+	DomainsIn(ctx context.Context, project, environment, apex string) (managed, verified []string, err error)
 }
 
 // Types are the room's rows of the table of types whose changes locked domains
 // can forbid, by whatever plan.
 func (s *Service) Types() []resource.Type {
 	zone, set := Type(), RRsetType()
-	zone.Held, set.Held = s.held, s.held
+	zone.Held = s.held
+	set.Held = func(ctx context.Context, changes, plan []resource.Action) error {
+		if err := s.held(ctx, changes, plan); err != nil {
+			return err
+		}
+		return s.together(ctx, changes, plan)
+	}
 	return []resource.Type{zone, set}
 }
 

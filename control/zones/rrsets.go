@@ -397,34 +397,14 @@ func below(at string, err error) []fault.Field {
 // standTogether checks the sets of each name against one another.
 func standTogether(apex string, wanted map[string]wantedSet, after map[string]bool) []fault.Field {
 	var fields []fault.Field
-	others := map[string]string{} // owners with something that is no CNAME
-	dnames := map[string]bool{}   // owners with a DNAME
-	for name, there := range after {
-		if owner, typ, _, err := ParseRRsetName(name); err == nil && there && typ == "DNAME" {
-			dnames[owner] = true
-		}
-		if owner, typ, _, err := ParseRRsetName(name); err == nil && there && typ != "CNAME" {
-			others[owner] = max(others[owner], typ)
-		}
-	}
+	all := neighbourhoodOf(apex, after)
 	for _, name := range sortedKeys(wanted) {
 		w := wanted[name]
 		if w.spec == nil {
 			continue
 		}
-		if r, bad := togetherWithDNAME(apex, w, after, dnames); bad {
-			fields = append(fields, fault.Field{Pointer: fmt.Sprintf("/records/%d/name", w.at), Detail: r.detail, Fix: r.fix})
-			continue
-		}
-		cname := after[RRsetName(w.owner, "CNAME", apex)]
-		switch {
-		case cname && others[w.owner] != "":
-			fields = append(fields, fault.Field{
-				Pointer: fmt.Sprintf("/records/%d/type", w.at), Detail: fmt.Sprintf("%s would have a CNAME and %s records, and a CNAME stands alone (RFC 2181 section 10.1)", FullName(w.owner, apex), others[w.owner]),
-				Fix: "write an ALIAS in place of the CNAME, or remove the others",
-			})
-		case w.typ == "DS" && !after[RRsetName(w.owner, "NS", apex)]:
-			fields = append(fields, fault.Field{Pointer: fmt.Sprintf("/records/%d/type", w.at), Detail: fmt.Sprintf("%s is not delegated, and a DS stands at a delegation (RFC 4034 section 5)", FullName(w.owner, apex)), Fix: "add its NS records"})
+		if c, bad := all.clash(w.owner, w.typ); bad {
+			fields = append(fields, fault.Field{Pointer: fmt.Sprintf("/records/%d/%s", w.at, c.field), Detail: c.detail, Fix: c.fix})
 		}
 	}
 	return fields
