@@ -7,6 +7,7 @@
 //	go run ./bench memory          memory at rest and with many sites, look-up, restart
 //	go run ./bench dns             UDP answers against Knot, NSD, gdnsd, PowerDNS and BIND; a million records
 //	go run ./bench visible         a changed record at ten edges, from the API's answer to theirs
+//	go run ./bench certs           a declared name's certificate at four edges, by every challenge
 //	go run ./bench store           durable writes per second on SQLite and PostgreSQL
 //	go run ./bench fleet           change and purge to acknowledged by N edges
 //
@@ -77,9 +78,9 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	flags.StringVar(&s.countries, "geo-db", "", "database of countries for the DNS suite: see make geo-db")
 	suites := map[string]func(context.Context, settings) (string, error){
-		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "visible": benchVisible, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
+		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "visible": benchVisible, "certs": benchCerts, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}
-	order := []string{"http", "tls", "dns", "visible", "memory", "store", "fleet"}
+	order := []string{"http", "tls", "dns", "visible", "certs", "memory", "store", "fleet"}
 	var chosen []string
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if suites[args[0]] == nil {
