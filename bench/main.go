@@ -52,12 +52,13 @@ func main() {
 // settings of a run; every suite reads what concerns it.
 type settings struct {
 	binary   string // the edgewright under test
+	against  string // another one, beside it in the TLS suite; ""
 	results  string // folder for the tables
 	rounds   int
 	requests int
 	clients  int
 	peers    string // comma-separated; "" all
-	only     string // part of the names of http scenarios
+	only     string // part of the names of http scenarios and handshakes
 	sites    int
 	agents   string
 
@@ -68,12 +69,13 @@ func run(ctx context.Context, args []string) error {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&s.binary, "binary", "bin/edgewright", "the edgewright `file` to measure")
+	flags.StringVar(&s.against, "against", "", "another edgewright `file`, measured beside it in the TLS suite as \"before\"")
 	flags.StringVar(&s.results, "results", "bench/results", "`folder` for the Markdown tables")
 	flags.IntVar(&s.rounds, "rounds", 5, "interleaved rounds per scenario")
 	flags.IntVar(&s.requests, "requests", 20000, "requests per server and round (a tenth of it for 64 KiB, five times as many queries)")
 	flags.IntVar(&s.clients, "clients", 64, "connections of the load generator")
 	flags.StringVar(&s.peers, "peers", "", "comma-separated `names` of servers to run; empty: all")
-	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios whose name holds this `text`, like hit")
+	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios or handshakes whose name holds this `text`, like hit")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	flags.StringVar(&s.countries, "geo-db", "", "database of countries for the DNS suite: see make geo-db")
