@@ -7,6 +7,7 @@
 //	go run ./bench memory          memory at rest and with many sites, look-up, restart
 //	go run ./bench dns             UDP answers against Knot, NSD, gdnsd, PowerDNS and BIND; a million records
 //	go run ./bench visible         a changed record at ten edges, from the API's answer to theirs
+//	go run ./bench certs           a declared name's certificate at four edges, by every challenge
 //	go run ./bench store           durable writes per second on SQLite and PostgreSQL
 //	go run ./bench fleet           change and purge to acknowledged by N edges
 //
@@ -51,12 +52,13 @@ func main() {
 // settings of a run; every suite reads what concerns it.
 type settings struct {
 	binary   string // the edgewright under test
+	against  string // another one, beside it in the TLS suite; ""
 	results  string // folder for the tables
 	rounds   int
 	requests int
 	clients  int
 	peers    string // comma-separated; "" all
-	only     string // part of the names of http scenarios
+	only     string // part of the names of http scenarios and handshakes
 	sites    int
 	agents   string
 
@@ -67,19 +69,20 @@ func run(ctx context.Context, args []string) error {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&s.binary, "binary", "bin/edgewright", "the edgewright `file` to measure")
+	flags.StringVar(&s.against, "against", "", "another edgewright `file`, measured beside it in the TLS suite as \"before\"")
 	flags.StringVar(&s.results, "results", "bench/results", "`folder` for the Markdown tables")
 	flags.IntVar(&s.rounds, "rounds", 5, "interleaved rounds per scenario")
 	flags.IntVar(&s.requests, "requests", 20000, "requests per server and round (a tenth of it for 64 KiB, five times as many queries)")
 	flags.IntVar(&s.clients, "clients", 64, "connections of the load generator")
 	flags.StringVar(&s.peers, "peers", "", "comma-separated `names` of servers to run; empty: all")
-	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios whose name holds this `text`, like hit")
+	flags.StringVar(&s.only, "only", "", "run the HTTP scenarios or handshakes whose name holds this `text`, like hit")
 	flags.IntVar(&s.sites, "sites", 10000, "sites of the memory suite")
 	flags.StringVar(&s.agents, "agents", "1,10,330,10000", "agent counts of the fleet suite")
 	flags.StringVar(&s.countries, "geo-db", "", "database of countries for the DNS suite: see make geo-db")
 	suites := map[string]func(context.Context, settings) (string, error){
-		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "visible": benchVisible, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
+		"http": benchHTTP, "tls": benchTLS, "dns": benchDNS, "visible": benchVisible, "certs": benchCerts, "memory": benchMemory, "store": benchStore, "fleet": benchFleet,
 	}
-	order := []string{"http", "tls", "dns", "visible", "memory", "store", "fleet"}
+	order := []string{"http", "tls", "dns", "visible", "certs", "memory", "store", "fleet"}
 	var chosen []string
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if suites[args[0]] == nil {

@@ -21,7 +21,7 @@ type product struct {
 	done  chan error
 	ready struct {
 		API, HTTP, HTTPS string
-		Edges            []struct{ DNS string }
+		Edges            []struct{ HTTPS, DNS string }
 	}
 	took time.Duration // from start to READY
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,6 +33,11 @@ var shakes = []shake{
 	{"full, TLS 1.2, X25519", tls.VersionTLS12, false, tls.X25519, nil},
 	{"resumed, TLS 1.2", tls.VersionTLS12, true, tls.X25519, nil},
 	{"full, TLS 1.3, X25519MLKEM768", tls.VersionTLS13, false, tls.X25519MLKEM768, []string{"nginx", "haproxy"}},
+}
+
+// chosenShakes are those whose name holds what is asked for.
+func chosenShakes(s settings) []shake {
+	return slices.DeleteFunc(slices.Clone(shakes), func(sc shake) bool { return !strings.Contains(sc.name, s.only) })
 }
 
 // handshakesAtATime is how many connections are opened at once.
@@ -76,6 +82,16 @@ func benchTLS(ctx context.Context, s settings) (string, error) {
 		{name: "haproxy", start: peer("haproxy-tls.cfg", "haproxy", "-f", "@CONFIG@")},
 		{name: "net/http", start: startNetHTTP},
 	}
+	if s.against != "" {
+		servers = append(servers, &server{name: "before", start: func(ctx context.Context, b *bed) (ports, process, error) {
+			before := &bed{dir: filepath.Join(b.dir, "before"), s: b.s, origin: b.origin}
+			before.s.binary = s.against
+			if err := os.Mkdir(before.dir, 0o700); err != nil {
+				return nil, process{}, err
+			}
+			return startEdgewright(ctx, before)
+		}})
+	}
 	if s.peers != "" {
 		servers = slices.DeleteFunc(servers, func(x *server) bool { return !slices.Contains(strings.Split(s.peers, ","), x.name) })
 	}
@@ -93,7 +109,7 @@ func benchTLS(ctx context.Context, s settings) (string, error) {
 	}
 	n := max(s.requests/10, 100)
 	results := map[string]map[string][]float64{}
-	for _, sc := range shakes {
+	for _, sc := range chosenShakes(s) {
 		results[sc.name] = map[string][]float64{}
 		for round := -1; round < s.rounds; round++ { // round -1 warms up
 			for _, x := range servers {
@@ -112,6 +128,9 @@ func benchTLS(ctx context.Context, s settings) (string, error) {
 		fmt.Fprintf(os.Stderr, "   %s done\n", sc.name)
 	}
 	table := tlsTable(s, n, servers, results)
+	if s.only != "" {
+		return table, nil
+	}
 	certificates, err := goBenchmarks(ctx, "100,000 certificates on one edge",
 		"From signed documents to the table of server names. B/certificate: memory of all, keys sealed, divided by their number. Selecting is what a handshake does; changing is one certificate's renewal among all.",
 		"./edge/certs", "^BenchmarkHundredThousand$", "1s")
@@ -239,7 +258,7 @@ func tlsTable(s settings, n int, servers []*server, results map[string]map[strin
 		fmt.Fprintf(&b, " %s |", x.name)
 	}
 	fmt.Fprintf(&b, " to best C peer | to net/http |\n|---|%s\n", strings.Repeat("---:|", len(servers)+2))
-	for _, sc := range shakes {
+	for _, sc := range chosenShakes(s) {
 		row := results[sc.name]
 		fmt.Fprintf(&b, "| %s |", sc.name)
 		for _, x := range servers {

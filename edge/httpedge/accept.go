@@ -15,9 +15,10 @@ import (
 )
 
 // This is the phases accept and TLS. A TCP connection is counted, then either
-// handed to net/http under the eyes of package framing, or shakes hands first in
-// a goroutine of its own, so that handshakes are counted and bounded here and
-// net/http gets connections that are ready.
+// handed to net/http under the eyes of package framing, or shakes hands first, so
+// that handshakes are counted and bounded here and net/http gets connections that
+// are ready. The goroutines that shake hands stay: their stacks have grown to
+// what it takes, and to grow a new one costs a tenth of a resumed handshake.
 
 // connection is what the edge knows of one client connection; its requests find
 // it in their context.
@@ -63,6 +64,30 @@ type gathering struct {
 	gathers   bool
 	held      *[]byte
 	heldBytes []byte
+
+	until   time.Time // of the handshake; zero: there is none
+	written int       // in it
+}
+
+// freeBytes of a handshake fit into the socket's buffer, whatever its client
+// reads: only what is longer needs a deadline.
+const freeBytes = 4 << 10
+
+// begin bounds a handshake in time. A context that ends would cost a timer and
+// another goroutine.
+func (c *gathering) begin(until time.Time) {
+	c.until = until
+	_ = c.SetReadDeadline(until)
+}
+
+// end takes back what bounds writing.
+func (c *gathering) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written > freeBytes {
+		_ = c.SetWriteDeadline(time.Time{})
+	}
+	c.until = time.Time{}
 }
 
 var gatherBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 68<<10); return &b }}
@@ -81,6 +106,14 @@ func (c *gathering) Write(p []byte) (int, error) {
 	if c.gathers {
 		c.heldBytes = append(c.heldBytes, p...)
 		return len(p), nil
+	}
+	if !c.until.IsZero() {
+		if before := c.written; before <= freeBytes && before+len(p) > freeBytes {
+			if err := c.SetWriteDeadline(c.until); err != nil {
+				return 0, err
+			}
+		}
+		c.written += len(p)
 	}
 	return c.counted.Write(p)
 }
@@ -164,7 +197,35 @@ func (s *Server) acceptSecure(l net.Listener) {
 		if err != nil {
 			return
 		}
-		s.handshakes.Go(func() { s.handshake(c) })
+		s.handshakes.Add(1)
+		select {
+		case s.next <- c:
+		default:
+			s.serving.Go(func() { s.shakeHands(c) })
+		}
+	}
+}
+
+// idleHandshakers is how many goroutines wait for a connection to shake hands
+// with: about 50 ms of a core's handshakes.
+const idleHandshakers = 256
+
+// shakeHands shakes hands on one connection after another, until there are none
+// and others wait for them.
+func (s *Server) shakeHands(c *counted) {
+	for {
+		s.handshake(c)
+		s.handshakes.Done()
+		if s.idle.Add(1) > idleHandshakers {
+			s.idle.Add(-1)
+			return
+		}
+		select {
+		case c = <-s.next:
+			s.idle.Add(-1)
+		case <-s.stop:
+			return
+		}
 	}
 }
 
@@ -173,12 +234,11 @@ func (s *Server) acceptSecure(l net.Listener) {
 func (s *Server) handshake(tcp *counted) {
 	c := &gathering{counted: tcp}
 	attempt := &certs.Attempt{}
-	// A deadline instead of a context that ends: that would cost a timer and
-	// another goroutine.
-	_ = c.SetDeadline(time.Now().Add(s.limits.HandshakeTimeout))
+	deadline := time.Now().Add(s.limits.HandshakeTimeout)
+	c.begin(deadline)
 	secure := tls.Server(c, s.o.TLS)
 	err := secure.HandshakeContext(certs.WithAttempt(context.Background(), attempt))
-	_ = c.SetDeadline(time.Time{})
+	c.end()
 	if s.o.Own == nil || !s.o.Own(tcp.RemoteAddr()) {
 		s.countHandshake(s.o.Telemetry.Shard(), attempt, err)
 	}
@@ -188,13 +248,14 @@ func (s *Server) handshake(tcp *counted) {
 	}
 	switch secure.ConnectionState().NegotiatedProtocol {
 	case "h2":
+		_ = c.SetReadDeadline(time.Time{})
 		s.h2Secure.put(secure)
 		return
 	case certs.ACMEProtocol: // the certificate was all the CA wanted (RFC 8737 section 3)
 		_ = secure.Close()
 		return
 	}
-	s.h1Secure.put(framing.NewTLSConn(secure, c, &s.check))
+	s.h1Secure.put(framing.NewTLSConn(secure, c, deadline, &s.check))
 }
 
 // handoff is a listener of connections that others put in.

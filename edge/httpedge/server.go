@@ -127,6 +127,8 @@ type Server struct {
 	stop        chan struct{}
 	serving     sync.WaitGroup // accept loops and servers
 	handshakes  sync.WaitGroup
+	next        chan *counted // to the goroutines that wait to shake hands
+	idle        atomic.Int64  // those
 	tunnels     tunnels
 }
 
@@ -135,7 +137,7 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, limits: o.Limits.withDefaults(), ids: newIDs(), log: o.Logger, stop: make(chan struct{})}
+	s := &Server{o: o, limits: o.Limits.withDefaults(), ids: newIDs(), log: o.Logger, stop: make(chan struct{}), next: make(chan *counted)}
 	if s.o.EdgeID == "" {
 		s.o.EdgeID = s.ids.prefix
 	}

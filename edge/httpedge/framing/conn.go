@@ -96,9 +96,12 @@ type TLSConn struct {
 func NewConn(c net.Conn, o *Options) *Conn { return &Conn{Conn: c, o: o} }
 
 // NewTLSConn returns a checked connection above one whose handshake is done.
-// below, unless nil, is the connection below TLS.
-func NewTLSConn(c *tls.Conn, below Gatherer, o *Options) *TLSConn {
-	return &TLSConn{Conn: NewConn(c, o), tls: c, below: below}
+// below, unless nil, is the connection below TLS; armed is the deadline of reads
+// that the handshake has left, the zero time for none.
+func NewTLSConn(c *tls.Conn, below Gatherer, armed time.Time, o *Options) *TLSConn {
+	checked := NewConn(c, o)
+	checked.armed = armed
+	return &TLSConn{Conn: checked, tls: c, below: below}
 }
 
 // record is the longest content of a TLS record (RFC 8446 section 5.1).
