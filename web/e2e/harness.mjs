@@ -7,7 +7,9 @@
  *   $PICTURES         set: pictures of the screens go to e2e/screenshots, for people to look at
  *
  * Every page fails its test on a console error, an uncaught exception, and a
- * request that leaves the host. A test that failed leaves FAILED.png behind.
+ * request that leaves the host. A test that failed leaves FAILED-<file>.png behind.
+ *
+ * Files run beside each other, each with a server, a browser and ports of its own.
  *
  * What takes long is starting a renderer and compiling the dashboard in it, so
  * the tests of a file share one tab. Each use of it is a full load, with
@@ -21,7 +23,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { request as httpsRequest } from "node:https";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -257,7 +259,9 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
       );
       failed = false;
     } catch (error) {
-      await page.screenshot({ path: join(screenshots, "FAILED.png"), fullPage: true }).catch(() => undefined);
+      await page
+        .screenshot({ path: join(screenshots, `FAILED-${basename(process.argv[1], ".test.mjs")}.png`), fullPage: true })
+        .catch(() => undefined);
       if (faults.length > 0) error.message += `\nthe page said:\n${faults.join("\n")}`;
       throw error;
     } finally {
@@ -306,11 +310,11 @@ export function edgewright({ flags = ["--demo"], setup } = {}) {
         await picture(page, `${name}-error-dark`);
         await accessible(page, `${name} error dark`, colours);
         await page.unroute(match);
-        // An event of the stream may have brought the data back before the click could.
-        await alert
-          .getByRole("button", { name: "Try again" })
-          .click({ timeout: 2000 })
-          .catch(() => undefined);
+        // An event of the stream may bring the data back before the click can.
+        await Promise.race([
+          alert.getByRole("button", { name: "Try again" }).click(),
+          alert.waitFor({ state: "detached" }),
+        ]);
         await recovered(page);
       },
       {

@@ -1,21 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { primary } from "./dns.mjs";
-import { accessible, clipboard, edgewright, lookAt, picture } from "./harness.mjs";
+import { accessible, lookAt, picture } from "./harness.mjs";
+import { apply, at, D, shop } from "./zone.mjs";
 
-const P = "/api/v1/infrastructure";
-const D = `${P}/domains/shop.example.com`;
-const at = (tab, more = "") => `/domains/shop.example.com?tab=${tab}${more}`;
-
-const ew = edgewright({
-  // Nobody is asked beyond this machine: a resolver that does not answer.
-  flags: ["--demo", "--issuer", "local", "--resolvers", "127.0.0.1:9", "--no-registry-lookups"],
-  async setup({ api, until }) {
-    const { domains } = await until(`${P}/domains`, ({ domains }) => domains[0]?.status === "active");
-    await api("POST", `${P}/domains`, { domain: "shop.example.com", origin: domains[0].origin });
-  },
-});
+const ew = shop();
 
 const records = (page) => page.getByRole("heading", { name: "Records of example.com" }).waitFor();
 
@@ -40,12 +29,6 @@ const asked = (() => {
     totals: sums(counts.reduce((a, b) => a + b, 0)),
   };
 })();
-
-/** Applies what is reviewed, which production asks about once more. */
-async function apply(page) {
-  await page.getByRole("button", { name: "Apply", exact: true }).click();
-  await page.getByRole("button", { name: "Apply to production" }).click();
-}
 
 test("a domain without a zone says how to get one, and gets it by the choice in Set-up", async () => {
   const none = (page) => page.getByRole("heading", { name: "The DNS of this domain is not managed here" }).waitFor();
@@ -358,179 +341,6 @@ test("changes many sets as one: text in their values, then all of them away", as
   });
   const { records: list } = await ew.api("GET", `${D}/records?limit=500`);
   assert.ok(!list.some((r) => r.name.startsWith("bulk-")));
-});
-
-test("signs a zone: plan, keys, what is under way; DS to hand over, what the parent has", async () => {
-  await ew.look("dnssec-off", at("dnssec"), (page) =>
-    page.getByRole("heading", { name: "This zone is not signed" }).waitFor(),
-  );
-  await ew.page(at("dnssec"), async (page) => {
-    await page.getByRole("button", { name: "Sign the zone" }).click();
-    await page.getByText("/dnssec/enabled").waitFor();
-    await apply(page);
-    await page.getByText("The zone is being signed").waitFor();
-    await page.getByRole("table", { name: "Keys" }).getByText("CSK").waitFor();
-    await picture(page, "dnssec-signing");
-    await accessible(page, "signing");
-  });
-  // Hours later, when resolvers have the key and the registrar was told something else.
-  const { dnssec } = await ew.until(`${D}/dnssec`, (answer) => answer.dnssec.key_list.length > 0);
-  const [key] = dnssec.key_list;
-  const later = {
-    ...dnssec,
-    rollover: undefined,
-    ds: [key.ds[0]],
-    key_list: [{ ...key, announced: true }],
-    parent_ds: ["4711 13 2 49FD46E6C4B45C55D4AC69CBD3CD34AC1AFE51DE2B5C9A2D1E6C4B45C55D4AC6"],
-    message: "give the registrar the DS record",
-  };
-  const prepare = (page) => page.route(/\/dnssec\?/, (route) => route.fulfill({ json: { dnssec: later } }));
-  await ew.look("dnssec", at("dnssec"), (page) => page.getByText("fits no key of this zone: take it away").waitFor(), {
-    prepare,
-  });
-  await ew.page(
-    at("dnssec"),
-    async (page) => {
-      await page.getByRole("button", { name: `Copy ${later.ds[0]}` }).click();
-      assert.equal(await clipboard(page), later.ds[0]);
-      await page.getByRole("button", { name: "Replace the key" }).click();
-      const dialog = page.getByRole("dialog");
-      await picture(page, "dnssec-roll");
-      await accessible(page, "rollover");
-      await dialog.getByRole("button", { name: "Begin" }).click();
-      await dialog.getByRole("alert").filter({ hasText: "under way" }).waitFor(); // as the binary knows
-    },
-    { prepare, allow: /status of 409/ },
-  );
-  await ew.lookAtErrors(
-    "dnssec",
-    at("dnssec"),
-    (page) => page.getByRole("table", { name: "Keys" }).waitFor(),
-    /\/dnssec\?/,
-  );
-});
-
-test("gives the zone to secondaries: a key whose secret is shown once, what to write there, and nobody again", async () => {
-  await ew.page(
-    at("transfers"),
-    async (page) => {
-      await page.getByRole("heading", { name: "No keys yet" }).waitFor();
-      await lookAt(page, "transfers-none");
-      await page.getByRole("button", { name: "Make a key" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("textbox", { name: "Name" }).fill("not a name");
-      await dialog.getByRole("button", { name: "Make a key" }).click();
-      await dialog.locator(".mantine-InputWrapper-error").first().waitFor();
-      await accessible(page, "refused key");
-      await dialog.getByRole("textbox", { name: "Name" }).fill("transfer.example.com");
-      await dialog.getByRole("button", { name: "Make a key" }).click();
-      await dialog.getByText("Copy it now").waitFor();
-      await lookAt(page, "transfers-key");
-      await dialog.getByRole("button", { name: "Copy the key for BIND" }).click();
-      await dialog.getByRole("status").filter({ hasText: "Copied" }).waitFor();
-      assert.match(
-        await clipboard(page),
-        /^key "transfer\.example\.com" \{\n {4}algorithm hmac-sha256;\n {4}secret "[\w+/]+=*";/,
-      );
-      await dialog.getByRole("button", { name: "Done" }).click();
-
-      const out = page.getByRole("region", { name: "Given to secondaries" });
-      await out.getByRole("button", { name: "Give it to secondaries" }).click();
-      await out.getByRole("button", { name: "Review the change" }).click();
-      await out.getByText(/^Choose at least one key/).waitFor();
-      await out.getByRole("combobox", { name: "Keys" }).press("ArrowDown");
-      await page.getByRole("option", { name: "transfer.example.com" }).click();
-      await page.keyboard.press("Escape");
-      await out.getByRole("textbox", { name: "Networks that may ask" }).fill("127.0.0.0/8\nnowhere");
-      await out.getByRole("textbox", { name: /^Servers to tell/ }).fill("127.0.0.1:9");
-      await out.getByRole("button", { name: "Review the change" }).click();
-      await out.locator(".mantine-InputWrapper-error").first().waitFor();
-      await lookAt(page, "transfers-out-refused");
-      await out.getByRole("textbox", { name: "Networks that may ask" }).fill("127.0.0.0/8");
-      await out.getByRole("button", { name: "Review the change" }).click();
-      await out
-        .getByText(/^\/transfer/)
-        .first()
-        .waitFor();
-      await apply(page);
-      await out
-        .getByText(/^(Verified|Applied)/)
-        .first()
-        .waitFor();
-      await out.getByRole("button", { name: "Edit again" }).click();
-      await out.getByText("Given to whoever has the key").waitFor();
-      await out.getByText("NSD", { exact: true }).click();
-      await out.getByText(/request-xfr: 127\.0\.0\.1@\d+ transfer\.example\.com/).waitFor();
-      await lookAt(page, "transfers-out");
-
-      // A zone names the key: it stays, and the dialog says why.
-      await page.getByRole("button", { name: "Remove transfer.example.com" }).click();
-      const remove = page.getByRole("dialog", { name: "Remove the key transfer.example.com" });
-      await remove.getByRole("textbox").fill("transfer.example.com");
-      await remove.getByRole("button", { name: "Remove" }).click();
-      await remove.getByRole("alert").filter({ hasText: "example.com" }).waitFor();
-      await picture(page, "transfers-key-in-use");
-      await accessible(page, "key in use");
-      await page.keyboard.press("Escape");
-      await remove.waitFor({ state: "detached" });
-
-      await out.getByRole("button", { name: "Give it to nobody" }).click();
-      await apply(page);
-      await out
-        .getByText(/^(Verified|Applied)/)
-        .first()
-        .waitFor();
-    },
-    { allow: /status of (422|409)/ },
-  );
-});
-
-test("takes a zone from its primary: copied, asked again, failing with why", async () => {
-  const from = await primary("copy.example.net", 2026112801, { www: "192.0.2.7" });
-  try {
-    const { domains } = await ew.api("GET", `${P}/domains`);
-    await ew.api("POST", `${P}/domains`, { domain: "copy.example.net", origin: domains[0].origin });
-    await ew.api("POST", `${P}/domains/copy.example.net/zone`);
-    await ew.page("/domains/copy.example.net?tab=transfers", async (page) => {
-      const panel = page.getByRole("region", { name: "Taken from a primary" });
-      await panel.getByRole("button", { name: "Make it a secondary" }).click();
-      await panel.getByRole("button", { name: "Review the change" }).click();
-      await panel.getByText("Enter the address.").waitFor();
-      await panel.getByRole("textbox", { name: "Address" }).fill(from.address);
-      await panel.getByRole("button", { name: "Review the change" }).click();
-      await panel
-        .getByText(/^\/secondary/)
-        .first()
-        .waitFor();
-      await apply(page);
-      await panel
-        .getByText(/^(Verified|Applied)/)
-        .first()
-        .waitFor();
-      await panel.getByRole("button", { name: "Edit again" }).click();
-      await panel.getByText("As the primary has it").waitFor();
-      await panel.getByText("2026112801").first().waitFor();
-      await lookAt(page, "transfers-in");
-      from.close();
-      await panel.getByRole("button", { name: "Ask now" }).click();
-      await panel.getByText("The copy is served; no primary answers").waitFor();
-      await lookAt(page, "transfers-failing");
-      await panel.getByRole("button", { name: "Be no secondary any more" }).click();
-      await panel.getByRole("button", { name: "Review the change" }).click();
-      await panel
-        .getByText(/^\/secondary/)
-        .first()
-        .waitFor();
-    });
-  } finally {
-    from.close();
-  }
-  await ew.lookAtErrors(
-    "transfers",
-    at("transfers"),
-    (page) => page.getByRole("button", { name: "Give it to secondaries" }).waitFor(),
-    /\/zone\/transfers\?/,
-  );
 });
 
 test("removes a zone by its name, after saying what is lost", async () => {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/edgewright/edgewright/control/store"
 )
 
 // install is what to do when there is no PostgreSQL.
@@ -26,9 +28,12 @@ const install = "PostgreSQL's server was not found: run `apt-get install -y --no
 
 const superuser = "edgewright"
 
+// elsewhere is the URL of a server that outlasts the tests.
+func elsewhere() string { return os.Getenv("EDGEWRIGHT_TEST_POSTGRES") }
+
 // server starts the one server of this test binary, at the first call.
 var server = sync.OnceValues(func() (*url.URL, error) {
-	if dsn := os.Getenv("EDGEWRIGHT_TEST_POSTGRES"); dsn != "" {
+	if dsn := elsewhere(); dsn != "" {
 		return url.Parse(dsn)
 	}
 	return startServer()
@@ -39,12 +44,51 @@ var databases atomic.Int64
 // PostgresDSN makes an empty database, dropped when the test ends.
 func PostgresDSN(t testing.TB) string {
 	t.Helper()
+	return postgresFrom(t, "template1")
+}
+
+// MigratedPostgresDSN is PostgresDSN with the schema made; where nobody would
+// take the copied database away, opening it makes the schema.
+func MigratedPostgresDSN(t testing.TB) string {
+	t.Helper()
+	if elsewhere() != "" {
+		return PostgresDSN(t)
+	}
+	template, err := migratedPostgres()
+	if err != nil {
+		t.Fatalf("migrating a database: %v", err)
+	}
+	return postgresFrom(t, template)
+}
+
+// migratedPostgres is a database that holds nothing but the schema, to be copied.
+var migratedPostgres = sync.OnceValues(func() (name string, err error) {
+	base, err := server()
+	if err != nil {
+		return "", err
+	}
+	name = fmt.Sprintf("edgewright_test_%d_migrated", os.Getpid())
+	if err := administer(base, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	return name, store.Migrate(context.Background(), database(base, name))
+})
+
+// database names one of a server's databases.
+func database(server *url.URL, name string) string {
+	own := *server
+	own.Path = "/" + name
+	return own.String()
+}
+
+func postgresFrom(t testing.TB, template string) string {
+	t.Helper()
 	base, err := server()
 	if err != nil {
 		t.Fatalf("starting PostgreSQL: %v", err)
 	}
 	name := fmt.Sprintf("edgewright_test_%d_%d", os.Getpid(), databases.Add(1))
-	if err := administer(base, "CREATE DATABASE "+name); err != nil {
+	if err := administer(base, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		t.Fatalf("creating a database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -52,9 +96,7 @@ func PostgresDSN(t testing.TB) string {
 			t.Errorf("dropping a database: %v", err)
 		}
 	})
-	own := *base
-	own.Path = "/" + name
-	return own.String()
+	return database(base, name)
 }
 
 // Size returns how many bytes a database takes on disk.

@@ -31,7 +31,7 @@ func Each(t *testing.T, fn func(t *testing.T, db *store.DB)) {
 // EachWith is Each with options.
 func EachWith(t *testing.T, o store.Options, fn func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	for name, dsn := range map[string]func(testing.TB) string{"sqlite": MigratedDSN, "postgres": PostgresDSN} {
+	for name, dsn := range map[string]func(testing.TB) string{"sqlite": MigratedDSN, "postgres": MigratedPostgresDSN} {
 		t.Run(name, func(t *testing.T) { fn(t, Open(t, dsn(t), Keyring(t), o)) })
 	}
 }
@@ -88,7 +88,7 @@ func WriteMigrated(path string) error {
 // Postgres returns an empty store on PostgreSQL.
 func Postgres(t testing.TB) *store.DB {
 	t.Helper()
-	return Open(t, PostgresDSN(t), Keyring(t), store.Options{})
+	return Open(t, MigratedPostgresDSN(t), Keyring(t), store.Options{})
 }
 
 // SQLiteDSN names a database that does not exist yet.
