@@ -127,6 +127,7 @@ func (s *Server) addAuthorities() {
 		doc:   "Its certificates stay until they are due; then the next CA issues. To replace them now, plan a replacement.",
 		level: onPlatform, resource: access.Authorities, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeAuthority)
+	s.addAuthorityOrder()
 }
 
 // authorities joins what the operator has set up with how it is doing.

@@ -100,7 +100,9 @@ func newTenant(e *testEnv, name string) *tenant {
 	g.post(infrastructure+"/domains?project_id="+giver, AddDomain{Domain: "gift-for-" + name + ".localhost", Origin: "http://127.0.0.1:3003"}).want(http.StatusCreated)
 	var offer TransferAnswer
 	g.post(infrastructure+"/domains/gift-for-"+name+".localhost/transfer?project_id="+giver, OfferTransfer{ToProject: id}).want(http.StatusCreated, &offer)
-	e.admin().post(infrastructure+"/certificate-authorities", NewAuthority{Name: name, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
+	for _, ca := range []string{name, name + "-next"} {
+		e.admin().post(infrastructure+"/certificate-authorities", NewAuthority{Name: ca, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
+	}
 	var replacement ReplacementAnswer
 	e.admin().post(infrastructure+"/certificate-replacements", NewReplacement{Selector: ReplacementSelector{Project: id}}).want(http.StatusCreated, &replacement)
 	f.session = e.memberSession(id, name+"-person@example.com", access.Admin)
@@ -219,6 +221,7 @@ var tenantCases = map[string]tenantCase{
 	"authorities-get":        {status: 200},
 	"authorities-add":        {status: 201, body: func(f *tenant) any { return NewAuthority{Name: f.name + "-2", ReplaceAuthority: anAuthority} }},
 	"authorities-replace":    {status: 200, body: fixed(ReplaceAuthority{Directory: "https://acme.example.org/other"})},
+	"authorities-move":       {status: 200, body: fixed(MoveAuthority{})},
 	"authorities-remove":     {status: 204},
 	"replacements-list":      {status: 200},
 	"replacements-get":       {status: 200},

@@ -192,6 +192,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/certificate-authorities/{authority}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a CA before or after others
+         * @description Changes priorities, of as few CAs as it can. The one of the command line keeps its own; others go before or after it. 409 for one that is switched off.
+         */
+        post: operations["authorities-move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/certificate-replacements": {
         parameters: {
             query?: never;
@@ -2777,6 +2797,10 @@ export interface components {
             /** @description viewer, developer, admin or owner */
             role: string;
         };
+        MoveAuthority: {
+            /** @description The CA that is to be tried next after it. Default: none, it is tried last */
+            before?: string;
+        };
         NameServerLook: {
             addresses: string[];
             /** @description Empty: it answers for the zone */
@@ -4894,6 +4918,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "authorities-move": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                authority: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveAuthority"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityList"] | components["schemas"]["Plan"];
+                };
             };
             /** @description An error */
             default: {

@@ -10,6 +10,7 @@ const paths = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   chevronDown: "M6 9l6 6 6-6",
   chevronRight: "M9 6l6 6-6 6",
+  chevronUp: "M6 15l6-6 6 6",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5.5 15H4V4h11v1.5",
   download: "M12 4v11M7 11l5 5 5-5M4 20h16",

@@ -47,6 +47,40 @@ export function useRemoveAuthority() {
   });
 }
 
+/** Has an authority tried before another, or last. The list stands in the new order at once. */
+export function useMoveAuthority() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, before }: { name: string; before: string | undefined }) =>
+      body(
+        api.POST("/api/v1/infrastructure/certificate-authorities/{authority}/move", {
+          params: { path: { authority: name } },
+          body: before ? { before } : {},
+        }),
+      ).then((answer) => (answer as Schemas["AuthorityList"]).authorities),
+    onMutate: async ({ name, before }) => {
+      await client.cancelQueries({ queryKey: authoritiesKey });
+      const old = client.getQueryData<Authority[]>(authoritiesKey);
+      if (old) client.setQueryData(authoritiesKey, reordered(old, name, before));
+      return old;
+    },
+    onSuccess: (list) => client.setQueryData(authoritiesKey, list),
+    onError: (_error, _move, old) => {
+      if (old) client.setQueryData(authoritiesKey, old);
+    },
+  });
+}
+
+/** The list with one in front of another, or after all that are in use. */
+export function reordered(list: Authority[], name: string, before: string | undefined): Authority[] {
+  const moved = list.find((a) => a.name === name);
+  if (!moved) return list;
+  const others = list.filter((a) => a !== moved);
+  const found = others.findIndex((a) => (before ? a.name === before : a.disabled));
+  const at = found < 0 ? others.length : found;
+  return [...others.slice(0, at), moved, ...others.slice(at)];
+}
+
 /** Mass replacements, newest first. */
 export const replacementsQuery = () =>
   queryOptions({

@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Modal, Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { sentence } from "@/api/client";
 import { duration } from "@/lib/format";
 import { t } from "@/lib/strings";
@@ -14,7 +14,7 @@ import { Fields, Panel } from "@/ui/Panel";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
-import { type Authority, authoritiesQuery, useRemoveAuthority } from "../authorityQueries";
+import { type Authority, authoritiesQuery, useMoveAuthority, useRemoveAuthority } from "../authorityQueries";
 import styles from "../certificates.module.css";
 import { AuthorityForm } from "./AuthorityForm";
 
@@ -25,7 +25,24 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
   const query = useQuery(authoritiesQuery());
   const [open, setOpen] = useState<string | null>(null);
   const [dialog, setDialog] = useState<Dialog>(null);
+  const move = useMoveAuthority();
+  const [said, setSaid] = useState("");
+  const held = useRef<string | null>(null);
+  // A row that goes down is taken out and put in again, and its button loses the focus with that.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the list stands in another order
+  useLayoutEffect(() => {
+    if (held.current) document.getElementById(held.current)?.focus();
+    held.current = null;
+  }, [query.data]);
   const close = () => setDialog(null);
+  const onMove = (list: Authority[], name: string, by: -1 | 1) => {
+    const inUse = list.filter((a) => !a.disabled);
+    const at = inUse.findIndex((a) => a.name === name);
+    const before = inUse[by < 0 ? at - 1 : at + 2]?.name;
+    held.current = moveId(name, by);
+    setSaid(t.authorities.moved(name, at + by + 1, inUse.length));
+    move.mutate({ name, before }, { onError: (error) => toast(error.message, "bad") });
+  };
   const add = (
     <Button
       leftSection={<Icon name="plus" size={14} />}
@@ -53,7 +70,12 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
             ) : (
               <DataTable
                 label={t.authorities.title}
-                columns={columnsFor(open, setOpen)}
+                columns={[
+                  ...(admin && list.filter((a) => !a.disabled).length > 1
+                    ? [orderColumn(list, (name, by) => onMove(list, name, by))]
+                    : []),
+                  ...columnsFor(open, setOpen),
+                ]}
                 rows={list}
                 rowKey={(a) => a.name}
                 {...(open && {
@@ -66,6 +88,9 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
             )
           }
         </PageState>
+        <span role="status" className="srOnly">
+          {said}
+        </span>
       </Panel>
       <Modal opened={dialog?.kind === "add"} onClose={close} title={t.authorities.addTitle} size="lg">
         <AuthorityForm authority={null} others={query.data ?? []} onDone={close} />
@@ -98,6 +123,46 @@ export function authorityState(a: Authority, now = new Date()): { tone: Tone; la
 }
 
 const ordersOf = (a: Authority) => a.limits.find((l) => l.kind === "orders");
+
+const moveId = (name: string, by: -1 | 1) => `move-${by < 0 ? "up" : "down"}-${name}`;
+
+/** Moves an authority up and down. At an end the button stays, so that who uses keys does not lose their place. */
+function orderColumn(list: Authority[], onMove: (name: string, by: -1 | 1) => void): Column<Authority> {
+  const inUse = list.filter((a) => !a.disabled);
+  const button = (a: Authority, at: number, by: -1 | 1) => {
+    const end = at + by < 0 || at + by >= inUse.length;
+    return (
+      <ActionIcon
+        size={24}
+        id={moveId(a.name, by)}
+        aria-disabled={end}
+        {...(end && { "data-disabled": true })}
+        aria-label={by < 0 ? t.authorities.up(a.name) : t.authorities.down(a.name)}
+        onClick={() => !end && onMove(a.name, by)}
+      >
+        <Icon name={by < 0 ? "chevronUp" : "chevronDown"} size={15} />
+      </ActionIcon>
+    );
+  };
+  return {
+    id: "order",
+    header: t.authorities.columns.order,
+    width: 96,
+    cell: (a) => {
+      const at = inUse.indexOf(a);
+      if (at < 0) return <span className="dim">–</span>;
+      return (
+        <span className="row tight" style={{ flexWrap: "nowrap" }}>
+          <span className="tnum dim" style={{ minWidth: "1.5ch" }}>
+            {at + 1}
+          </span>
+          {button(a, at, -1)}
+          {button(a, at, 1)}
+        </span>
+      );
+    },
+  };
+}
 
 function columnsFor(open: string | null, onOpen: (name: string | null) => void): Column<Authority>[] {
   return [
