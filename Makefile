@@ -27,7 +27,7 @@ web/node_modules/.installed: web/package-lock.json
 	@touch $@
 
 # SQLite is C made into Go, with its memory outside Go's: looking at each of its accesses finds nothing
-# of ours and takes half the time of the tests on it.
+# of ours and takes up to two fifths of the time of the tests on it.
 RACE = -race -gcflags=modernc.org/sqlite/lib=-race=false
 
 # Tests wait a good part of their time: more packages at once than processors.

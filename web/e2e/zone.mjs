@@ -5,7 +5,7 @@ export const P = "/api/v1/infrastructure";
 export const D = `${P}/domains/shop.example.com`;
 export const at = (tab, more = "") => `/domains/shop.example.com?tab=${tab}${more}`;
 
-/** A server with shop.example.com; its DNS is chosen to be ours when it is `managed`, and then there is a zone example.com. */
+/** A server with shop.example.com, and when it is `managed` with the zone example.com, where its records are. */
 export function shop({ managed = false } = {}) {
   return edgewright({
     // Nobody is asked beyond this machine: a resolver that does not answer.
@@ -14,6 +14,7 @@ export function shop({ managed = false } = {}) {
       const { domains } = await until(`${P}/domains`, ({ domains }) => domains[0]?.status === "active");
       await api("POST", `${P}/domains`, { domain: "shop.example.com", origin: domains[0].origin });
       if (!managed) return;
+      await api("POST", `${D}/zone`);
       await api("PATCH", D, { dns: "managed" });
       await until(`${D}/zone/settings`, ({ zone }) => zone.serial > 0);
     },

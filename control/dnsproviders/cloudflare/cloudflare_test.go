@@ -66,7 +66,7 @@ func TestFakeIsCloudflare(t *testing.T) {
 		}
 	}
 	f.put(put...)
-	// Its services by themselves: the root of the module is a hundred packages, which take a minute to compile.
+	// Its services by themselves: the root of the module is a hundred packages, which take long to compile.
 	api := []option.RequestOption{option.WithBaseURL(server.URL + "/client/v4/"), option.WithAPIToken(goodToken)}
 	var inZones zones.ZoneListParams
 	inZones.PerPage.Value, inZones.PerPage.Present = 50, true
