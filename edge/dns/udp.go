@@ -28,6 +28,18 @@ func listenPortable(at netip.AddrPort) (*portable, error) {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(4 << 20) // as much as the system grants
+	return newPortable(conn)
+}
+
+func newPortable(conn *net.UDPConn) (*portable, error) {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { neverFragment(int(fd)) })
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	return &portable{conn: conn}, nil
 }
 
@@ -42,7 +54,7 @@ func inheritPortable(f *os.File) (*portable, error) {
 		_ = conn.Close()
 		return nil, errors.New("not a UDP socket")
 	}
-	return &portable{conn: udp}, nil
+	return newPortable(udp)
 }
 
 func (p *portable) socket() syscall.Conn { return p.conn }

@@ -193,6 +193,7 @@ func newBatch(fd int) (_ *batch, err error) {
 	b.anywhere = b.bound.Addr().IsUnspecified()
 	_ = unix.SetsockoptInt(b.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20) // as much as the system grants
 	_ = unix.SetsockoptInt(b.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
+	neverFragment(b.fd)
 	// Waiting for at most a millisecond is hidden from the scheduler: see take.
 	brief := unix.Timeval{Usec: 1000}
 	for _, o := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
@@ -204,6 +205,15 @@ func newBatch(fd int) (_ *batch, err error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	return b, b.mapMemory()
+}
+
+// neverFragment has answers go out in one piece whatever an ICMP message says of
+// the path (RFC 9715 section 3.1): anybody can send one, and a second fragment,
+// which has no checksum of its own, could be anybody's. Where the path is narrower
+// than answers are long the client asks again for less, or over TCP.
+func neverFragment(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE) // not of an IPv4 socket
 }
 
 // mapMemory lays headers, vectors, addresses and buffers out in one mapping.
