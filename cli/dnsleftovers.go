@@ -24,22 +24,31 @@ type dnsLeftoverArg struct {
 	Which string `arg:"" name:"domain" help:"The domain, or the ID from the list."`
 }
 
-// find returns what is being removed of a domain, which may be at several
-// providers.
-func (d dnsLeftoverArg) find(a *app, cl *client.Client) ([]client.Placement, error) {
+// each does something with all that is being removed of a domain, which may be at
+// several providers.
+func (d dnsLeftoverArg) each(a *app, do func(cl *client.Client, p client.Placement) error) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
 	var found []client.Placement
 	for p, err := range cl.Placements(a.ctx) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if p.Since != nil && (p.ID == d.Which || strings.EqualFold(p.Domain, strings.TrimSuffix(d.Which, "."))) {
 			found = append(found, p)
 		}
 	}
 	if len(found) == 0 {
-		return nil, fault.New(fault.NotFound, "nothing of %s is being removed; see \"edgewright dns leftovers\"", d.Which)
+		return fault.New(fault.NotFound, "nothing of %s is being removed; see \"edgewright dns leftovers\"", d.Which)
 	}
-	return found, nil
+	for _, p := range found {
+		if err := do(cl, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type placementList struct {
@@ -91,15 +100,7 @@ func (dnsLeftoversRemove) Help() string {
 }
 
 func (c *dnsLeftoversRemove) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	found, err := c.find(a, cl)
-	if err != nil {
-		return err
-	}
-	for _, p := range found {
+	return c.each(a, func(cl *client.Client, p client.Placement) error {
 		for _, r := range p.Records {
 			fmt.Fprintf(a.err, "  - %s\n", clean(r))
 		}
@@ -110,8 +111,8 @@ func (c *dnsLeftoversRemove) Run(a *app) error {
 			return err
 		}
 		a.hint("The records of %s at %s are being removed.", clean(p.Domain), clean(p.Account))
-	}
-	return nil
+		return nil
+	})
 }
 
 type dnsLeftoversLeave struct {
@@ -124,15 +125,7 @@ func (dnsLeftoversLeave) Help() string {
 }
 
 func (c *dnsLeftoversLeave) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	found, err := c.find(a, cl)
-	if err != nil {
-		return err
-	}
-	for _, p := range found {
+	return c.each(a, func(cl *client.Client, p client.Placement) error {
 		if err := a.confirm(c.Yes, "Leave the records of %s at %s where they are?", p.Domain, p.Account); err != nil {
 			return err
 		}
@@ -140,6 +133,6 @@ func (c *dnsLeftoversLeave) Run(a *app) error {
 			return err
 		}
 		a.hint("The records of %s at %s stay.", clean(p.Domain), clean(p.Account))
-	}
-	return nil
+		return nil
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/edgewright/edgewright/control/access"
@@ -83,11 +84,30 @@ func TestZoneTransfers(t *testing.T) {
 	if set.Transfers.Out != nil || set.Transfers.Copy == nil || set.Transfers.Copy.State != "waiting" {
 		t.Errorf("%+v", set.Transfers)
 	}
-	w.post(infrastructure+"/domains/shop.example/records"+q, NewRecord{Name: "www", Type: "A", RecordData: RecordData{Values: []string{"192.0.2.1"}}}).refused(http.StatusConflict, "conflict")
 	var copied ZoneAnswer
 	w.get(infrastructure+"/domains/shop.example/zone/settings"+q).want(http.StatusOK, &copied)
 	if p := copied.Zone.Primaries; len(p) != 1 || p[0] != "192.0.2.1:53" {
 		t.Errorf("a copy comes from %q", p)
+	}
+	// Whoever would change a copied record is told where it comes from, and how it
+	// becomes ours.
+	records, www := infrastructure+"/domains/shop.example/records", RecordData{Values: []string{"192.0.2.1"}}
+	for what, change := range map[string]struct {
+		method, path string
+		body         any
+		status       int
+	}{
+		"a new one": {http.MethodPost, records, NewRecord{Name: "www", Type: "A", RecordData: www}, http.StatusConflict},
+		"a plan":    {http.MethodPost, infrastructure + "/plans", Desired{Resources: []Declared{{Kind: "rrset", Name: "www/A@shop.example", Spec: json.RawMessage(`{"values":["192.0.2.1"]}`)}}}, http.StatusConflict},
+		"many":      {http.MethodPost, records + "/edit", RecordEdit{Records: []EditedRecord{{Name: "www", Type: "A", RecordData: www}}}, http.StatusConflict},
+		"one":       {http.MethodPut, records + "/rrs_1", www, http.StatusNotFound},
+		"none":      {http.MethodDelete, records + "/rrs_1", nil, http.StatusNotFound},
+	} {
+		r := match.do(change.method, change.path+q, change.body)
+		var p Problem
+		if json.Unmarshal(r.body, &p) != nil || r.status != change.status || !strings.Contains(p.Detail, "192.0.2.1") || !strings.Contains(p.Detail, "dns transfers in shop.example --off") {
+			t.Errorf("%s: %d %s", what, r.status, r.body)
+		}
 	}
 	w.post(path+"/refresh"+q, RefreshZone{Whole: true}).want(http.StatusAccepted)
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,52 +44,17 @@ func (db *DB) SumQueries(ctx context.Context, s traffic.Sum, fn func(start time.
 	if s.Hours {
 		table = "query_hours"
 	}
-	sums := map[int64]edgeconfig.ZoneCounters{}
-	for _, zones := range inParts(s.Zones) {
-		args := []any{s.From.Unix(), s.Until.Unix()}
-		where := ` WHERE start >= $1 AND start < $2`
-		if zones != nil {
-			var marks []string
-			for _, v := range padded(zones) {
-				args = append(args, v)
-				marks = append(marks, "$"+strconv.Itoa(len(args)))
-			}
-			where += ` AND zone IN (` + strings.Join(marks, ", ") + `)`
-		}
-		step := strconv.FormatInt(int64(s.Step/time.Second), 10)
-		err := db.sumQueries(ctx, `SELECT (start - $1) / `+step+` AS part, `+sumQueryValues+` FROM `+table+where+` GROUP BY part`, args, func(n int64, c edgeconfig.ZoneCounters) {
-			c.Add(sums[n])
-			sums[n] = c
-		})
-		if err != nil {
-			return wrap("reading queries", err)
-		}
-	}
-	for _, n := range slices.Sorted(maps.Keys(sums)) {
-		if err := fn(s.From.Add(time.Duration(n)*s.Step), sums[n]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (db *DB) sumQueries(ctx context.Context, query string, args []any, fn func(part int64, c edgeconfig.ZoneCounters)) error {
-	rows, err := db.readers.QueryContext(ctx, query, args...)
+	steps := map[int64]edgeconfig.ZoneCounters{}
+	err := db.sum(ctx, s, sums{
+		table: table, by: stepOf(s), columns: queryColumns, values: sumQueryValues, only: []only{{"zone", s.Zones}},
+	}, func(group any, values []int64) {
+		n, _ := group.(int64)
+		c := edgeconfig.ZoneCountersOf([6]int64(values))
+		c.Add(steps[n])
+		steps[n] = c
+	})
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var part int64
-		var values [6]int64
-		into := []any{&part}
-		for i := range values {
-			into = append(into, &values[i])
-		}
-		if err := rows.Scan(into...); err != nil {
-			return err
-		}
-		fn(part, edgeconfig.ZoneCountersOf(values))
-	}
-	return rows.Err()
+	return inSteps(s, steps, fn)
 }

@@ -170,9 +170,8 @@ func (db *DB) addParts(ctx context.Context, r edgeconfig.Rollup, now time.Time, 
 
 // SumTraffic calls fn for each step that has traffic, in order of time.
 func (db *DB) SumTraffic(ctx context.Context, s traffic.Sum, fn func(start time.Time, c edgeconfig.Counters) error) error {
-	step := int64(s.Step / time.Second)
 	sums := map[int64]*edgeconfig.Counters{}
-	err := db.sumTraffic(ctx, s, "(start - $1) / "+strconv.FormatInt(step, 10), func(group any, c edgeconfig.Counters) {
+	err := db.sumTraffic(ctx, s, stepOf(s), func(group any, c edgeconfig.Counters) {
 		n, _ := group.(int64)
 		if sum := sums[n]; sum != nil {
 			sum.Add(c)
@@ -183,17 +182,7 @@ func (db *DB) SumTraffic(ctx context.Context, s traffic.Sum, fn func(start time.
 	if err != nil {
 		return err
 	}
-	order := make([]int64, 0, len(sums))
-	for n := range sums {
-		order = append(order, n)
-	}
-	slices.Sort(order)
-	for _, n := range order {
-		if err := fn(s.From.Add(time.Duration(n)*s.Step), *sums[n]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inSteps(s, sums, func(start time.Time, c *edgeconfig.Counters) error { return fn(start, *c) })
 }
 
 // SumTrafficBy calls fn for each site or edge that has traffic.
@@ -222,48 +211,69 @@ func (db *DB) SumTrafficBy(ctx context.Context, s traffic.Sum, by traffic.Dimens
 	return nil
 }
 
-// sumTraffic sums by an expression. Long lists of sites or edges are asked for
-// in parts, so fn may be called for one group more than once.
+// sumTraffic sums requests by an expression; fn may be called for one group more
+// than once.
 func (db *DB) sumTraffic(ctx context.Context, s traffic.Sum, by string, fn func(group any, c edgeconfig.Counters)) error {
 	table := "traffic_minutes"
 	if s.Hours {
 		table = "traffic_hours"
 	}
-	for _, sites := range inParts(s.Sites) {
-		for _, edges := range inParts(s.Edges) {
-			args := []any{s.From.Unix(), s.Until.Unix()}
-			where := ` WHERE start >= $1 AND start < $2`
-			for _, list := range []struct {
-				column string
-				values []string
-			}{{"site", sites}, {"edge", edges}} {
-				if list.values == nil {
-					continue
-				}
+	return db.sum(ctx, s, sums{
+		table: table, by: by, columns: trafficColumns, values: sumValues, only: []only{{"site", s.Sites}, {"edge", s.Edges}},
+	}, func(group any, values []int64) { fn(group, trafficCounters(values)) })
+}
+
+// sums says what is summed of a table.
+type sums struct {
+	table   string
+	by      string   // an expression
+	columns []string // that are summed
+	values  string   // their sums
+	only    []only
+}
+
+// only narrows a sum to some values of a column; nil: all.
+type only struct {
+	column string
+	values []string
+}
+
+// sum sums by an expression. Long lists of names are asked for in parts, so fn may
+// be called for one group more than once.
+func (db *DB) sum(ctx context.Context, s traffic.Sum, what sums, fn func(group any, values []int64)) error {
+	var each func(where string, args []any, rest []only) error
+	each = func(where string, args []any, rest []only) error {
+		if len(rest) == 0 {
+			return db.sumPart(ctx, `SELECT `+what.by+` AS part, `+what.values+` FROM `+what.table+where+` GROUP BY part`, args, len(what.columns), fn)
+		}
+		for _, names := range inParts(rest[0].values) {
+			where, args := where, slices.Clone(args)
+			if names != nil {
 				var marks []string
-				for _, v := range padded(list.values) {
+				for _, v := range padded(names) {
 					args = append(args, v)
 					marks = append(marks, "$"+strconv.Itoa(len(args)))
 				}
-				where += ` AND ` + list.column + ` IN (` + strings.Join(marks, ", ") + `)`
+				where += ` AND ` + rest[0].column + ` IN (` + strings.Join(marks, ", ") + `)`
 			}
-			if err := db.sumPart(ctx, `SELECT `+by+` AS part, `+sumValues+` FROM `+table+where+` GROUP BY part`, args, fn); err != nil {
-				return wrap("reading traffic", err)
+			if err := each(where, args, rest[1:]); err != nil {
+				return err
 			}
 		}
+		return nil
 	}
-	return nil
+	return wrap("reading sums of "+what.table, each(` WHERE start >= $1 AND start < $2`, []any{s.From.Unix(), s.Until.Unix()}, what.only))
 }
 
 // sumPart reads one grouped sum. Steps come from a bounded set, but not a small
 // one, so the text is not kept as a prepared statement.
-func (db *DB) sumPart(ctx context.Context, query string, args []any, fn func(group any, c edgeconfig.Counters)) error {
+func (db *DB) sumPart(ctx context.Context, query string, args []any, columns int, fn func(group any, values []int64)) error {
 	rows, err := db.readers.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	values := make([]int64, len(trafficColumns))
+	values := make([]int64, columns)
 	into := make([]any, 1+len(values))
 	var group any
 	into[0] = &group
@@ -274,9 +284,24 @@ func (db *DB) sumPart(ctx context.Context, query string, args []any, fn func(gro
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		fn(group, trafficCounters(values))
+		fn(group, values)
 	}
 	return rows.Err()
+}
+
+// stepOf is the expression that sums by step.
+func stepOf(s traffic.Sum) string {
+	return "(start - $1) / " + strconv.FormatInt(int64(s.Step/time.Second), 10)
+}
+
+// inSteps calls fn for what was summed by step, in order of time.
+func inSteps[C any](s traffic.Sum, sums map[int64]C, fn func(start time.Time, c C) error) error {
+	for _, n := range slices.Sorted(maps.Keys(sums)) {
+		if err := fn(s.From.Add(time.Duration(n)*s.Step), sums[n]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inParts cuts a list into parts that fit one statement; nil (all) stays one

@@ -54,6 +54,9 @@ func (s *Service) GetRRset(ctx context.Context, project, environment, apex, id s
 	}
 	r, err := s.Store.Get(ctx, KindRRset, id)
 	if fault.Is(err, fault.NotFound) || err == nil && (r.Project != project || r.Environment != environment || !strings.HasSuffix(r.Name, "@"+z.Name)) {
+		if z.Spec.Secondary != nil { // what is looked for may well be in it
+			return RRset{}, fault.New(fault.NotFound, "record sets of a copied zone have no IDs: %s", copied(z)).About("zone " + z.Name)
+		}
 		return RRset{}, fault.New(fault.NotFound, "the zone has no record set %s", id).About("zone " + z.Name)
 	}
 	if err != nil {

@@ -188,7 +188,12 @@ func ours(z Zone) error {
 	if z.Spec.Secondary == nil {
 		return nil
 	}
-	return fault.New(fault.Conflict, "the zone is a secondary: its records come from %s. Change them there, or end the transfers first (PUT .../zone/transfers, \"edgewright dns transfers in %s --off\")", primariesOf(z), z.Name).About("zone " + z.Name)
+	return fault.New(fault.Conflict, "%s", copied(z)).About("zone " + z.Name)
+}
+
+// copied says of a copied zone how its records are changed.
+func copied(z Zone) string {
+	return fmt.Sprintf("the zone is a secondary: its records come from %s. Change them there, or end the transfers first (PUT .../zone/transfers, \"edgewright dns transfers in %s --off\")", primariesOf(z), z.Name)
 }
 
 func primariesOf(z Zone) string {

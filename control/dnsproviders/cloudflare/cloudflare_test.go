@@ -15,12 +15,13 @@ import (
 	"github.com/cloudflare/cloudflare-go/v6/zones"
 
 	"github.com/edgewright/edgewright/control/dnsproviders"
+	"github.com/edgewright/edgewright/control/dnsproviders/cloudflare/cloudflaretest"
 	"github.com/edgewright/edgewright/control/dnsproviders/dnsplan"
 	"github.com/edgewright/edgewright/control/dnsproviders/dnsproviderstest"
 	"github.com/edgewright/edgewright/netguard"
 )
 
-var zone = dnsplan.Zone{ID: zoneID, Name: "example.com"}
+var zone = dnsplan.Zone{ID: cloudflaretest.ZoneID, Name: "example.com"}
 
 func options(server *httptest.Server) Options {
 	return Options{
@@ -34,23 +35,23 @@ func TestDriver(t *testing.T) {
 		f, server := newFake(t)
 		o := options(server)
 		var names []string
-		for _, z := range f.zones {
+		for _, z := range f.Zones {
 			if z["type"] == "full" {
 				names = append(names, z["name"].(string))
 			}
 		}
-		locked := func(do func()) { f.mu.Lock(); defer f.mu.Unlock(); do() }
+		locked := func(do func()) { f.Mu.Lock(); defer f.Mu.Unlock(); do() }
 		count := func(n *int) func() int {
 			return func() (v int) { locked(func() { v = *n }); return v }
 		}
 		return &dnsproviderstest.Fake{
-			Driver: New(goodToken, o), Stranger: New(strings.Repeat("x", 40), o), ReadOnly: New(readToken, o),
+			Driver: New(cloudflaretest.GoodToken, o), Stranger: New(strings.Repeat("x", 40), o), ReadOnly: New(cloudflaretest.ReadToken, o),
 			Zone: zone, Zones: names, Types: writable, Proxy: true, Put: f.put, Sets: f.sets,
-			Reset:  func() { locked(func() { f.records, f.failAfter, f.throttle, f.lose = nil, 1<<30, 0, false }) },
-			Writes: count(&f.writes), Requests: count(&f.requests),
-			FailWrites: func(after int) { locked(func() { f.failAfter = after }) },
-			LoseAnswer: func() { locked(func() { f.lose = true }) },
-			Throttle:   func(n int) { locked(func() { f.throttle = n }) },
+			Reset:  func() { locked(func() { f.Records, f.FailAfter, f.Throttle, f.Lose = nil, 1<<30, 0, false }) },
+			Writes: count(&f.Writes), Requests: count(&f.Requests),
+			FailWrites: func(after int) { locked(func() { f.FailAfter = after }) },
+			LoseAnswer: func() { locked(func() { f.Lose = true }) },
+			Throttle:   func(n int) { locked(func() { f.Throttle = n }) },
 		}
 	})
 }
@@ -67,7 +68,7 @@ func TestFakeIsCloudflare(t *testing.T) {
 	}
 	f.put(put...)
 	// Its services by themselves: the root of the module is a hundred packages, which take long to compile.
-	api := []option.RequestOption{option.WithBaseURL(server.URL + "/client/v4/"), option.WithAPIToken(goodToken)}
+	api := []option.RequestOption{option.WithBaseURL(server.URL + "/client/v4/"), option.WithAPIToken(cloudflaretest.GoodToken)}
 	var inZones zones.ZoneListParams
 	inZones.PerPage.Value, inZones.PerPage.Present = 50, true
 	inZones.Page.Value, inZones.Page.Present = 1, true
@@ -75,11 +76,11 @@ func TestFakeIsCloudflare(t *testing.T) {
 	for it := zones.NewZoneService(api...).ListAutoPaging(t.Context(), inZones); it.Next(); {
 		listed++
 	}
-	if listed != len(f.zones) {
-		t.Errorf("the vendor's client lists %d zones of %d", listed, len(f.zones))
+	if listed != len(f.Zones) {
+		t.Errorf("the vendor's client lists %d zones of %d", listed, len(f.Zones))
 	}
 	var inRecords cfdns.RecordListParams
-	inRecords.ZoneID.Value, inRecords.ZoneID.Present = zoneID, true
+	inRecords.ZoneID.Value, inRecords.ZoneID.Present = cloudflaretest.ZoneID, true
 	inRecords.PerPage.Value, inRecords.PerPage.Present = 100, true
 	inRecords.Page.Value, inRecords.Page.Present = 1, true
 	it := cfdns.NewRecordService(api...).ListAutoPaging(t.Context(), inRecords)
@@ -98,20 +99,20 @@ func TestFakeIsCloudflare(t *testing.T) {
 // TestKeeps: what users have set on a record, and its identity, survive a change.
 func TestKeeps(t *testing.T) {
 	f, server := newFake(t)
-	d := New(goodToken, options(server))
+	d := New(cloudflaretest.GoodToken, options(server))
 	before := dnsplan.RRset{Name: "www.example.com", Type: "A", TTL: 300, Values: []string{"192.0.2.1", "192.0.2.2"}}
 	f.put(before)
-	f.records[0].Comment, f.records[1].Comment = "first", "second"
-	ids := []string{f.records[0].ID, f.records[1].ID}
+	f.Records[0].Comment, f.Records[1].Comment = "first", "second"
+	ids := []string{f.Records[0].ID, f.Records[1].ID}
 	after := dnsplan.RRset{Name: "www.example.com", Type: "A", TTL: 600, Values: []string{"192.0.2.2", "192.0.2.3"}}
 	if _, err := d.Apply(t.Context(), zone, []dnsplan.Change{{Before: &before, After: &after}}); err != nil {
 		t.Fatal(err)
 	}
-	if len(f.records) != 2 || f.records[0].ID != ids[0] || f.records[1].ID != ids[1] || f.records[0].Comment != "first" || f.records[1].Comment != "second" {
-		t.Fatalf("%+v", f.records)
+	if len(f.Records) != 2 || f.Records[0].ID != ids[0] || f.Records[1].ID != ids[1] || f.Records[0].Comment != "first" || f.Records[1].Comment != "second" {
+		t.Fatalf("%+v", f.Records)
 	}
-	if f.records[1].Content != "192.0.2.2" || f.records[0].Content != "192.0.2.3" || f.records[0].TTL != 600 || f.records[1].TTL != 600 {
-		t.Fatalf("%+v", f.records)
+	if f.Records[1].Content != "192.0.2.2" || f.Records[0].Content != "192.0.2.3" || f.Records[0].TTL != 600 || f.Records[1].TTL != 600 {
+		t.Fatalf("%+v", f.Records)
 	}
 }
 
@@ -148,11 +149,11 @@ func TestErrors(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			_, err := New(goodToken, options(server)).Zones(t.Context())
+			_, err := New(cloudflaretest.GoodToken, options(server)).Zones(t.Context())
 			if got := dnsproviders.ReasonOf(err); got != c.want {
 				t.Fatalf("%s, want %s: %v", got, c.want, err)
 			}
-			if strings.Contains(err.Error(), goodToken) {
+			if strings.Contains(err.Error(), cloudflaretest.GoodToken) {
 				t.Errorf("the token is in the error: %v", err)
 			}
 		})
@@ -172,7 +173,7 @@ func TestRetryAfter(t *testing.T) {
 	var waits []time.Duration
 	o := options(server)
 	o.Pause = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-	d := New(goodToken, o)
+	d := New(cloudflaretest.GoodToken, o)
 	if _, err := d.Zones(t.Context()); err == nil {
 		t.Fatal("throttled for ever, and no error")
 	}
@@ -193,7 +194,7 @@ func TestRedirect(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
-	if _, err := New(goodToken, options(server)).Zones(t.Context()); dnsproviders.ReasonOf(err) != dnsproviders.Away {
+	if _, err := New(cloudflaretest.GoodToken, options(server)).Zones(t.Context()); dnsproviders.ReasonOf(err) != dnsproviders.Away {
 		t.Errorf("got %v", err)
 	}
 }
@@ -204,21 +205,21 @@ func TestGuard(t *testing.T) {
 	defer server.Close()
 	o := options(server)
 	o.HTTP = dnsproviders.NewHTTPClient(&netguard.Policy{})
-	if _, err := New(goodToken, o).Zones(t.Context()); dnsproviders.ReasonOf(err) != dnsproviders.Away || !strings.Contains(err.Error(), "loopback") {
+	if _, err := New(cloudflaretest.GoodToken, o).Zones(t.Context()); dnsproviders.ReasonOf(err) != dnsproviders.Away || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestTokens(t *testing.T) {
 	bad := map[string]string{
-		"short": "abc", "with Bearer": "Bearer " + goodToken, "with a line end": goodToken + "\n", "global key": strings.Repeat("0123456789abcdef", 3)[:37], "long": strings.Repeat("x", 200),
+		"short": "abc", "with Bearer": "Bearer " + cloudflaretest.GoodToken, "with a line end": cloudflaretest.GoodToken + "\n", "global key": strings.Repeat("0123456789abcdef", 3)[:37], "long": strings.Repeat("x", 200),
 	}
 	for name, token := range bad {
 		if detail, fix := checkToken(token); detail == "" || fix == "" {
 			t.Errorf("%s is let through", name)
 		}
 	}
-	if detail, _ := checkToken(goodToken); detail != "" {
+	if detail, _ := checkToken(cloudflaretest.GoodToken); detail != "" {
 		t.Errorf("a token is refused: %s", detail)
 	}
 }

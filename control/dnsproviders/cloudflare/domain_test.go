@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/edgewright/edgewright/control/dnsproviders"
+	"github.com/edgewright/edgewright/control/dnsproviders/cloudflare/cloudflaretest"
 	"github.com/edgewright/edgewright/control/dnsproviders/dnsplan"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/resource"
@@ -22,7 +23,7 @@ func TestDomainRecords(t *testing.T) {
 		Store: db, Vault: db, Drivers: []dnsproviders.DriverType{Type(options(server))}, Users: domains.Users{Store: db},
 	})
 	cause := resource.Cause{Actor: "test"}
-	if _, err := service.Create(t.Context(), "p", "e", "main", "cloudflare", dnsproviders.Credentials{"api_token": goodToken}, cause); err != nil {
+	if _, err := service.Create(t.Context(), "p", "e", "main", "cloudflare", dnsproviders.Credentials{"api_token": cloudflaretest.GoodToken}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := service.Accounts(t.Context(), "p", "e", "route53"); err != nil || len(list) > 0 {
@@ -57,9 +58,9 @@ func TestDomainRecords(t *testing.T) {
 		t.Errorf("the proof is %v", got)
 	}
 
-	f.mu.Lock()
-	f.records = slices.DeleteFunc(f.records, func(r record) bool { return r.Type == "A" })
-	f.mu.Unlock()
+	f.Mu.Lock()
+	f.Records = slices.DeleteFunc(f.Records, func(r cloudflaretest.Record) bool { return r.Type == "A" })
+	f.Mu.Unlock()
 	for range 2 { // the second time there is nothing to do
 		if _, err := r.Provide(t.Context(), "p", "e", "main", "example.com", name, records, cause); err != nil {
 			t.Fatal(err)
@@ -89,7 +90,7 @@ func TestCredentialsInUse(t *testing.T) {
 	cause := resource.Cause{Actor: "test"}
 	create := func(name string) {
 		t.Helper()
-		if _, err := service.Create(t.Context(), "p", "e", name, "cloudflare", dnsproviders.Credentials{"api_token": goodToken}, cause); err != nil {
+		if _, err := service.Create(t.Context(), "p", "e", name, "cloudflare", dnsproviders.Credentials{"api_token": cloudflaretest.GoodToken}, cause); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +129,7 @@ func TestWithdrawRecords(t *testing.T) {
 	db := storetest.SQLite(t)
 	service := dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: []dnsproviders.DriverType{Type(options(server))}})
 	cause := resource.Cause{Actor: "test"}
-	if _, err := service.Create(t.Context(), "p", "e", "main", "cloudflare", dnsproviders.Credentials{"api_token": goodToken}, cause); err != nil {
+	if _, err := service.Create(t.Context(), "p", "e", "main", "cloudflare", dnsproviders.Credentials{"api_token": cloudflaretest.GoodToken}, cause); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"example.com", "www.example.com", "mail.example.com", "a.example.com", "b.example.com", "c.example.com"} {
@@ -153,24 +154,24 @@ func TestWithdrawRecords(t *testing.T) {
 		}
 	}
 	provide()
-	f.mu.Lock()
-	f.throttle = 2
-	f.mu.Unlock()
+	f.Mu.Lock()
+	f.Throttle = 2
+	f.Mu.Unlock()
 	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	gone("throttled")
 
 	provide()
-	f.mu.Lock()
-	f.failAfter = 0
-	f.mu.Unlock()
+	f.Mu.Lock()
+	f.FailAfter = 0
+	f.Mu.Unlock()
 	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("the API is away: %v", err)
 	}
-	f.mu.Lock()
-	f.lose = true
-	f.mu.Unlock()
+	f.Mu.Lock()
+	f.Lose = true
+	f.Mu.Unlock()
 	if _, err := r.Withdraw(t.Context(), "p", "e", "main", name, nil, false); !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("the answer is lost: %v", err)
 	}

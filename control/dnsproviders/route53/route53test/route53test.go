@@ -1,4 +1,6 @@
-package route53
+// Package route53test is Route 53's API, as far as the driver uses it, for tests
+// that talk to it over HTTP. It holds requests to the shapes of the SDK's own types.
+package route53test
 
 import (
 	"fmt"
@@ -15,121 +17,130 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
-
-	"github.com/edgewright/edgewright/control/dnsproviders/dnsplan"
 )
 
 const (
-	goodKey    = "AKIAGOOD000000000000"
-	readKey    = "AKIAREAD000000000000"
-	secret     = "0123456789012345678901234567890123456789"
-	hostedZone = "Z0123456789EXAMPLE"
+	GoodKey = "AKIAGOOD000000000000"
+	ReadKey = "AKIAREAD000000000000"
+	Secret  = "0123456789012345678901234567890123456789"
+	ZoneID  = "Z0123456789EXAMPLE"
 )
 
-// fake is Route 53's API as far as the driver uses it.
-type fake struct {
-	t     *testing.T
-	mu    sync.Mutex
-	zones []types.HostedZone
-	sets  []types.ResourceRecordSet // in Route 53's order
+// Fake is the API and what it holds. Its fields are read and set under Mu.
+type Fake struct {
+	T     testing.TB
+	Mu    sync.Mutex
+	Zones []types.HostedZone
+	Sets  []types.ResourceRecordSet // of the zone that is asked for, in Route 53's order
 
-	requests, writes, throttle, failAfter, failing, pending, changes int
-	lose                                                             bool
+	Requests, Writes int // so far
+	Throttle         int // requests that are throttled
+	FailAfter        int // changes, before one fails
+	Retries          int // how often that one fails, whatever the SDK tries
+	Failing          int
+	Pending          int  // how often a change is still on its way
+	Lose             bool // the answer to the next change
+
+	changes int
 }
 
-func newFake(t *testing.T) (*fake, *httptest.Server) {
-	f := &fake{t: t, failAfter: 1 << 30}
+// New starts an API that has many zones; the records are those of the one of the
+// name given.
+func New(t testing.TB, zone string) (*Fake, *httptest.Server) {
+	f := &Fake{T: t, Retries: 1, FailAfter: 1 << 30}
 	add := func(id, name string, private bool) {
-		f.zones = append(f.zones, types.HostedZone{Id: aws.String("/hostedzone/" + id), Name: aws.String(name), CallerReference: aws.String(id), Config: &types.HostedZoneConfig{PrivateZone: private}})
+		f.Zones = append(f.Zones, types.HostedZone{Id: aws.String("/hostedzone/" + id), Name: aws.String(name), CallerReference: aws.String(id), Config: &types.HostedZoneConfig{PrivateZone: private}})
 	}
 	for i := range 150 { // two pages
 		add(fmt.Sprintf("Z%05d", i), fmt.Sprintf("zone%03d.example.", i), false)
 	}
-	add("ZPRIVATE", "example.com.", true)
-	add(hostedZone, "example.com.", false)
+	add("ZPRIVATE", zone+".", true)
+	add(ZoneID, zone+".", false)
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	return f, server
 }
 
 // writeXML answers a document of the API.
-func (f *fake) writeXML(w http.ResponseWriter, root, inner string) {
+func (f *Fake) writeXML(w http.ResponseWriter, root, inner string) {
 	w.Header().Set("Content-Type", "text/xml")
 	if _, err := fmt.Fprintf(w, `<?xml version="1.0"?><%s xmlns="https://route53.amazonaws.com/doc/2013-04-01/">%s</%s>`, root, inner, root); err != nil {
-		f.t.Error(err)
+		f.T.Error(err)
 	}
 }
 
-func (f *fake) fail(w http.ResponseWriter, status int, code, message string) {
+// Fail answers an error of the API.
+func (f *Fake) Fail(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<?xml version="1.0"?><ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>r</RequestId></ErrorResponse>`, code, message)
 }
 
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.requests++
+// ServeHTTP implements http.Handler.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	f.Requests++
 	auth := r.Header.Get("Authorization")
 	if !strings.HasPrefix(auth, "AWS4-HMAC-SHA256 Credential=AKIA") || !strings.Contains(auth, "/us-east-1/route53/aws4_request") {
-		f.t.Errorf("signed as %q", auth)
+		f.T.Errorf("signed as %q", auth)
 	}
 	path, versioned := strings.CutPrefix(r.URL.Path, "/2013-04-01/")
 	parts := strings.Split(path, "/")
 	write := r.Method == http.MethodPost
 	switch {
-	case f.throttle > 0:
-		f.throttle--
-		if f.throttle%2 == 0 {
-			f.fail(w, http.StatusBadRequest, "PriorRequestNotComplete", "The request was rejected because Route 53 was still processing a prior request.")
+	case f.Throttle > 0:
+		f.Throttle--
+		if f.Throttle%2 == 0 {
+			f.Fail(w, http.StatusBadRequest, "PriorRequestNotComplete", "The request was rejected because Route 53 was still processing a prior request.")
 			return
 		}
-		f.fail(w, http.StatusBadRequest, "Throttling", "Rate exceeded")
-	case !strings.Contains(auth, goodKey) && !strings.Contains(auth, readKey):
-		f.fail(w, http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
-	case write && strings.Contains(auth, readKey):
-		f.fail(w, http.StatusForbidden, "AccessDenied", "User: arn:aws:iam::1:user/u is not authorized to perform: route53:ChangeResourceRecordSets")
+		f.Fail(w, http.StatusBadRequest, "Throttling", "Rate exceeded")
+	case !strings.Contains(auth, GoodKey) && !strings.Contains(auth, ReadKey):
+		f.Fail(w, http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	case write && strings.Contains(auth, ReadKey):
+		f.Fail(w, http.StatusForbidden, "AccessDenied", "User: arn:aws:iam::1:user/u is not authorized to perform: route53:ChangeResourceRecordSets")
 	case !versioned:
-		f.t.Errorf("%s %s is not part of the API", r.Method, r.URL)
+		f.T.Errorf("%s %s is not part of the API", r.Method, r.URL)
 	case path == "hostedzone" && !write:
 		f.listZones(w, r)
 	case len(parts) == 2 && parts[0] == "change" && !write:
 		status := types.ChangeStatusInsync
-		if f.pending > 0 {
-			f.pending--
+		if f.Pending > 0 {
+			f.Pending--
 			status = types.ChangeStatusPending
 		}
 		f.writeXML(w, "GetChangeResponse", f.changeInfo(parts[1], status))
 	case len(parts) == 3 && parts[0] == "hostedzone" && strings.TrimSuffix(parts[2], "/") == "rrset":
 		switch {
-		case parts[1] != hostedZone:
-			f.fail(w, http.StatusNotFound, "NoSuchHostedZone", "No hosted zone found with ID: "+parts[1])
+		case parts[1] != ZoneID:
+			f.Fail(w, http.StatusNotFound, "NoSuchHostedZone", "No hosted zone found with ID: "+parts[1])
 		case write:
 			f.change(w, r)
 		default:
 			f.list(w, r)
 		}
 	default:
-		f.t.Errorf("%s %s is not part of the API", r.Method, r.URL)
-		f.fail(w, http.StatusNotFound, "InvalidAction", "no such action")
+		f.T.Errorf("%s %s is not part of the API", r.Method, r.URL)
+		f.Fail(w, http.StatusNotFound, "InvalidAction", "no such action")
 	}
 }
 
-func (f *fake) changeInfo(id string, status types.ChangeStatus) string {
+func (f *Fake) changeInfo(id string, status types.ChangeStatus) string {
 	return fmt.Sprintf("<ChangeInfo><Id>/change/%s</Id><Status>%s</Status><SubmittedAt>%s</SubmittedAt></ChangeInfo>", id, status, time.Unix(0, 0).UTC().Format(time.RFC3339))
 }
 
-func (f *fake) listZones(w http.ResponseWriter, r *http.Request) {
+func (f *Fake) listZones(w http.ResponseWriter, r *http.Request) {
 	from := 0
 	if m := r.URL.Query().Get("marker"); m != "" {
-		from = slices.IndexFunc(f.zones, func(z types.HostedZone) bool { return strings.HasSuffix(*z.Id, "/"+m) })
+		from = slices.IndexFunc(f.Zones, func(z types.HostedZone) bool { return strings.HasSuffix(*z.Id, "/"+m) })
 	}
-	to := min(len(f.zones), from+100)
+	to := min(len(f.Zones), from+100)
 	var b strings.Builder
-	out(&b, "HostedZones", reflect.ValueOf(f.zones[from:to]))
-	fmt.Fprintf(&b, "<Marker></Marker><MaxItems>100</MaxItems><IsTruncated>%t</IsTruncated>", to < len(f.zones))
-	if to < len(f.zones) {
-		fmt.Fprintf(&b, "<NextMarker>%s</NextMarker>", strings.TrimPrefix(*f.zones[to].Id, "/hostedzone/"))
+	out(&b, "HostedZones", reflect.ValueOf(f.Zones[from:to]))
+	fmt.Fprintf(&b, "<Marker></Marker><MaxItems>100</MaxItems><IsTruncated>%t</IsTruncated>", to < len(f.Zones))
+	if to < len(f.Zones) {
+		fmt.Fprintf(&b, "<NextMarker>%s</NextMarker>", strings.TrimPrefix(*f.Zones[to].Id, "/hostedzone/"))
 	}
 	f.writeXML(w, "ListHostedZonesResponse", b.String())
 }
@@ -155,25 +166,25 @@ func inWords(name string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimSuffix(name, ".")), "*", `\052`) + "."
 }
 
-func (f *fake) list(w http.ResponseWriter, r *http.Request) {
+func (f *Fake) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	from := 0
 	if name := q.Get("name"); name != "" {
 		start := types.ResourceRecordSet{Name: aws.String(inWords(name)), Type: types.RRType(q.Get("type")), SetIdentifier: aws.String(q.Get("identifier"))}
-		from = len(f.sets)
-		for i, s := range f.sets {
+		from = len(f.Sets)
+		for i, s := range f.Sets {
 			if order(s, start) >= 0 {
 				from = i
 				break
 			}
 		}
 	}
-	to := min(len(f.sets), from+100)
+	to := min(len(f.Sets), from+100)
 	var b strings.Builder
-	out(&b, "ResourceRecordSets", reflect.ValueOf(f.sets[from:to]))
-	fmt.Fprintf(&b, "<MaxItems>100</MaxItems><IsTruncated>%t</IsTruncated>", to < len(f.sets))
-	if to < len(f.sets) {
-		next := f.sets[to]
+	out(&b, "ResourceRecordSets", reflect.ValueOf(f.Sets[from:to]))
+	fmt.Fprintf(&b, "<MaxItems>100</MaxItems><IsTruncated>%t</IsTruncated>", to < len(f.Sets))
+	if to < len(f.Sets) {
+		next := f.Sets[to]
 		fmt.Fprintf(&b, "<NextRecordName>%s</NextRecordName><NextRecordType>%s</NextRecordType>", *next.Name, next.Type)
 		if next.SetIdentifier != nil {
 			fmt.Fprintf(&b, "<NextRecordIdentifier>%s</NextRecordIdentifier>", *next.SetIdentifier)
@@ -183,7 +194,7 @@ func (f *fake) list(w http.ResponseWriter, r *http.Request) {
 }
 
 // change carries out a batch, all of it or nothing.
-func (f *fake) change(w http.ResponseWriter, r *http.Request) {
+func (f *Fake) change(w http.ResponseWriter, r *http.Request) {
 	var batch types.ChangeBatch
 	root, err := parse(r.Body)
 	if err == nil && root.XMLName.Local != "ChangeResourceRecordSetsRequest" {
@@ -197,21 +208,21 @@ func (f *fake) change(w http.ResponseWriter, r *http.Request) {
 		err = inner.into(reflect.ValueOf(&batch).Elem())
 	}
 	if err != nil {
-		f.t.Errorf("the request is not as the SDK's types have it: %v", err)
-		f.fail(w, http.StatusBadRequest, "InvalidInput", "Invalid XML")
+		f.T.Errorf("the request is not as the SDK's types have it: %v", err)
+		f.Fail(w, http.StatusBadRequest, "InvalidInput", "Invalid XML")
 		return
 	}
-	if f.failAfter == 0 {
-		f.failAfter, f.failing = 1<<30, attempts // also when the SDK tries again
+	if f.FailAfter == 0 {
+		f.FailAfter, f.Failing = 1<<30, f.Retries
 	}
-	if f.failing > 0 {
-		f.failing--
-		f.fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "broken")
+	if f.Failing > 0 {
+		f.Failing--
+		f.Fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "broken")
 		return
 	}
-	f.failAfter--
-	f.writes++
-	now := slices.Clone(f.sets)
+	f.FailAfter--
+	f.Writes++
+	now := slices.Clone(f.Sets)
 	var refused []string
 	records := 0
 	for _, c := range batch.Changes {
@@ -254,9 +265,9 @@ func (f *fake) change(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `<?xml version="1.0"?><InvalidChangeBatch xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Messages><Message>%s</Message></Messages><RequestId>r</RequestId></InvalidChangeBatch>`, strings.Join(refused, "</Message><Message>"))
 		return
 	}
-	f.sets = now
-	if f.lose {
-		f.lose = false
+	f.Sets = now
+	if f.Lose {
+		f.Lose = false
 		panic(http.ErrAbortHandler)
 	}
 	f.changes++
@@ -278,23 +289,22 @@ func sameValues(a, b types.ResourceRecordSet) bool {
 	return aws.ToInt64(a.TTL) == aws.ToInt64(b.TTL) && slices.Equal(values(a), values(b))
 }
 
-// put writes as somebody at the console does.
-func (f *fake) put(sets ...dnsplan.RRset) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range sets {
-		one := *sdkSet(s)
+// Put writes as somebody at the console does.
+func (f *Fake) Put(sets ...types.ResourceRecordSet) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	for _, one := range sets {
 		one.Name = aws.String(inWords(*one.Name))
 		for i, r := range one.ResourceRecords {
 			// In words of their own: capitals, and a text in two strings.
 			switch text := *r.Value; {
-			case s.Type == "CNAME" || s.Type == "MX":
+			case one.Type == types.RRTypeCname || one.Type == types.RRTypeMx:
 				one.ResourceRecords[i].Value = aws.String(strings.ToUpper(text))
-			case s.Type == "TXT" && len(text) > 4 && !strings.Contains(text, `\`):
+			case one.Type == types.RRTypeTxt && len(text) > 4 && !strings.Contains(text, `\`):
 				one.ResourceRecords[i].Value = aws.String(text[:3] + `" "` + text[3:])
 			}
 		}
-		f.sets = append(f.sets, one)
+		f.Sets = append(f.Sets, one)
 	}
-	slices.SortFunc(f.sets, order)
+	slices.SortFunc(f.Sets, order)
 }

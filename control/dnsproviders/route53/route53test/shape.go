@@ -1,4 +1,4 @@
-package route53
+package route53test
 
 import (
 	"encoding/xml"
