@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,4 +127,30 @@ func TestAuthoritiesHideTheirSecrets(t *testing.T) {
 			t.Errorf("on record: %s", entry.Detail)
 		}
 	}
+}
+
+func TestOrderOfAuthorities(t *testing.T) {
+	e := newEnv(t)
+	path := infrastructure + "/certificate-authorities"
+	for _, name := range []string{"bought", "spare"} {
+		e.admin().post(path, NewAuthority{Name: name, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
+	}
+	var plan Plan
+	e.admin().post(path+"/order?dry_run=true", AuthorityOrder{Authorities: []string{"spare", "bought"}}).want(http.StatusOK, &plan)
+	if len(plan.Actions) != 2 {
+		t.Errorf("plan %+v", plan)
+	}
+	names := func(list AuthorityList) (names []string) {
+		for _, a := range list.Authorities {
+			names = append(names, a.Name)
+		}
+		return names
+	}
+	var list AuthorityList
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "bought"}}).want(http.StatusOK, &list)
+	if got := names(list); slices.Index(got, "spare") > slices.Index(got, "bought") {
+		t.Errorf("order %v", got)
+	}
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "nobody"}}).refused(http.StatusNotFound, "not_found")
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "spare"}}).refused(http.StatusUnprocessableEntity, "invalid")
 }

@@ -220,6 +220,7 @@ var tenantCases = map[string]tenantCase{
 	"authorities-add":        {status: 201, body: func(f *tenant) any { return NewAuthority{Name: f.name + "-2", ReplaceAuthority: anAuthority} }},
 	"authorities-replace":    {status: 200, body: fixed(ReplaceAuthority{Directory: "https://acme.example.org/other"})},
 	"authorities-remove":     {status: 204},
+	"authorities-order":      {status: 200, body: func(f *tenant) any { return AuthorityOrder{Authorities: []string{f.name}} }},
 	"replacements-list":      {status: 200},
 	"replacements-get":       {status: 200},
 	"replacements-plan":      {status: 201, body: fixed(NewReplacement{Selector: ReplacementSelector{All: true}})},
