@@ -14,6 +14,7 @@ type casCommand struct {
 	List   casList   `cmd:"" help:"List CAs in the order in which they are tried." aliases:"ls"`
 	Show   casShow   `cmd:"" help:"Show a CA, our account there, and what is left of its limits."`
 	Add    casAdd    `cmd:"" help:"Add a CA."`
+	Order  casOrder  `cmd:"" help:"Change the order in which CAs are tried."`
 	Remove casRemove `cmd:"" name:"rm" help:"Order from a CA no longer."`
 }
 
@@ -39,6 +40,10 @@ func (casList) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	return a.showAuthorities(list)
+}
+
+func (a *app) showAuthorities(list []client.Authority) error {
 	return a.show(authorityList{list}, func() {
 		t := a.table("CA", "PRIORITY", "STATE", "ORDERS", "DIRECTORY", "ACCOUNT")
 		for _, ca := range list {
@@ -151,6 +156,26 @@ func (c *casAdd) Run(a *app) error {
 		return err
 	}
 	return a.show(ca, func() { a.printAuthority(ca) })
+}
+
+type casOrder struct {
+	CAs []string `arg:"" name:"ca" help:"CAs by name, the one to be tried first before the others; those not named come after, as they are."`
+}
+
+func (casOrder) Help() string {
+	return examples("edgewright certs ca order bought default backup", "edgewright certs ca order backup")
+}
+
+func (c *casOrder) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	list, err := cl.OrderAuthorities(a.ctx, c.CAs)
+	if err != nil {
+		return err
+	}
+	return a.showAuthorities(list)
 }
 
 type casRemove struct {

@@ -289,6 +289,18 @@ func (c *Client) ReplaceAuthority(ctx context.Context, name string, a ReplaceAut
 	return c.authorityCall(ctx, call{method: http.MethodPut, path: authoritiesPath + "/" + segment(name), body: a, match: revision})
 }
 
+// OrderAuthorities has CAs tried in the order of their names, those not named
+// after, and returns all of them in that order.
+func (c *Client) OrderAuthorities(ctx context.Context, names []string) ([]Authority, error) {
+	var out []Authority
+	w := wrap[[]Authority]{name: "authorities", out: &out}
+	body := struct {
+		Authorities []string `json:"authorities"`
+	}{names}
+	_, err := c.do(ctx, call{method: http.MethodPost, path: authoritiesPath + "/order", body: body}, &w)
+	return out, err
+}
+
 // RemoveAuthority orders from a CA no longer.
 func (c *Client) RemoveAuthority(ctx context.Context, name string, revision int64) error {
 	_, err := c.do(ctx, call{method: http.MethodDelete, path: authoritiesPath + "/" + segment(name), match: revision}, nil)

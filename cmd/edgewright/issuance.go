@@ -22,7 +22,7 @@ func (p *plane) certificateRoom(owner certificates.Ownership, mode certificates.
 	checker := revocation.New(responderClient(), nil)
 	o := certificates.Room{
 		Store: p.db, Vault: p.db, Ownership: owner, Mode: mode, Ledger: p.db,
-		Revocation: checker, Issuers: checker,
+		Revocation: checker, Issuers: checker, NameServers: p.options.zones.NameServers,
 		Addresses: func(ctx context.Context) ([]string, error) {
 			_, addresses, err := targets{p}.Targets(ctx)
 			return addresses, err

@@ -25,6 +25,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/preflight"
+	"github.com/edgewright/edgewright/control/certificates/provision"
 	"github.com/edgewright/edgewright/control/certificates/replacement"
 	"github.com/edgewright/edgewright/control/certificates/upkeep"
 	"github.com/edgewright/edgewright/control/compile"
@@ -97,6 +98,7 @@ type plane struct {
 	firstRun access.Started
 
 	dnsProviders *dnsproviders.Service
+	issued       *provision.Service
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -147,6 +149,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 	if err != nil {
 		return p, err
 	}
+	p.issued = certificateRoom
 	replacements := replacement.New(replacement.Options{Store: p.db, Room: certificateRoom.PlannedPerHour})
 	domainRoom.follow(certificateRoom, zoneRoom)
 	p.dnsProviders = newDNSProviders(p.db, o.origins, o.log)
@@ -239,6 +242,7 @@ func (p *plane) lead(ctx context.Context, _ store.Lease) error {
 		group.Go(func() error { return p.fleet.Lead(term) })
 		group.Go(func() error { return p.loop.Run(term) })
 		group.Go(func() error { return p.pruneTraffic(term) })
+		group.Go(func() error { return p.certifyNameServers(term) })
 		err := group.Wait()
 		if ctx.Err() != nil {
 			return ctx.Err()

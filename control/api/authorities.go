@@ -98,6 +98,17 @@ type replaceAuthorityInput struct {
 	Body ReplaceAuthority
 }
 
+// AuthorityOrder names CAs in the order in which they shall be tried.
+type AuthorityOrder struct {
+	Authorities []string `json:"authorities" doc:"Names; the one of the command line is default" minItems:"1" maxItems:"100"`
+}
+
+type orderAuthoritiesInput struct {
+	InDryRun
+	InKey
+	Body AuthorityOrder
+}
+
 type deleteAuthorityInput struct {
 	AuthorityPath
 	InDryRun
@@ -127,7 +138,11 @@ func (s *Server) addAuthorities() {
 		doc:   "Its certificates stay until they are due; then the next CA issues. To replace them now, plan a replacement.",
 		level: onPlatform, resource: access.Authorities, verb: access.Delete, answers: []answerDoc{{http.StatusNoContent, nil, ""}},
 	}, s.removeAuthority)
-	s.addAuthorityOrder()
+	add(s, op{
+		method: http.MethodPost, path: path + "/order", id: "authorities-order", tag: tag, summary: "Change the order in which CAs are tried",
+		doc:   "Those that are not named come after, as they are. It is one change of all the priorities that it takes.",
+		level: onPlatform, resource: access.Authorities, verb: access.Write, answers: []answerDoc{{http.StatusOK, AuthorityList{}, ""}},
+	}, s.orderAuthorities)
 }
 
 // authorities joins what the operator has set up with how it is doing.
@@ -277,6 +292,17 @@ func (s *Server) removeAuthority(ctx context.Context, c *call, in *deleteAuthori
 		return a, err
 	}
 	return &answer{}, nil
+}
+
+func (s *Server) orderAuthorities(ctx context.Context, c *call, in *orderAuthoritiesInput) (*answer, error) {
+	plan, err := s.cas.Order(ctx, in.Body.Authorities)
+	if err != nil {
+		return nil, err
+	}
+	if a, err := s.commitOrPlan(ctx, c, plan); a != nil || err != nil {
+		return a, err
+	}
+	return s.listAuthorities(ctx, c, nil)
 }
 
 func encodePEM(der []byte) string {

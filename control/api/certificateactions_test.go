@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,36 +129,28 @@ func TestAuthoritiesHideTheirSecrets(t *testing.T) {
 	}
 }
 
-func TestAuthoritiesAreMoved(t *testing.T) {
+func TestOrderOfAuthorities(t *testing.T) {
 	e := newEnv(t)
 	path := infrastructure + "/certificate-authorities"
-	for _, name := range []string{"one", "three", "two"} {
+	for _, name := range []string{"bought", "spare"} {
 		e.admin().post(path, NewAuthority{Name: name, ReplaceAuthority: anAuthority}).want(http.StatusCreated)
 	}
-	names := func(list AuthorityList) string {
-		var all []string
+	var plan Plan
+	e.admin().post(path+"/order?dry_run=true", AuthorityOrder{Authorities: []string{"spare", "bought"}}).want(http.StatusOK, &plan)
+	if len(plan.Actions) != 2 {
+		t.Errorf("plan %+v", plan)
+	}
+	names := func(list AuthorityList) (names []string) {
 		for _, a := range list.Authorities {
-			all = append(all, a.Name)
+			names = append(names, a.Name)
 		}
-		return strings.Join(all, " ")
+		return names
 	}
 	var list AuthorityList
-	var dry Plan
-	e.admin().get(path).want(http.StatusOK, &list)
-	before := names(list)
-	e.admin().post(path+"/two/move?dry_run=true", MoveAuthority{Before: "three"}).want(http.StatusOK, &dry)
-	if e.admin().get(path).want(http.StatusOK, &list); names(list) != before || len(dry.Actions) == 0 {
-		t.Fatalf("a dry run: %s, %+v", names(list), dry)
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "bought"}}).want(http.StatusOK, &list)
+	if got := names(list); slices.Index(got, "spare") > slices.Index(got, "bought") {
+		t.Errorf("order %v", got)
 	}
-	e.admin().post(path+"/two/move", MoveAuthority{Before: "three"}).want(http.StatusOK, &list)
-	if got := names(list); !strings.HasSuffix(got, "one two three") {
-		t.Errorf("%s, before %s", got, before)
-	}
-	e.admin().post(path+"/one/move", MoveAuthority{}).want(http.StatusOK, &list)
-	if got := names(list); !strings.HasSuffix(got, "two three one") {
-		t.Errorf("%s", got)
-	}
-	e.admin().post(path+"/one/move", MoveAuthority{}).want(http.StatusOK) // it is there
-	e.admin().post(path+"/one/move", MoveAuthority{Before: "none"}).refused(http.StatusUnprocessableEntity, "invalid")
-	e.admin().post(path+"/none/move", MoveAuthority{}).refused(http.StatusNotFound, "not_found")
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "nobody"}}).refused(http.StatusNotFound, "not_found")
+	e.admin().post(path+"/order", AuthorityOrder{Authorities: []string{"spare", "spare"}}).refused(http.StatusUnprocessableEntity, "invalid")
 }

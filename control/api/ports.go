@@ -131,7 +131,7 @@ type Authorities interface {
 	CA(ctx context.Context, name string) (authority.CA, error)
 	PutCA(ctx context.Context, name string, spec authority.Spec, mac string, ifRevision int64, keep bool) (resource.Plan, error)
 	DeleteCA(ctx context.Context, name string, ifRevision int64) (resource.Plan, error)
-	MoveCAs(ctx context.Context, priorities map[string]int) (resource.Plan, error)
+	Order(ctx context.Context, names []string) (resource.Plan, error)
 }
 
 // Replacements are the mass replacements of certificates. replacement.Service is

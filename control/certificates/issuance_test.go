@@ -694,6 +694,7 @@ func TestAddressesAndWildcards(t *testing.T) {
 	w := newWorld(t)
 	w.furnish(func(r *certificates.Room) {
 		r.Addresses = func(context.Context) ([]string, error) { return []string{"203.0.113.7", "2001:db8::7"}, nil }
+		r.NameServers = []string{"ns1.platform.example"}
 	})
 	provision := func(p, domain string) error {
 		_, err := w.svc.Provision(done(t), provision.Request{Project: p, Environment: env, Domain: domain, AutoRenew: true}, cause)
@@ -707,6 +708,12 @@ func TestAddressesAndWildcards(t *testing.T) {
 	}
 	if err := provision(project, "203.0.113.7"); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a tenant's wish for the platform's address: %v", err)
+	}
+	if err := provision("default", "ns1.platform.example"); err != nil {
+		t.Errorf("a name server: %v", err)
+	}
+	if err := provision(project, "ns1.platform.example"); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a tenant's wish for the platform's name server: %v", err)
 	}
 	if err := provision(project, "*.shop.example.com"); err != nil {
 		t.Errorf("a wildcard below a verified name: %v", err)

@@ -27,6 +27,9 @@ type Room struct {
 	// Addresses are those at which the edges are reached: the platform's own project
 	// may have certificates for them. nil: nobody may have any for addresses.
 	Addresses func(ctx context.Context) ([]string, error)
+	// NameServers are the names of the platform's name servers, which its own project
+	// may have certificates for.
+	NameServers []string
 }
 
 // Furnished returns the room with what may be left out put in.

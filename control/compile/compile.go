@@ -101,7 +101,7 @@ func New(bundles Bundles, platform edgeconfig.Platform) *Compiler {
 // Reset forgets what was seen. It is called before events are sent from the
 // beginning: a control plane that was not the leader has missed deletions.
 func (c *Compiler) Reset() {
-	c.mirror, c.given, c.waiting = newMirror(), map[string][]string{}, map[string]bool{}
+	c.mirror, c.given, c.waiting = newMirror(c.platform.NameServers), map[string][]string{}, map[string]bool{}
 	c.said, c.servers, c.keys = map[string]zoneSaid{}, map[string][]string{}, map[string]tsig.Key{}
 	c.online, c.leaving, c.recalled = map[string][]zones.OnlineKey{}, map[string][]leavingZone{}, map[string]string{}
 	c.problems.reset()

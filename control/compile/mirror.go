@@ -14,6 +14,8 @@ import (
 // mirror is what the compiler has seen, by ID, with the indexes that lead from
 // a change to what is made of it.
 type mirror struct {
+	nameServers []string // of the platform
+
 	domains      map[string]domains.Domain
 	cdns         map[place]cdn.CDN
 	claims       map[string]domains.ClaimSpec // by name
@@ -35,9 +37,12 @@ type set map[string]struct{}
 // those of sharers change only when the names they are given do.
 type affected struct{ sites, certificates, sharers []string }
 
-func newMirror() *mirror {
+// newMirror returns a mirror of nothing. The names are those of the platform's name
+// servers.
+func newMirror(nameServers []string) *mirror {
 	return &mirror{
-		domains: map[string]domains.Domain{}, cdns: map[place]cdn.CDN{}, claims: map[string]domains.ClaimSpec{}, certificates: map[string]certificates.Certificate{},
+		nameServers: nameServers,
+		domains:     map[string]domains.Domain{}, cdns: map[place]cdn.CDN{}, claims: map[string]domains.ClaimSpec{}, certificates: map[string]certificates.Certificate{},
 		domainsByCDN: map[place]set{}, claimsBelow: map[string]set{}, certsByName: map[string]set{},
 		cdnPlaceByID: map[string]place{}, claimNameByID: map[string]string{},
 	}
@@ -133,7 +138,7 @@ func (m *mirror) applyCertificate(r resource.Resource, gone bool) (affected, err
 		}
 		// Of spec and status, only what documents are made of.
 		s := c.Status
-		c.Spec = certificates.Spec{Domains: slices.DeleteFunc(c.Spec.Domains, func(n string) bool { return !certificates.Address(n) })}
+		c.Spec = certificates.Spec{Domains: slices.DeleteFunc(c.Spec.Domains, func(n string) bool { return !m.ofPlatform(n) })}
 		c.Status = certificates.Status{
 			Generation: s.Generation, Names: s.Names, Fingerprint: s.Fingerprint, NotAfter: s.NotAfter, State: s.State, IssuedType: s.IssuedType, Staple: s.Staple,
 		}
@@ -193,8 +198,8 @@ func (m *mirror) chosen(name string, claim domains.ClaimSpec) string {
 	best, bestRank := "", 0
 	for _, id := range m.candidates(name) {
 		c := m.certificates[id]
-		if address := certificates.Address(name); c.Status.Generation == "" || address && !ownAddress(c, name) ||
-			!address && (c.Project != claim.Project || c.Environment != claim.Environment) {
+		claimed := claim.Project != "" && c.Project == claim.Project && c.Environment == claim.Environment
+		if c.Status.Generation == "" || !claimed && !m.issuedForPlatform(c, name) {
 			continue
 		}
 		rank := 1
@@ -238,14 +243,11 @@ func (m *mirror) wished(domainID string) int64 {
 func cdnPlace(d domains.Domain) place { return place{d.Project, d.Environment, d.Spec.CDN} }
 
 // coveredNames are the names that a certificate is valid for and that its own
-// project and environment have claimed.
+// project and environment have claimed, or the platform has.
 func (m *mirror) coveredNames(c certificates.Certificate) []string {
 	own := func(name string) bool {
-		if certificates.Address(name) {
-			return ownAddress(c, name)
-		}
 		claim, ok := m.claims[name]
-		return ok && claim.Project == c.Project && claim.Environment == c.Environment
+		return ok && claim.Project == c.Project && claim.Environment == c.Environment || m.issuedForPlatform(c, name)
 	}
 	var names []string
 	for _, name := range c.Status.Names {
@@ -263,11 +265,17 @@ func (m *mirror) coveredNames(c certificates.Certificate) []string {
 	return sortedUnique(names)
 }
 
-// ownAddress reports that a certificate was issued here for an address: the room
-// of certificates has checked whose it is. What an uploaded one says of addresses
-// counts for nothing.
-func ownAddress(c certificates.Certificate, address string) bool {
-	return slices.Contains(c.Spec.Domains, address) && c.Status.IssuedType != certificates.TypeCustom
+// ofPlatform reports that a name is the platform's and nobody's claim: an address,
+// or a name server.
+func (m *mirror) ofPlatform(name string) bool {
+	return certificates.Address(name) || slices.Contains(m.nameServers, name)
+}
+
+// issuedForPlatform reports that a certificate was issued here for such a name:
+// the room of certificates has checked whose it is. What an uploaded one says of
+// them counts for nothing.
+func (m *mirror) issuedForPlatform(c certificates.Certificate, name string) bool {
+	return m.ofPlatform(name) && slices.Contains(c.Spec.Domains, name) && c.Status.IssuedType != certificates.TypeCustom
 }
 
 // givenNames are those of the covered names that this certificate, and no other,

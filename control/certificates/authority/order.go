@@ -1,89 +1,87 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
-// maxPriority bounds where a CA can stand in the order of use.
-const maxPriority = 10_000
+// step is what lies between two CAs that Order has put in a row.
+const step = 10
 
-// Place is where a CA stands in the order of use.
-type Place struct {
-	Name     string
-	Priority int
-	Fixed    bool // the one of the command line, whose priority cannot be changed
-}
-
-// Arrange returns new priorities with which CAs are tried in the order given. The
-// one at moved gets one between its neighbours where there is room, and nothing
-// else changes; else all do that can.
-func Arrange(order []Place, moved int) map[string]int {
-	low, high := -1, 0
-	if moved > 0 {
-		low = order[moved-1].Priority
-	}
-	if moved+1 < len(order) {
-		high = order[moved+1].Priority
-	} else {
-		high = min(low+2*DefaultPriority, maxPriority+1)
-	}
-	if !order[moved].Fixed && high-low > 1 {
-		return map[string]int{order[moved].Name: low + (high-low)/2}
-	}
-	changed := map[string]int{}
-	spread := func(some []Place, low, high int) {
-		step := max(1, min(DefaultPriority, (high-low)/(len(some)+1)))
-		for i, p := range some {
-			if at := low + step*(i+1); at != p.Priority {
-				changed[p.Name] = at
-			}
-		}
-	}
-	for i, p := range order {
-		if p.Fixed {
-			spread(order[:i], -1, p.Priority)
-			spread(order[i+1:], p.Priority, maxPriority+1)
-			return changed
-		}
-	}
-	spread(order, 0, maxPriority+1)
-	return changed
-}
-
-// MoveCAs plans new priorities of CAs that the operator has added, by name.
-// Errors: NotFound; Invalid when one has no room.
-func (s *Service) MoveCAs(ctx context.Context, priorities map[string]int) (resource.Plan, error) {
+// Order plans to have CAs tried in the order of their names; those that are not
+// named come after, as they are. Default may be named also where it is the CA of
+// the command line, whose priority is fixed: then the others are put around it.
+// Nothing changes where the order is so already. Errors: Invalid, NotFound.
+func (s *Service) Order(ctx context.Context, names []string) (resource.Plan, error) {
 	plan := resource.NewPlan("", "")
 	list, err := List(ctx, s.store)
 	if err != nil {
 		return plan, err
 	}
-	for _, ca := range list {
-		priority, ok := priorities[ca.Name]
-		if !ok {
+	fixed := !slices.ContainsFunc(list, func(ca CA) bool { return ca.Name == Default })
+	if fixed {
+		ca := CA{Spec: Spec{Priority: DefaultPriority}}
+		ca.Name = Default
+		list = append(list, ca)
+	}
+	slices.SortStableFunc(list, func(a, b CA) int {
+		return cmp.Or(cmp.Compare(a.Spec.Priority, b.Spec.Priority), cmp.Compare(a.Name, b.Name))
+	})
+	wanted, rest := make([]CA, 0, len(list)), slices.Clone(list)
+	for i, name := range names {
+		name = strings.ToLower(strings.TrimSpace(name))
+		at := slices.IndexFunc(rest, func(ca CA) bool { return ca.Name == name })
+		switch {
+		case at >= 0:
+			wanted, rest = append(wanted, rest[at]), slices.Delete(rest, at, at+1)
+		case slices.ContainsFunc(wanted, func(ca CA) bool { return ca.Name == name }):
+			return plan, fault.InvalidField(fmt.Sprintf("/authorities/%d", i), fmt.Sprintf("%s is named twice", name), "name each CA once")
+		default:
+			_, err := s.findCA(ctx, name)
+			return plan, err
+		}
+	}
+	wanted = append(wanted, rest...)
+	if slices.EqualFunc(wanted, list, func(a, b CA) bool { return a.Name == b.Name }) {
+		return plan, nil
+	}
+	first, apart := step, step
+	if fixed {
+		at := slices.IndexFunc(wanted, func(ca CA) bool { return ca.Name == Default })
+		if before := max(at, 1); before*apart > DefaultPriority {
+			apart = DefaultPriority / before
+		}
+		if apart == 0 {
+			return plan, fault.InvalidField("/authorities", fmt.Sprintf("more than %d CAs cannot come before the one of the command line", DefaultPriority), "add one named default in its place")
+		}
+		first = DefaultPriority - at*apart
+	}
+	typ := Type()
+	for i, ca := range wanted {
+		if fixed && ca.Name == Default {
 			continue
 		}
-		current, err := s.findCA(ctx, ca.Name)
+		stored, err := s.findCA(ctx, ca.Name)
 		if err != nil {
 			return plan, err
 		}
-		ca.Spec.Priority = priority
-		wanted, err := json.Marshal(ca.Spec)
+		ca.Spec.Priority = first + i*apart
+		raw, err := json.Marshal(ca.Spec)
+		if err == nil {
+			raw, err = typ.Normalize(ca.Name, raw)
+		}
 		if err != nil {
 			return plan, err
 		}
-		raw, err := Type().Normalize(ca.Name, wanted)
-		if err != nil {
-			return plan, err
-		}
-		plan.Update(current, raw)
+		plan.Update(stored, raw)
 	}
-	if len(plan.Actions) < len(priorities) {
-		return plan, fault.New(fault.NotFound, "there is no such CA: list them with GET /api/v1/infrastructure/certificate-authorities")
-	}
+	plan.Reason = "the order of CAs"
 	return plan, nil
 }

@@ -1,65 +1,103 @@
 package authority_test
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/edgewright/edgewright/control/certificates/authority"
+	"github.com/edgewright/edgewright/control/resource"
+	"github.com/edgewright/edgewright/control/store/storetest"
+	"github.com/edgewright/edgewright/fault"
 )
 
-func TestArrangeChangesOneWhereThereIsRoom(t *testing.T) {
-	t.Parallel()
-	order := []authority.Place{{Name: "b", Priority: 300}, {Name: "default", Priority: 100, Fixed: true}, {Name: "a", Priority: 200}}
-	got := authority.Arrange(order, 0)
-	if len(got) != 1 || got["b"] < 0 || got["b"] >= 100 {
-		t.Errorf("%v", got)
+func TestOrder(t *testing.T) {
+	db := storetest.SQLite(t)
+	s := authority.New(db, db)
+	cause := resource.Cause{Actor: "user usr_test", Via: "test"}
+	add := func(name string, priority int) {
+		t.Helper()
+		plan, err := s.PutCA(t.Context(), name, authority.Spec{Directory: "https://" + name + ".example/dir", Priority: priority}, "", 0, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Commit(t.Context(), plan.Commit(cause)); err != nil {
+			t.Fatal(err)
+		}
 	}
-}
-
-// The list that comes back is in the order that was asked for, whatever was there.
-func TestArrange(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 8).Draw(t, "n")
-		fixed := rapid.IntRange(-1, n-1).Draw(t, "fixed")
-		var order []authority.Place
-		for i := range n {
-			p := authority.Place{Name: string(rune('a' + i)), Priority: rapid.IntRange(0, 300).Draw(t, "priority")}
-			if i == fixed {
-				p.Priority, p.Fixed = authority.DefaultPriority, true
+	// ordered returns the CAs as they are tried then.
+	ordered := func() string {
+		t.Helper()
+		list, err := authority.List(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places := map[int]string{}
+		if !slices.ContainsFunc(list, func(ca authority.CA) bool { return ca.Name == authority.Default }) {
+			places[authority.DefaultPriority] = authority.Default
+		}
+		for _, ca := range list {
+			if other := places[ca.Spec.Priority]; other != "" {
+				t.Errorf("%s and %s have the same place", ca.Name, other)
 			}
-			order = append(order, p)
-		}
-		// As the API lists them; then one is moved.
-		slices.SortFunc(order, func(a, b authority.Place) int {
-			return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Name, b.Name))
-		})
-		from, to := rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to")
-		one := order[from]
-		order = slices.Insert(slices.Delete(order, from, from+1), to, one)
-		if from == to {
-			return
-		}
-		changed := authority.Arrange(order, to)
-		listed := slices.Clone(order)
-		for i, p := range listed {
-			if at, ok := changed[p.Name]; ok {
-				if p.Fixed || at < 0 || at > 10_000 {
-					t.Fatalf("%s was set to %d", p.Name, at)
-				}
-				listed[i].Priority = at
+			if places[ca.Spec.Priority] = ca.Name; ca.Spec.Directory != "https://"+ca.Name+".example/dir" {
+				t.Errorf("more than the order has changed: %+v", ca.Spec)
 			}
 		}
-		slices.SortFunc(listed, func(a, b authority.Place) int {
-			return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Name, b.Name))
-		})
-		for i := range order {
-			if listed[i].Name != order[i].Name {
-				t.Fatalf("%v was arranged by %v as %v", order, changed, listed)
+		var keys []int
+		for k := range places {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		var names []string
+		for _, k := range keys {
+			names = append(names, places[k])
+		}
+		return strings.Join(names, " ")
+	}
+	order := func(names ...string) int {
+		t.Helper()
+		plan, err := s.Order(t.Context(), names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !plan.Empty() {
+			if _, err := db.Commit(t.Context(), plan.Commit(cause)); err != nil {
+				t.Fatal(err)
 			}
 		}
-	})
+		return len(plan.Actions)
+	}
+	add("a", 200)
+	add("b", 210)
+	add("c", 300)
+	for _, tt := range []struct {
+		names   []string
+		want    string
+		changes bool
+	}{
+		{[]string{"default", "a"}, "default a b c", false}, // it is so already
+		{[]string{"c", "default"}, "c default a b", true},
+		{[]string{"b", "a", "c", "default"}, "b a c default", true},
+		{[]string{"default", "C", " b "}, "default c b a", true},
+		{nil, "default c b a", false},
+	} {
+		if n := order(tt.names...); (n > 0) != tt.changes {
+			t.Errorf("%v: %d changes", tt.names, n)
+		}
+		if got := ordered(); got != tt.want {
+			t.Errorf("%v gives %s, want %s", tt.names, got, tt.want)
+		}
+	}
+	add(authority.Default, 50)
+	order("a", "default", "c")
+	if got := ordered(); got != "a default c b" {
+		t.Errorf("with a default of one's own: %s", got)
+	}
+	if _, err := s.Order(t.Context(), []string{"a", "b", "A"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("one named twice: %v", err)
+	}
+	if _, err := s.Order(t.Context(), []string{"a", "nobody"}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("one that is not there: %v", err)
+	}
 }

@@ -60,7 +60,8 @@ func (j *Judge) IssuerOf(ctx context.Context, st certificates.Status) (certifica
 
 // Owned reports whether a project may have a certificate for a name: it has
 // verified the name, or for a wildcard what stands below the star. Addresses are
-// the platform's, and those of its edges are for its own project.
+// the platform's, and those of its edges are for its own project, as are the names
+// of its name servers.
 func (j *Judge) Owned(ctx context.Context, project, environment, name string) (bool, error) {
 	if certificates.Address(name) {
 		if j.room.Addresses == nil || project != operatorProject {
@@ -74,6 +75,9 @@ func (j *Judge) Owned(ctx context.Context, project, environment, name string) (b
 			canonical, err := certificates.CanonicalName(a)
 			return err == nil && canonical == name
 		}), nil
+	}
+	if project == operatorProject && slices.Contains(j.room.NameServers, name) {
+		return true, nil
 	}
 	owned, err := j.room.Ownership.Verified(ctx, project, environment, name)
 	if base, wildcard := strings.CutPrefix(name, "*."); wildcard && !owned && err == nil {

@@ -170,6 +170,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/infrastructure/certificate-authorities/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the order in which CAs are tried
+         * @description Those that are not named come after, as they are. It is one change of all the priorities that it takes.
+         */
+        post: operations["authorities-order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/infrastructure/certificate-authorities/{authority}": {
         parameters: {
             query?: never;
@@ -187,26 +207,6 @@ export interface paths {
          * @description Its certificates stay until they are due; then the next CA issues. To replace them now, plan a replacement.
          */
         delete: operations["authorities-remove"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/infrastructure/certificate-authorities/{authority}/move": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Try a CA before or after others
-         * @description Changes priorities, of as few CAs as it can. The one of the command line keeps its own; others go before or after it. 409 for one that is switched off.
-         */
-        post: operations["authorities-move"];
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1837,6 +1837,10 @@ export interface components {
         AuthorityList: {
             authorities: components["schemas"]["Authority"][];
         };
+        AuthorityOrder: {
+            /** @description Names; the one of the command line is default */
+            authorities: string[];
+        };
         Blocker: {
             detail: string;
             fix: string;
@@ -2796,10 +2800,6 @@ export interface components {
         MemberPatch: {
             /** @description viewer, developer, admin or owner */
             role: string;
-        };
-        MoveAuthority: {
-            /** @description The CA that is to be tried next after it. Default: none, it is tried last */
-            before?: string;
         };
         NameServerLook: {
             addresses: string[];
@@ -4804,6 +4804,49 @@ export interface operations {
             };
         };
     };
+    "authorities-order": {
+        parameters: {
+            query?: {
+                /** @description Answer with the plan, change nothing */
+                dry_run?: boolean;
+                /** @description Why; kept with the revision */
+                reason?: string;
+            };
+            header?: {
+                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthorityOrder"];
+            };
+        };
+        responses: {
+            /** @description OK. With dry_run: the plan */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityList"] | components["schemas"]["Plan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "authorities-get": {
         parameters: {
             query?: never;
@@ -4918,51 +4961,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    "authorities-move": {
-        parameters: {
-            query?: {
-                /** @description Answer with the plan, change nothing */
-                dry_run?: boolean;
-                /** @description Why; kept with the revision */
-                reason?: string;
-            };
-            header?: {
-                /** @description Any string. A repeat with the same key and body within 24 hours gets the first answer; with another body 422 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                authority: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MoveAuthority"];
-            };
-        };
-        responses: {
-            /** @description OK. With dry_run: the plan */
-            200: {
-                headers: {
-                    ETag?: string;
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuthorityList"] | components["schemas"]["Plan"];
-                };
             };
             /** @description An error */
             default: {

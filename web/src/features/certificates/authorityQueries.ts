@@ -47,38 +47,31 @@ export function useRemoveAuthority() {
   });
 }
 
-/** Has an authority tried before another, or last. The list stands in the new order at once. */
-export function useMoveAuthority() {
+/** Has authorities tried in another order: names of those in use. */
+export function useOrderAuthorities() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ name, before }: { name: string; before: string | undefined }) =>
-      body(
-        api.POST("/api/v1/infrastructure/certificate-authorities/{authority}/move", {
-          params: { path: { authority: name } },
-          body: before ? { before } : {},
-        }),
-      ).then((answer) => (answer as Schemas["AuthorityList"]).authorities),
-    onMutate: async ({ name, before }) => {
+    mutationFn: (authorities: string[]) =>
+      body(api.POST("/api/v1/infrastructure/certificate-authorities/order", { body: { authorities } })).then(
+        (answer) => (answer as Schemas["AuthorityList"]).authorities,
+      ),
+    onMutate: async (names) => {
       await client.cancelQueries({ queryKey: authoritiesKey });
       const old = client.getQueryData<Authority[]>(authoritiesKey);
-      if (old) client.setQueryData(authoritiesKey, reordered(old, name, before));
+      if (old) client.setQueryData(authoritiesKey, reordered(old, names));
       return old;
     },
     onSuccess: (list) => client.setQueryData(authoritiesKey, list),
-    onError: (_error, _move, old) => {
+    onError: (_error, _names, old) => {
       if (old) client.setQueryData(authoritiesKey, old);
     },
   });
 }
 
-/** The list with one in front of another, or after all that are in use. */
-export function reordered(list: Authority[], name: string, before: string | undefined): Authority[] {
-  const moved = list.find((a) => a.name === name);
-  if (!moved) return list;
-  const others = list.filter((a) => a !== moved);
-  const found = others.findIndex((a) => (before ? a.name === before : a.disabled));
-  const at = found < 0 ? others.length : found;
-  return [...others.slice(0, at), moved, ...others.slice(at)];
+/** The list in the order of names; those that are not named come after, as they are. */
+export function reordered(list: Authority[], names: string[]): Authority[] {
+  const place = (a: Authority) => (names.includes(a.name) ? names.indexOf(a.name) : names.length);
+  return list.toSorted((a, b) => place(a) - place(b));
 }
 
 /** Mass replacements, newest first. */

@@ -14,7 +14,7 @@ import { Fields, Panel } from "@/ui/Panel";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { TimeUntil } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
-import { type Authority, authoritiesQuery, useMoveAuthority, useRemoveAuthority } from "../authorityQueries";
+import { type Authority, authoritiesQuery, useOrderAuthorities, useRemoveAuthority } from "../authorityQueries";
 import styles from "../certificates.module.css";
 import { AuthorityForm } from "./AuthorityForm";
 
@@ -25,7 +25,7 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
   const query = useQuery(authoritiesQuery());
   const [open, setOpen] = useState<string | null>(null);
   const [dialog, setDialog] = useState<Dialog>(null);
-  const move = useMoveAuthority();
+  const order = useOrderAuthorities();
   const [said, setSaid] = useState("");
   const held = useRef<string | null>(null);
   // A row that goes down is taken out and put in again, and its button loses the focus with that.
@@ -36,12 +36,13 @@ export function AuthoritiesTab({ admin }: { admin: boolean }) {
   }, [query.data]);
   const close = () => setDialog(null);
   const onMove = (list: Authority[], name: string, by: -1 | 1) => {
-    const inUse = list.filter((a) => !a.disabled);
-    const at = inUse.findIndex((a) => a.name === name);
-    const before = inUse[by < 0 ? at - 1 : at + 2]?.name;
+    const names = list.filter((a) => !a.disabled).map((a) => a.name);
+    const to = names.indexOf(name) + by;
     held.current = moveId(name, by);
-    setSaid(t.authorities.moved(name, at + by + 1, inUse.length));
-    move.mutate({ name, before }, { onError: (error) => toast(error.message, "bad") });
+    setSaid(t.authorities.moved(name, to + 1, names.length));
+    order.mutate(names.filter((n) => n !== name).toSpliced(to, 0, name), {
+      onError: (error) => toast(error.message, "bad"),
+    });
   };
   const add = (
     <Button

@@ -27,10 +27,9 @@ function authorities(refuse = false): Asked[] {
   return fakeAPI(({ path, body }) => {
     if (path === "/api/v1/session") return { body: session };
     if (path === P) return { body: { authorities: list } };
-    const name = new RegExp(`^${P}/(.*)/move$`).exec(path)?.[1];
-    if (!name) return undefined;
+    if (path !== `${P}/order`) return undefined;
     if (refuse) return problem(503, "unavailable", "the database does not answer");
-    list = reordered(list, name, (body as { before?: string }).before);
+    list = reordered(list, (body as { authorities: string[] }).authorities);
     return { body: { authorities: list } };
   });
 }
@@ -49,7 +48,10 @@ it("moves an authority by keyboard, step by step, and keeps the focus", async ()
   await userEvent.keyboard("{Enter}");
   await waitFor(() => expect(names()).toEqual(["two", "three", "one", "off"]));
   await userEvent.keyboard("{Enter}"); // it is last
-  expect(log.filter((a) => a.method === "POST").map((a) => a.body)).toEqual([{ before: "three" }, {}]);
+  expect(log.filter((a) => a.method === "POST").map((a) => a.body)).toEqual([
+    { authorities: ["two", "one", "three"] },
+    { authorities: ["two", "three", "one"] },
+  ]);
 });
 
 it("stands as it was when a move is refused", async () => {
