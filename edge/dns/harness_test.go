@@ -201,6 +201,7 @@ func exchangeWire(s *responder, wire []byte, tcp bool) []byte {
 	}
 	b := make([]byte, size)
 	c := testCompose()
+	c.private = tcp // as below TLS
 	c.second = uint32(s.now().Unix())
 	n := s.answer(c, &testCounters, b, copy(b, wire), testClient, tcp)
 	if n == 0 {

@@ -16,7 +16,7 @@ type index struct {
 	serial uint32
 	denial string
 	seed   uint64
-	shards []*shard // by low bits of the hash of the name
+	shards []shard // by low bits of the hash of the name
 	// neg is the SOA as denials carry it, plain and with signatures: its TTL,
 	// and so that of its signatures, is lowered to the minimum (RFC 2308
 	// section 3, RFC 9077).
@@ -45,8 +45,11 @@ func (x *index) signed() bool { return x.denial != edgeconfig.DenialNone }
 
 // find returns the answer of a name whose hash is h.
 func (x *index) find(h uint64, owner []byte, typ uint16, do bool) record {
-	return x.shards[h&uint64(len(x.shards)-1)].find(hashType(h, typ, do), owner, typ, do)
+	return x.shard(h).find(hashType(h, typ, do), owner, typ, do)
 }
+
+// shard is where the answers of a name whose hash is h are.
+func (x *index) shard(h uint64) *shard { return &x.shards[h&uint64(len(x.shards)-1)] }
 
 // typeOther is the type of the record that answers for types that a name has
 // not: NODATA, a CNAME or a referral.

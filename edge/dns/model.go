@@ -295,7 +295,7 @@ func (d *delta) compile() *index {
 		d.all = true
 	}
 	if d.all {
-		next.shards = make([]*shard, want)
+		next.shards = make([]shard, want)
 		d.dirty = make(map[string]bool, len(z.names))
 		for n := range z.names {
 			d.dirty[n] = true

@@ -301,7 +301,7 @@ func (c *compose) choose(x *index, r record) record {
 	if c.locator != nil && !c.asked {
 		c.located, c.asked = c.locator.Locate(c.client), true
 	}
-	s := x.shards[hash(x.seed, r.key())&uint64(len(x.shards)-1)]
+	s := x.shard(hash(x.seed, r.key()))
 	if v := choose(s.variants[r.variants()], &c.located, c.checks); v != nil {
 		return v.record
 	}

@@ -1,9 +1,6 @@
 package dns
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // record is one stored answer inside a shard's blob:
 //
@@ -64,31 +61,30 @@ func newRecord(owner string, typ uint16, flags byte, w *packer) record {
 }
 
 // shard holds the answers of some dozens of names, immutable: an open-addressed
-// table over one run of bytes.
+// table and the records it leads to, in one run of bytes, because they are
+// fetched one after the other from memory that no cache has. The zero value is
+// empty.
 type shard struct {
-	slots    []slot
-	blob     []byte // begins with a byte that is no record, so that offset 0 is an empty slot
+	blob     []byte // slots, 8 bytes each: offset of the record, 0 for none, and 32 bits of its hash; then records
+	mask     uint32 // slots, less one: a power of two
 	variants [][]variant
 }
 
-type slot struct{ tag, off uint32 }
-
 // find returns the answer, nil when there is none. h is hashType of the name.
 func (s *shard) find(h uint64, owner []byte, typ uint16, do bool) record {
-	if s == nil {
+	if len(s.blob) == 0 {
 		return nil
 	}
-	mask := uint32(len(s.slots) - 1)
 	tag := uint32(h >> 32)
-	for i := tag & mask; ; i = (i + 1) & mask {
-		e := s.slots[i]
-		if e.off == 0 {
+	for i := tag & s.mask; ; i = (i + 1) & s.mask {
+		slot := binary.LittleEndian.Uint64(s.blob[8*i:])
+		if slot == 0 {
 			return nil
 		}
-		if e.tag != tag {
+		if uint32(slot>>32) != tag {
 			continue
 		}
-		r := record(s.blob[e.off:])
+		r := record(s.blob[uint32(slot):])
 		if r.typ() == typ && (r.flags()&flagDO != 0) == do && string(r.key()) == string(owner) {
 			return r
 		}
@@ -97,10 +93,10 @@ func (s *shard) find(h uint64, owner []byte, typ uint16, do bool) record {
 
 // each calls f with every record.
 func (s *shard) each(f func(record)) {
-	if s == nil {
+	if len(s.blob) == 0 {
 		return
 	}
-	for off := 1; off < len(s.blob); {
+	for off := 8 * (int(s.mask) + 1); off < len(s.blob); {
 		r := record(s.blob[off:])
 		r = r[:r.length()]
 		f(r)
@@ -115,10 +111,10 @@ type compiled struct {
 }
 
 // rebuild returns the shard without the names of gone and with the records of
-// add; nil when nothing is left.
-func (s *shard) rebuild(seed uint64, gone map[string]bool, add []compiled) *shard {
+// add.
+func (s *shard) rebuild(seed uint64, gone map[string]bool, add []compiled) shard {
 	var all []compiled
-	size := 1
+	size := 0
 	s.each(func(r record) {
 		if !gone[string(r.key())] {
 			c := compiled{record: r}
@@ -134,13 +130,13 @@ func (s *shard) rebuild(seed uint64, gone map[string]bool, add []compiled) *shar
 		size += len(c.record)
 	}
 	if len(all) == 0 {
-		return nil
+		return shard{}
 	}
 	slots := 8
 	for slots < len(all)*2 {
 		slots *= 2
 	}
-	next := &shard{slots: make([]slot, slots), blob: make([]byte, 1, size)}
+	next := shard{blob: make([]byte, 8*slots, 8*slots+size), mask: uint32(slots - 1)}
 	for _, c := range all {
 		off := len(next.blob)
 		next.blob = append(next.blob, c.record...)
@@ -149,14 +145,12 @@ func (s *shard) rebuild(seed uint64, gone map[string]bool, add []compiled) *shar
 			binary.LittleEndian.PutUint16(r[6:], uint16(len(next.variants)))
 			next.variants = append(next.variants, c.variants)
 		}
-		h := hashType(hash(seed, r.key()), r.typ(), r.flags()&flagDO != 0)
-		tag := uint32(h >> 32)
-		i := tag & uint32(slots-1)
-		for next.slots[i].off != 0 {
-			i = (i + 1) & uint32(slots-1)
+		tag := uint32(hashType(hash(seed, r.key()), r.typ(), r.flags()&flagDO != 0) >> 32)
+		i := tag & next.mask
+		for binary.LittleEndian.Uint64(next.blob[8*i:]) != 0 {
+			i = (i + 1) & next.mask
 		}
-		next.slots[i] = slot{tag, uint32(off)}
+		binary.LittleEndian.PutUint64(next.blob[8*i:], uint64(tag)<<32|uint64(off))
 	}
-	next.blob = slices.Clip(next.blob)
 	return next
 }
