@@ -129,7 +129,7 @@ func (s *Service) releaseLost(ctx context.Context, d Domain) (Domain, error) {
 		return d, err
 	}
 	now := s.Now().UTC().Truncate(time.Second)
-	return s.write(ctx, d.ID, func(d *Domain) {
+	return s.rewrite(ctx, d.ID, true, func(d *Domain) {
 		st := &d.Status
 		st.Note(now, EventReleased, Critical, d.Name+" is no longer served: the proof that it is yours was gone for too long. Prove it again", nil)
 		st.VerificationToken, st.File, st.Former, st.Mail, st.Records = "", nil, nil, nil, nil

@@ -374,8 +374,15 @@ func checkInterval(attempts int) time.Duration {
 
 // write changes a domain's status. change sees the latest one, completed; it runs
 // in the transaction that writes it, so that nobody writes in between, and must not
-// ask anything. What it has emptied is completed again.
+// ask anything.
 func (s *Service) write(ctx context.Context, id string, change func(*Domain)) (Domain, error) {
+	return s.rewrite(ctx, id, false, change)
+}
+
+// rewrite is write. With fresh, what change empties is completed again in the same
+// transaction, with the tokens of now: no other writer meets a status without, and
+// none brings back those that are spent.
+func (s *Service) rewrite(ctx context.Context, id string, fresh bool, change func(*Domain)) (Domain, error) {
 	r, err := s.Store.Get(ctx, Kind, id)
 	if err != nil {
 		return Domain{}, err
@@ -384,16 +391,16 @@ func (s *Service) write(ctx context.Context, id string, change func(*Domain)) (D
 	if err != nil {
 		return Domain{}, err
 	}
-	// Read anew by each writer: those of a domain that was just released are other
-	// ones than before, and must be there before its status has none.
-	known, err := s.knows(ctx, seen, true)
+	known, err := s.knows(ctx, seen, fresh)
 	if err != nil {
 		return Domain{}, err
 	}
 	return resource.ChangeStatus(ctx, s.Store, Kind, id, func(d *Domain) bool {
 		known.complete(&d.Status)
 		change(d)
-		known.complete(&d.Status)
+		if fresh {
+			known.complete(&d.Status)
+		}
 		return true
 	})
 }
@@ -429,14 +436,14 @@ type known struct {
 	targets        []DNSRecord
 }
 
-// knows gathers it. With tokens, also what the status has already.
-func (s *Service) knows(ctx context.Context, d Domain, tokens bool) (known, error) {
+// knows gathers it: tokens only where the status has none, or fresh ones are wanted.
+func (s *Service) knows(ctx context.Context, d Domain, fresh bool) (known, error) {
 	name, err := ParseName(d.Name)
 	if err != nil {
 		return known{}, fault.New(fault.Internal, "a stored domain has a name that is none: %w", err).About("domain " + d.Name)
 	}
 	k := known{name: name, free: s.free(name)}
-	if tokens || d.Status.VerificationToken == "" || d.Status.File == nil && k.file() {
+	if fresh || d.Status.VerificationToken == "" || d.Status.File == nil && k.file() {
 		if k.token, k.content, err = s.tokens(ctx, d, name); err != nil {
 			return k, err
 		}
@@ -455,6 +462,10 @@ func (k known) complete(st *Status) {
 	if st.VerificationToken == "" {
 		st.VerificationToken = k.token
 	}
+	if st.VerificationToken == "" { // emptied since it was looked: the next look completes it
+		st.Records, st.File = nil, nil
+		return
+	}
 	old := st.Records
 	st.Records = []DNSRecord{}
 	if !k.free {
@@ -469,7 +480,7 @@ func (k known) complete(st *Status) {
 	}
 	if !k.file() {
 		st.File = nil
-	} else if st.File == nil {
+	} else if st.File == nil && k.content != "" {
 		st.File = &File{URL: "http://" + k.name.ASCII + challengePath + st.VerificationToken, Content: k.content}
 	}
 }

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -307,6 +308,7 @@ type look struct {
 	next   time.Time // to look again
 
 	renewal time.Time // of signatures
+	dropped []string  // keys that the status has no more
 }
 
 func (l *look) again(at time.Time) {
@@ -465,10 +467,7 @@ func (l *look) advance(ctx context.Context) error {
 	}
 	for _, k := range before {
 		if !slices.ContainsFunc(l.status.Keys.Keys, func(s KeyState) bool { return s.ID == k.ID }) {
-			delete(l.m.keys, k.ID)
-			if err := l.r.service.Vault.DeleteSecret(ctx, secretName(l.z.ID, k.ID)); err != nil {
-				return err
-			}
+			l.dropped = append(l.dropped, k.ID)
 		}
 	}
 	if roll := l.status.Keys.Roll; roll != nil {
@@ -779,8 +778,14 @@ func (l *look) finish(ctx context.Context) (time.Duration, error) {
 	if l.status.Keys.Roll != nil {
 		note(l.status.Keys.Roll.Next)
 	}
+	overtaken := false
 	err := l.r.service.updateStatus(ctx, l.z.ID, func(z *Zone) bool {
 		copied := z.Status.Copy // another's to write
+		seen := l.z.Status
+		z.Status.Copy, seen.Copy = nil, nil
+		if overtaken = !bytes.Equal(mustJSON(z.Status), mustJSON(seen)); overtaken {
+			return false
+		}
 		z.Status = l.status
 		z.Status.Copy = copied
 		return true
@@ -790,6 +795,18 @@ func (l *look) finish(ctx context.Context) (time.Duration, error) {
 	}
 	if err != nil {
 		return 0, err
+	}
+	if overtaken {
+		// Another leads by now, and has moved the keys perhaps: what this look has
+		// found must not take them back.
+		return time.Second, nil
+	}
+	// Only now: a status that is not written still names them.
+	for _, id := range l.dropped {
+		delete(l.m.keys, id)
+		if err := l.r.service.Vault.DeleteSecret(ctx, secretName(l.z.ID, id)); err != nil {
+			return 0, err
+		}
 	}
 	if l.next.IsZero() {
 		return 0, nil

@@ -9,7 +9,9 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // cache is what a resolver may have of a zone at some time: the versions of the
@@ -247,4 +249,96 @@ func TestAParentThatDoesNothingHoldsTheRollover(t *testing.T) {
 	if s := w.zone("example.com").Status.Keys; len(s.Keys) == 0 {
 		t.Error("unsigned without knowing that the parent has no DS")
 	}
+}
+
+// A look that began under an earlier leader takes nothing back of what the next has
+// done with the keys, and costs it none.
+func TestALookOfAnEarlierLeaderTakesNothingBack(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.ensure("p", "example.com")
+	w.configure("example.com", `{"dnssec":{"enabled":true,"keys":"ksk-zsk"}}`)
+	w.set("example.com", "www", "A", "192.0.2.1")
+	w.settle()
+	for range 100 { // until nothing moves
+		w.pass(time.Hour)
+		w.look()
+		if w.zone("example.com").Status.Keys.Roll == nil {
+			break
+		}
+	}
+	w.configure("example.com", `{"dnssec":{"enabled":true,"keys":"ksk-zsk","roll_zsk":1}}`)
+	old := w.r
+	var before zones.Zone
+	w.pass(2 * time.Hour) // the parent is asked again
+	w.meanwhile = func() {
+		w.r, w.seq = nil, 0
+		w.room = zones.New(w.room.Options)
+		w.restart()
+		w.settle()
+		before = w.zone("example.com")
+	}
+	next, err := old.Reconcile(ctx, reconcile.Ref{Kind: zones.Kind, ID: w.zone("example.com").ID})
+	ok(t, err)
+	if next != time.Second || before.Status.Keys.Roll == nil {
+		t.Fatalf("looks again in %v; the next leader is at %+v", next, before.Status.Keys.Roll)
+	}
+	after := w.zone("example.com")
+	if a, b := fmt.Sprintf("%+v", after.Status.Keys.Keys), fmt.Sprintf("%+v", before.Status.Keys.Keys); a != b {
+		t.Fatalf("the keys are %s, and were %s", a, b)
+	}
+	for range 300 {
+		w.pass(20 * time.Minute)
+		w.look()
+		if w.zone("example.com").Status.Keys.Roll == nil {
+			break
+		}
+	}
+	status := w.zone("example.com").Status
+	if status.Keys.Roll != nil || len(status.Keys.Keys) != 2 {
+		t.Fatalf("%+v", status.Keys)
+	}
+	for _, k := range status.Keys.Keys {
+		if _, err := w.db.Secret(ctx, "zone/"+after.ID+"/"+k.ID); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A key that is dropped goes from the vault when the status has it no more: one that
+// is still named is still there, whatever stops the look.
+func TestADroppedKeyGoesAfterTheStatus(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.ensure("p", "example.com")
+	w.configure("example.com", `{"dnssec":{"enabled":true}}`)
+	w.set("example.com", "www", "A", "192.0.2.1")
+	w.settle()
+	w.pass(48 * time.Hour)
+	w.look()
+	z := w.zone("example.com")
+	secret := "zone/" + z.ID + "/" + z.Status.Keys.Keys[0].ID
+	w.configure("example.com", `{"dnssec":{"enabled":false}}`)
+	w.look()
+	for i := range 100 {
+		w.pass(time.Hour)
+		stop := fault.New(fault.Unavailable, "no places are known")
+		w.noPlaces = stop
+		_, err := w.r.Reconcile(ctx, reconcile.Ref{Kind: zones.Kind, ID: z.ID}) // ends before its status is written
+		w.noPlaces = nil
+		if !fault.Is(err, fault.Unavailable) {
+			t.Fatalf("hour %d: %v", i, err)
+		}
+		if _, err := w.db.Secret(ctx, secret); err != nil {
+			t.Fatalf("hour %d: the status names a key that is gone: %v", i, err)
+		}
+		w.look()
+		if len(w.zone("example.com").Status.Keys.Keys) == 0 {
+			if _, err := w.db.Secret(ctx, secret); !fault.Is(err, fault.NotFound) {
+				t.Errorf("the key is still there: %v", err)
+			}
+			return
+		}
+	}
+	t.Fatal("the zone is signed for ever")
 }

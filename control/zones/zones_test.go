@@ -46,6 +46,9 @@ type world struct {
 	silent  error
 	seq     int64
 	https   string
+
+	noPlaces  error
+	meanwhile func() // happens once, in the middle of the next look that asks the parent
 }
 
 func newWorld(t testing.TB) *world {
@@ -94,7 +97,7 @@ func (w *world) Verified(_ context.Context, project, _, domain string) (bool, er
 	return w.claims[domain] == project, nil
 }
 
-func (w *world) Places(context.Context) ([]zones.Place, error) { return w.places, nil }
+func (w *world) Places(context.Context) ([]zones.Place, error) { return w.places, w.noPlaces }
 
 func (w *world) Addresses(_ context.Context, name string) (a, aaaa []string, ttl time.Duration, err error) {
 	for _, ip := range w.names[name] {
@@ -108,6 +111,11 @@ func (w *world) Addresses(_ context.Context, name string) (a, aaaa []string, ttl
 }
 
 func (w *world) Delegation(context.Context, string) (servers, ds []string, ttl time.Duration, err error) {
+	if w.meanwhile != nil {
+		do := w.meanwhile
+		w.meanwhile = nil
+		do()
+	}
 	return w.servers, w.ds, time.Hour, w.silent
 }
 
