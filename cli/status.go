@@ -118,7 +118,20 @@ func (o *overview) print(a *app) {
 	}
 	fmt.Fprintln(a.out)
 	if o.OK {
-		fmt.Fprintln(a.out, a.ink.green("All is well."))
+		waiting := 0
+		for _, d := range o.Domains {
+			if d.Status == client.DomainPending {
+				waiting++
+			}
+		}
+		switch {
+		case waiting == 0:
+			fmt.Fprintln(a.out, a.ink.green("All is well."))
+		case waiting == 1:
+			fmt.Fprintln(a.out, `Nothing fails. 1 domain waits for its proof: "edgewright domains show NAME" says which record to set.`)
+		default:
+			fmt.Fprintf(a.out, "Nothing fails. %d domains wait for their proof: \"edgewright domains show NAME\" says which record to set.\n", waiting)
+		}
 		return
 	}
 	for _, p := range o.Problems {

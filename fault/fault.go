@@ -10,6 +10,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -72,7 +73,7 @@ func InvalidFields(fields []Field) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	message := fields[0].Pointer + ": " + fields[0].Detail
+	message := strings.TrimPrefix(Place(fields[0].Pointer)+": ", ": ") + fields[0].Detail
 	if n := len(fields) - 1; n > 0 {
 		message += fmt.Sprintf(" (and %d more)", n)
 	}

@@ -25,7 +25,8 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { "/api": api, "/openapi.json": api } },
+  // The host stays the browser's: the API refuses a write whose origin is another one.
+  server: { proxy: { "/api": { target: api, changeOrigin: false }, "/openapi.json": api } },
   test: {
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],

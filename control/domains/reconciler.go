@@ -380,6 +380,7 @@ func (r *Reconciler) serving(ctx context.Context, d Domain) (c resource.Conditio
 		return c, lookBroken, nil
 	}
 	edges, applied, verified, refused := r.rollout.Site(ctx, d.ID)
+	before, _ := resource.ConditionOf(d.Status.Conditions, Serving)
 	switch {
 	case refused != "":
 		c.Reason, c.Message = "Refused", "an edge keeps what it had: "+refused
@@ -395,6 +396,14 @@ func (r *Reconciler) serving(ctx context.Context, d Domain) (c resource.Conditio
 		return c, 0, nil
 	case verified > 0:
 		c.Status, c.Reason, c.Message = resource.True, "RollingOut", fmt.Sprintf("%d of %d edges serve it", verified, edges)
+	case before.Status == resource.True && applied == edges:
+		// Either they are about to verify a change, or they did before this process began and nobody has counted.
+		c.Status, c.Reason, c.Message = resource.True, "Applied", "every edge holds it"
+		if before.Reason == c.Reason {
+			return c, lookWaiting, nil
+		}
+	case before.Status == resource.True:
+		c.Status, c.Reason, c.Message = resource.True, "RollingOut", "edges serve what it was before, and are taking up the change"
 	case applied > 0:
 		c.Reason, c.Message = "Applied", "edges have taken it and are checking themselves"
 	default:

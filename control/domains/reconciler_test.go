@@ -96,6 +96,17 @@ func TestConditions(t *testing.T) {
 	if got := reason(d, domains.DNS) + ", " + reason(d, domains.Serving); got != "true PointsHere, true Verified" || next != time.Hour {
 		t.Errorf("got %s, next in %v", got, next)
 	}
+	// What is served stays served: while edges take up a change, and when nobody has
+	// counted who verified it, as after a restart.
+	for _, step := range []struct {
+		edges [3]int
+		want  string
+	}{{[3]int{3, 1, 0}, "true RollingOut"}, {[3]int{3, 3, 0}, "true Applied"}, {[3]int{3, 3, 3}, "true Verified"}, {[3]int{0, 0, 0}, "false NoEdges"}, {[3]int{3, 3, 0}, "false Applied"}, {[3]int{3, 3, 3}, "true Verified"}} {
+		w.edges = step.edges
+		if d, _ = w.reconcile(d); reason(d, domains.Serving) != step.want {
+			t.Errorf("%v edges, applied, verified: %s, want %s", step.edges, reason(d, domains.Serving), step.want)
+		}
+	}
 	// Level-triggered: nothing new, nothing written.
 	before, err := w.db.Get(t.Context(), domains.Kind, d.ID)
 	if err != nil {

@@ -18,18 +18,6 @@ describe("client", () => {
     expect(failed.field("/origin")).toBeUndefined();
   });
 
-  it("says the name of the field for the pointer that a detail begins with", async () => {
-    fakeAPI(() =>
-      problem(422, "invalid", '/values/1: "x" is not an address (and 1 more)', [
-        { pointer: "/values/1", detail: '"x" is not an address' },
-        { pointer: "/ttl", detail: "out of range" },
-      ]),
-    );
-    await expect(api.GET("/api/v1/session")).rejects.toMatchObject({
-      message: 'Values 2: "x" is not an address (and 1 more).',
-    });
-  });
-
   it("says so when the network is down, and when the answer is no problem document", async () => {
     vi.stubGlobal("fetch", () => Promise.reject(new TypeError("failed to fetch")));
     await expect(api.GET("/api/v1/session")).rejects.toMatchObject({ code: "network", status: 0 });

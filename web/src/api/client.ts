@@ -8,7 +8,7 @@ export type Problem = Schemas["Problem"];
 /** An error answer of the API (RFC 9457), or one made of it when there was none. Match on `code`, never on text. */
 export class ApiError extends Error {
   constructor(readonly problem: Partial<Problem> & Pick<Problem, "title" | "status" | "code">) {
-    super(readable(problem) || problem.title);
+    super(problem.detail || problem.title);
     this.name = "ApiError";
   }
 
@@ -25,13 +25,6 @@ export class ApiError extends Error {
     const found = this.problem.errors?.find((e) => e.pointer === pointer);
     return found && (found.fix ? `${sentence(found.detail)} ${sentence(found.fix)}` : sentence(found.detail));
   }
-}
-
-/** The detail with the field's name for the JSON pointer that it begins with when it is about one field. */
-function readable({ detail = "", errors }: Partial<Problem>): string {
-  const pointer = errors?.[0]?.pointer;
-  if (!pointer || !detail.startsWith(`${pointer}: `)) return detail;
-  return `${fieldName(pointer)}: ${sentence(detail.slice(pointer.length + 2))}`;
 }
 
 /** A JSON pointer as a reader would say it: "/in/primaries/0/key" is "Primaries 1, key". */

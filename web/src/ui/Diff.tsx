@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
 import type { components } from "@/api/schema";
+import { resourceName } from "@/lib/revisions";
 import { t } from "@/lib/strings";
 import diff from "./diff.module.css";
 import type { Tone } from "./StatusBadge";
@@ -39,12 +40,12 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
         <article
           key={`${change.kind}/${change.name}/${change.op}`}
           className={diff["diff"]}
-          aria-label={t.diff.of(change.op, change.kind, change.name)}
+          aria-label={t.diff.of(change.op, change.kind, resourceName(change.kind, change.name))}
         >
           <div className={diff["diffHead"]}>
             <OpBadge op={change.op} />
             <span className="soft">{t.kinds[change.kind] ?? change.kind}</span>
-            <span className="mono">{change.name}</span>
+            <span className="mono">{resourceName(change.kind, change.name)}</span>
           </div>
           {(change.diff ?? []).length === 0 && <p className={`dim ${diff["diffPointer"]}`}>{t.diff.noFields}</p>}
           {(change.diff ?? []).map((field) => (

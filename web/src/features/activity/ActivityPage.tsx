@@ -4,6 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useActorNames } from "@/app/actors";
 import { type Scope, useScope } from "@/app/session";
+import { resourceName } from "@/lib/revisions";
 import { t } from "@/lib/strings";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
@@ -28,6 +29,7 @@ export function ActivityPage() {
   const query = useInfiniteQuery(revisionsQuery(scope, filter));
   const revisions = useMemo(() => query.data?.pages.flatMap((p) => p.revisions) ?? [], [query.data]);
   const [reverting, setReverting] = useState<number | null>(null);
+  const only = id ? revisions[0]?.entries.find((e) => e.id === id) : undefined;
   const filtered = kind !== undefined || id !== undefined;
   const show = (next: { kind?: string; id?: string; rev?: number }) => void navigate({ search: next, replace: true });
 
@@ -54,7 +56,7 @@ export function ActivityPage() {
               onClick={() => show(kind ? { kind } : {})}
               aria-label={t.activity.showAll}
             >
-              {t.activity.only}: {revisions[0]?.entries.find((e) => e.id === id)?.name ?? id}
+              {t.activity.only}: {only ? resourceName(only.kind, only.name) : id}
             </Button>
           )}
         </div>

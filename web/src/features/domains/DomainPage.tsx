@@ -20,7 +20,7 @@ import { OverviewTab } from "./components/OverviewTab";
 import { SettingsTab } from "./components/SettingsTab";
 import { Steps } from "./components/Steps";
 import { HistoryTab } from "./history/HistoryTab";
-import { type Domain, domainQuery } from "./queries";
+import { type Domain, domainQuery, visitable } from "./queries";
 import { ProofLost, SetupTab } from "./setup/SetupTab";
 import { TransfersTab } from "./transfers/TransfersTab";
 import { MonitoringTab } from "./watch/MonitoringTab";
@@ -119,17 +119,19 @@ function Detail({ scope, domain }: { scope: Scope; domain: Domain }) {
           </>
         }
         actions={
-          <Button
-            variant="default"
-            component="a"
-            href={domain.url}
-            target="_blank"
-            rel="noreferrer"
-            aria-label={t.domains.open(domain.display || domain.domain)}
-            rightSection={<Icon name="external" size={13} />}
-          >
-            {t.domain.visit}
-          </Button>
+          visitable(domain) && (
+            <Button
+              variant="default"
+              component="a"
+              href={domain.url}
+              target="_blank"
+              rel="noreferrer"
+              aria-label={t.domains.open(domain.display || domain.domain)}
+              rightSection={<Icon name="external" size={13} />}
+            >
+              {t.domain.visit}
+            </Button>
+          )
         }
       />
       <div className="stack tight">

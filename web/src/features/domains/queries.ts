@@ -17,6 +17,11 @@ export const domainKeys = {
   one: (scope: Scope, domain: string) => ["domains", scopeKey(scope), "one", domain] as const,
 };
 
+/** Whether there is a site to look at: a wildcard has no address, and what is not served yet only an error. */
+export function visitable(domain: Domain): boolean {
+  return !domain.domain.startsWith("*.") && domain.conditions.some((c) => c.type === "Serving" && c.status === "true");
+}
+
 /** The most that one answer of a list holds (the API's bound). */
 const pageSize = 500;
 

@@ -1,61 +1,60 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
-import { type Asked, fakeAPI } from "@/test/api";
+import { describe, expect, it, vi } from "vitest";
+import type { Scope } from "@/app/session";
+import { fakeAPI } from "@/test/api";
 import { domain, plan, session } from "@/test/fixtures";
-import { open } from "@/test/render";
+import { show } from "@/test/render";
+import { AtProvider } from "./components/RemovePanel";
+import { type Domain, useRemoveDomain } from "./queries";
 
-const P = "/api/v1/infrastructure";
-const name = "shop.example.com";
+const scope = {
+  project: session.projects?.[0],
+  environment: "production",
+  query: { project_id: "prj_1", environment: "production" },
+} as unknown as Scope;
+const provided = domain({ dns: { ...domain().dns, mode: "provider" } });
 
-/** A domain whose removal is warned of; returns what was asked. */
-function removable(warnings: string[]): Asked[] {
-  return fakeAPI(({ path, method, query }) => {
-    if (path === "/api/v1/session") return { body: session };
-    if (path === `${P}/domains`) return { body: { domains: [], next_cursor: "" } };
-    if (path !== `${P}/domains/${name}`) return undefined;
-    if (method !== "DELETE") return { body: { domain_config: domain({ dns: { ...domain().dns, mode: "provider" } }) } };
-    return query.get("dry_run") ? { body: plan({ warnings }) } : { status: 204 };
-  });
+function warned(warnings: string[]) {
+  return fakeAPI(({ method, query }) =>
+    method !== "DELETE" ? undefined : query.get("dry_run") ? { body: plan({ warnings }) } : { status: 204 },
+  );
 }
 
-async function openDialog() {
-  open(`/domains/${name}?tab=settings`);
-  await userEvent.click(await screen.findByRole("button", { name: "Remove domain" }));
-}
-
-async function confirm() {
-  await userEvent.click(await screen.findByLabelText(`To confirm, type ${name}`));
-  await userEvent.paste(name);
-  await userEvent.click(screen.getAllByRole("button", { name: "Remove domain" }).at(-1) as HTMLElement);
-}
-
-const sent = (log: Asked[]) => log.find((a) => a.method === "DELETE" && !a.query.get("dry_run"))?.query;
-
-describe("removing a domain", () => {
-  it("lists what goes at the DNS provider, and has said so when it goes", async () => {
-    const log = removable([`the record A ${name} 192.0.2.1 goes, at cf`]);
-    await openDialog();
-    expect(await screen.findByText(`The record A ${name} 192.0.2.1 goes, at cf.`)).toBeTruthy();
-    expect(screen.getByRole("radio", { name: "Remove them too" })).toHaveProperty("checked", true);
-    await confirm();
-    await waitFor(() => expect(sent(log)?.get("consent")).toBe("true"));
-    expect(sent(log)?.has("leave_records")).toBe(false);
+describe("what becomes of the records at a DNS provider", () => {
+  it("is listed, and may be left", async () => {
+    const log = warned([`the record A ${provided.domain} 192.0.2.1 goes, at cf`]);
+    const onLeave = vi.fn();
+    show(<AtProvider scope={scope} domain={provided} leave={false} onLeave={onLeave} />);
+    expect(await screen.findByText(`The record A ${provided.domain} 192.0.2.1 goes, at cf.`)).toBeTruthy();
+    expect(screen.getByLabelText("Remove them too")).toHaveProperty("checked", true);
+    expect(log[0]?.query.get("dry_run")).toBe("true");
+    await userEvent.click(screen.getByLabelText("Leave them there"));
+    expect(onLeave).toHaveBeenCalledWith(true);
   });
 
-  it("leaves the records when that is chosen", async () => {
-    const log = removable([`the record A ${name} 192.0.2.1 goes, at cf`]);
-    await openDialog();
-    await userEvent.click(await screen.findByRole("radio", { name: "Leave them there" }));
-    await confirm();
-    await waitFor(() => expect(sent(log)?.get("leave_records")).toBe("true"));
-    expect(sent(log)?.has("consent")).toBe(false);
-  });
-
-  it("has nothing to choose when no records were set anywhere", async () => {
-    removable([]);
-    await openDialog();
+  it("is nothing to choose when no records were set anywhere", async () => {
+    const log = warned([]);
+    const { container } = show(<AtProvider scope={scope} domain={provided} leave={false} onLeave={vi.fn()} />);
+    expect(screen.getByText(/Asking the DNS provider/)).toBeTruthy();
     await waitFor(() => expect(screen.queryByText(/Asking the DNS provider/)).toBeNull());
-    expect(screen.queryByRole("radio")).toBeNull();
+    expect(log).toHaveLength(1);
+    expect(container.querySelector("input")).toBeNull();
+  });
+
+  it.each([
+    { leave: false, sent: ["consent", "true"] },
+    { leave: true, sent: ["leave_records", "true"] },
+  ])("goes along with the removal: $sent", async ({ leave, sent }) => {
+    const log = warned([]);
+    function Remover({ domain }: { domain: Domain }) {
+      const remove = useRemoveDomain(scope);
+      return <button type="button" aria-label={domain.domain} onClick={() => remove.mutate({ domain, leave })} />;
+    }
+    show(<Remover domain={provided} />);
+    await userEvent.click(screen.getByLabelText(provided.domain));
+    await waitFor(() => expect(log).toHaveLength(1));
+    const query = Object.fromEntries(log[0]?.query ?? []);
+    expect(query).toEqual({ ...scope.query, [sent[0] as string]: sent[1] });
   });
 });

@@ -7,7 +7,7 @@ import { useActorNames } from "@/app/actors";
 import type { Range } from "@/app/router";
 import { may, type Scope, useScope } from "@/app/session";
 import { revisionsQuery } from "@/features/activity/queries";
-import { domainsQuery } from "@/features/domains/queries";
+import { type Domain, domainsQuery, visitable } from "@/features/domains/queries";
 import { edgesQuery } from "@/features/edges/queries";
 import { bytes, count, decimal, duration, milliseconds, ratio } from "@/lib/format";
 import { t } from "@/lib/strings";
@@ -57,12 +57,17 @@ export function OverviewPage() {
           {(data) => <Numbers range={range} stored={stored} traffic={data} />}
         </PageState>
         <Panel title={t.overview.traffic} window={<ChartWindow range={range} />}>
-          <ChartOf
-            range={range}
-            traffic={traffic.data}
-            view={view ?? "chart"}
-            onView={(next) => show({ view: next })}
-          />
+          <div className={styles["chartBox"]}>
+            {view !== "table" && (
+              <FirstVisit range={range} traffic={traffic.data} domains={domains.data?.domains ?? []} />
+            )}
+            <ChartOf
+              range={range}
+              traffic={traffic.data}
+              view={view ?? "chart"}
+              onView={(next) => show({ view: next })}
+            />
+          </div>
         </Panel>
         <div className={styles["halves"]}>
           <EdgesPanel />
@@ -122,6 +127,27 @@ function ChartWindow({ range }: { range: Range }) {
   return range === "live"
     ? `${t.overview.windowOf(duration(liveWindow(live)))}, ${t.overview.step(duration(1))}`
     : `${t.overview.windows[range]}, ${t.overview.step(duration(windows[range].step))}`;
+}
+
+/** A site with fewer requests than this in an hour has no visitors yet: edges and their owner look at it. */
+const few = 20;
+
+/** While nothing is to be seen: where to click for the first request. */
+function FirstVisit({ range, traffic, domains }: { range: Range; traffic: Traffic | undefined; domains: Domain[] }) {
+  const live = useLive();
+  const site = domains.find(visitable);
+  const quiet = range === "live" && liveTotals(live).requests === 0 && (traffic?.totals.requests ?? few) < few;
+  if (!quiet || !site) return null;
+  return (
+    <p className={styles["firstVisit"]}>
+      <span>
+        {t.overview.quiet}{" "}
+        <a href={site.url} target="_blank" rel="noreferrer">
+          {t.overview.firstVisit(site.display || site.domain)}
+        </a>
+      </span>
+    </p>
+  );
 }
 
 function ChartOf({

@@ -8,6 +8,8 @@ export const activity = {
       domain: "Domains",
       cdn: "CDN",
       certificate: "Certificates",
+      zone: "Zones",
+      rrset: "Record sets",
       edge: "Edges",
       claim: "Claims",
     },

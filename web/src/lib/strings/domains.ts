@@ -23,6 +23,7 @@ export const domains = {
       string,
       string | undefined
     >,
+    noRecords: "Not needed",
     signed: "signed",
     locked: "Locked",
     daysLeft: (days: number) => (days < 0 ? `expired ${-days} d ago` : days === 1 ? "1 day left" : `${days} days left`),
@@ -61,7 +62,7 @@ export const domains = {
     nextSteps: [
       [
         "Ownership",
-        "You prove that the name is yours with a DNS record or a file. Names below .localhost need no proof.",
+        "You prove that the name is yours with a DNS record, a file or an email. Names below .localhost need no proof.",
       ],
       ["DNS", "The name is pointed at the edges. You see what each resolver answers."],
       ["Certificate", "It is issued and renewed by itself."],
@@ -169,6 +170,7 @@ export const domains = {
     traffic: "Traffic",
     lastChanges: "Last changes",
     allChanges: "All changes",
+    notYet: "Not yet",
     conditionStatus: { true: "Yes", false: "No", unknown: "Unknown" } as Record<string, string | undefined>,
   },
   certificate: {
@@ -294,7 +296,7 @@ export const domains = {
       failed: "What goes at the DNS provider is not known.",
       remove: "Remove them too",
       leave: "Leave them there",
-      leaveHint: "They still lead to the edges, and Edgewright forgets them: remove them yourself later.",
+      leaveHint: "They stay as they are, and Edgewright forgets them: remove them yourself later.",
     },
   },
 };

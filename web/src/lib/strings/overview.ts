@@ -18,6 +18,8 @@ export const overview = {
     step: (span: string) => `a point each ${span}`,
     lines: { requests: "Requests", hits: "Cache hits", errors: "Errors" },
     waiting: "Waiting for the first second of traffic",
+    quiet: "No requests at the moment.",
+    firstVisit: (site: string) => `Open ${site} and watch its requests arrive`,
     edges: "Edges",
     edgesAll: "All edges",
     sites: "Sites",

@@ -63,7 +63,7 @@ export function RevisionDetail({
             {t.activity.revert}
           </Button>
           <CopyButton
-            value={`${window.location.origin}/activity?rev=${revision.revision}`}
+            value={`${window.location.origin}/activity?${new URLSearchParams({ project: scope.project.name, environment: scope.environment, rev: String(revision.revision) })}`}
             label={t.activity.link}
             size={28}
           />

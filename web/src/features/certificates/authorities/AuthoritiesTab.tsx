@@ -137,7 +137,7 @@ function orderColumn(list: Authority[], onMove: (name: string, by: -1 | 1) => vo
         size={24}
         id={moveId(a.name, by)}
         aria-disabled={end}
-        {...(end && { "data-disabled": true })}
+        style={end ? { opacity: 0.35, cursor: "default" } : undefined}
         aria-label={by < 0 ? t.authorities.up(a.name) : t.authorities.down(a.name)}
         onClick={() => !end && onMove(a.name, by)}
       >

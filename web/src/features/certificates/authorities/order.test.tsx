@@ -2,9 +2,9 @@ import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it } from "vitest";
 import { type Asked, fakeAPI, problem } from "@/test/api";
-import { session } from "@/test/fixtures";
-import { open } from "@/test/render";
+import { show } from "@/test/render";
 import { type Authority, reordered } from "../authorityQueries";
+import { AuthoritiesTab } from "./AuthoritiesTab";
 
 const authority = (name: string, over: Partial<Authority> = {}): Authority => ({
   name,
@@ -25,7 +25,6 @@ const P = "/api/v1/infrastructure/certificate-authorities";
 function authorities(refuse = false): Asked[] {
   let list = [authority("one"), authority("two"), authority("three"), authority("off", { disabled: true })];
   return fakeAPI(({ path, body }) => {
-    if (path === "/api/v1/session") return { body: session };
     if (path === P) return { body: { authorities: list } };
     if (path !== `${P}/order`) return undefined;
     if (refuse) return problem(503, "unavailable", "the database does not answer");
@@ -35,12 +34,14 @@ function authorities(refuse = false): Asked[] {
 }
 
 const names = () =>
-  screen.getAllByRole("row").flatMap((row) => /\b(one|two|three|off)\./.exec(row.textContent ?? "")?.[1] ?? []);
+  [...document.querySelectorAll("tr")].flatMap(
+    (row) => /\b(one|two|three|off)\./.exec(row.textContent ?? "")?.[1] ?? [],
+  );
 
 it("moves an authority by keyboard, step by step, and keeps the focus", async () => {
   const log = authorities();
-  open("/certificates?view=authorities");
-  (await screen.findByRole("button", { name: "Try one later" })).focus();
+  show(<AuthoritiesTab admin />);
+  (await screen.findByLabelText("Try one later")).focus();
   await userEvent.keyboard("{Enter}");
   await waitFor(() => expect(names()).toEqual(["two", "one", "three", "off"]));
   expect(document.activeElement?.getAttribute("aria-label")).toBe("Try one later");
@@ -56,8 +57,8 @@ it("moves an authority by keyboard, step by step, and keeps the focus", async ()
 
 it("stands as it was when a move is refused", async () => {
   const log = authorities(true);
-  open("/certificates?view=authorities");
-  await userEvent.click(await screen.findByRole("button", { name: "Try three earlier" }));
+  show(<AuthoritiesTab admin />);
+  await userEvent.click(await screen.findByLabelText("Try three earlier"));
   await waitFor(() => expect(log.some((a) => a.method === "POST")).toBe(true));
   await waitFor(() => expect(names()).toEqual(["one", "two", "three", "off"]));
 });

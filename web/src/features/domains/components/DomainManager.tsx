@@ -14,21 +14,29 @@ import { NoResults } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
-import type { Domain } from "../queries";
-import { matches, statusGroup } from "../setup/steps";
+import styles from "../domains.module.css";
+import { type Domain, visitable } from "../queries";
+import { matches, recordsBy, statusGroup } from "../setup/steps";
 import { CertificateCell } from "./CertificateCell";
 
 export type DomainFilter = { q?: string; status?: string; sort?: string };
 
 export function DomainName({ domain }: { domain: Domain }) {
   return (
-    <Link to="/domains/$domain" params={{ domain: domain.domain }} style={{ fontWeight: 500 }}>
+    <Link
+      to="/domains/$domain"
+      params={{ domain: domain.domain }}
+      className={`truncate ${styles["nameCell"]}`}
+      title={domain.display || domain.domain}
+    >
       {domain.display || domain.domain}
     </Link>
   );
 }
 
+/** Opens the site, where there is one. */
 export function Visit({ domain }: { domain: Domain }) {
+  if (!visitable(domain)) return null;
   return (
     <ActionIcon
       component="a"
@@ -107,7 +115,7 @@ const columns: Column<Domain>[] = [
     sort: (d) => d.dns.mode,
     cell: (d) => (
       <span className="row tight nowrap">
-        {t.domains.modes[d.dns.mode || "manual"] ?? d.dns.mode}
+        {recordsBy(d)}
         {(d.dns.managed?.ds.length ?? 0) > 0 && <span className="dim">{t.domains.signed}</span>}
       </span>
     ),
@@ -135,7 +143,7 @@ const columns: Column<Domain>[] = [
     sort: (d) => d.origin,
     cell: (d) => (
       <span className="row">
-        <span className="mono truncate" style={{ maxWidth: 160 }} title={d.origin}>
+        <span className="mono truncate" style={{ maxWidth: 130 }} title={d.origin}>
           {d.origin || "–"}
         </span>
         {d.cdn !== d.domain && (
@@ -175,6 +183,9 @@ export function DomainManager({
     () => domains.filter((d) => (group === "all" || statusGroup(d) === group) && (!filter.q || matches(d, filter.q))),
     [domains, group, filter.q],
   );
+  // Names below .localhost are registered nowhere: a column of dashes would push the others out of sight.
+  const registered = domains.some((d) => d.expires_at);
+  const known = useMemo(() => columns.filter((c) => registered || c.id !== "registered"), [registered]);
   const change = (next: { q?: string | undefined; status?: string | undefined; sort?: Sort }) => {
     const merged = { ...filter, ...next };
     onFilter(Object.fromEntries(Object.entries(merged).filter(([, v]) => v !== undefined)));
@@ -223,7 +234,7 @@ export function DomainManager({
       ) : (
         <DataTable
           label={t.domains.title}
-          columns={columns}
+          columns={known}
           rows={shown}
           rowKey={(d) => d.id}
           sort={filter.sort ?? "domain"}

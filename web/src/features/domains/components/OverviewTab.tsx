@@ -6,7 +6,6 @@ import type { Range } from "@/app/router";
 import type { Scope } from "@/app/session";
 import { trafficQuery, windows } from "@/features/overview/queries";
 import { date, duration } from "@/lib/format";
-import { conditionTone } from "@/lib/status";
 import { t } from "@/lib/strings";
 import { liveRates, liveWindow, windowRates } from "@/lib/traffic";
 import { CopyText } from "@/ui/CommandLine";
@@ -18,7 +17,8 @@ import { TimeAgo } from "@/ui/Time";
 import { RangeSwitch, TrafficChart } from "@/ui/TrafficChart";
 import styles from "../domains.module.css";
 import { Changes } from "../history/Changes";
-import type { Domain } from "../queries";
+import { type Domain, visitable } from "../queries";
+import { conditionShown, recordsBy } from "../setup/steps";
 
 type Condition = Schemas["Condition"];
 
@@ -38,7 +38,7 @@ export function OverviewTab({
       <TrafficPanel scope={scope} domain={domain} range={range} onRange={onRange} />
       <div className={styles["mainAside"]}>
         <div className="stack">
-          <Conditions conditions={domain.conditions} />
+          <Conditions domain={domain} />
           <Changes scope={scope} title={t.domain.lastChanges} kind="domain" id={domain.id} limit={5} />
         </div>
         <Summary domain={domain} />
@@ -93,9 +93,13 @@ function Summary({ domain }: { domain: Domain }) {
         rows={[
           [
             t.domain.url,
-            <a key="url" href={domain.url} target="_blank" rel="noreferrer">
-              {domain.url}
-            </a>,
+            visitable(domain) ? (
+              <a key="url" href={domain.url} target="_blank" rel="noreferrer">
+                {domain.url}
+              </a>
+            ) : (
+              domain.url
+            ),
           ],
           [t.domain.origin, domain.origin ? <CopyText key="origin" value={domain.origin} /> : "–"],
           [
@@ -106,10 +110,7 @@ function Summary({ domain }: { domain: Domain }) {
           ],
           [t.domain.redirect, domain.redirect_https ? t.domain.redirectOn : t.domain.redirectOff],
           [t.domain.hsts, domain.hsts?.max_age ? duration(domain.hsts.max_age) : t.domain.hstsOff],
-          [
-            t.domains.columns.dns,
-            domain.dns.mode ? (t.domains.modes[domain.dns.mode] ?? domain.dns.mode) : t.domains.modes["manual"],
-          ],
+          [t.domains.columns.dns, recordsBy(domain)],
           ...(domain.registrar ? [[t.watch.registrar, domain.registrar] as [string, string]] : []),
           ...(domain.expires_at ? [[t.watch.expires, date(domain.expires_at)] as [string, string]] : []),
           [t.lock.title, domain.locked ? t.lock.on : t.lock.off],
@@ -132,7 +133,7 @@ function Summary({ domain }: { domain: Domain }) {
   );
 }
 
-const conditionColumns: Column<Condition>[] = [
+const conditionColumns = (domain: Domain): Column<Condition>[] => [
   {
     id: "type",
     header: t.domain.conditionColumns.condition,
@@ -143,9 +144,10 @@ const conditionColumns: Column<Condition>[] = [
     id: "status",
     header: t.domain.conditionColumns.status,
     width: 100,
-    cell: (c) => (
-      <StatusBadge tone={conditionTone(c.status)}>{t.domain.conditionStatus[c.status] ?? c.status}</StatusBadge>
-    ),
+    cell: (c) => {
+      const { tone, label } = conditionShown(domain, c);
+      return <StatusBadge tone={tone}>{label}</StatusBadge>;
+    },
   },
   {
     id: "message",
@@ -161,11 +163,16 @@ const conditionColumns: Column<Condition>[] = [
   },
 ];
 
-function Conditions({ conditions }: { conditions: Condition[] }) {
-  if (conditions.length === 0) return null;
+function Conditions({ domain }: { domain: Domain }) {
+  if (domain.conditions.length === 0) return null;
   return (
     <Panel title={t.domain.conditions} flush>
-      <DataTable label={t.domain.conditions} columns={conditionColumns} rows={conditions} rowKey={(c) => c.type} />
+      <DataTable
+        label={t.domain.conditions}
+        columns={conditionColumns(domain)}
+        rows={domain.conditions}
+        rowKey={(c) => c.type}
+      />
     </Panel>
   );
 }

@@ -64,7 +64,7 @@ export function RemovePanel({ scope, domain }: { scope: Scope; domain: Domain })
 }
 
 /** Records that were set at a DNS provider: which would go, and the choice to leave them. */
-function AtProvider({
+export function AtProvider({
   scope,
   domain,
   leave,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { condition, domain } from "@/test/fixtures";
-import { unsettled } from "../queries";
-import { matches, setupSteps, statusGroup } from "./steps";
+import { unsettled, visitable } from "../queries";
+import { conditionShown, matches, recordsBy, setupSteps, statusGroup } from "./steps";
 
 const tones = (d: Parameters<typeof setupSteps>[0]) =>
   Object.fromEntries(setupSteps(d).map((step) => [step.key, step.tone]));
@@ -83,5 +83,28 @@ describe("the list's filters", () => {
       unsettled(domain({ verification: { required: true, status: "pending", records: [record], mail_addresses: [] } })),
     ).toBe(true);
     expect(unsettled(domain({ certificate: { state: "issuing" } }))).toBe(true);
+  });
+});
+
+describe("what a newcomer is told", () => {
+  it("calls nothing failed that only waits for the proof", () => {
+    const added = domain({ verification: { required: true, status: "pending", records: [], mail_addresses: [] } });
+    expect(conditionShown(added, condition("Ownership", "false")).tone).toBe("warn");
+    expect(conditionShown(added, condition("TLS", "false"))).toEqual({ tone: "idle", label: "Not yet" });
+    expect(conditionShown(domain(), condition("TLS", "false")).tone).toBe("bad");
+  });
+
+  it("has nobody set records where none are needed", () => {
+    const free = { required: false, status: "not_required", records: [], mail_addresses: [] };
+    const dns = { name_servers: [], offers: [], records: [], blockers: [] };
+    expect(recordsBy(domain({ verification: free, dns: { ...dns, mode: "" } }))).toBe("Not needed");
+    expect(recordsBy(domain({ dns: { ...dns, mode: "" } }))).toBe("By hand");
+    expect(recordsBy(domain({ dns: { ...dns, mode: "managed" } }))).toBe("Edgewright");
+  });
+
+  it("offers no way to where there is no site", () => {
+    expect(visitable(domain())).toBe(true);
+    expect(visitable(domain({ domain: "*.example.com" }))).toBe(false);
+    expect(visitable(domain({ conditions: [condition("Serving", "false")] }))).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { type Schemas, sentence } from "@/api/client";
-import { certificateState } from "@/lib/status";
+import { certificateState, conditionTone, type Shown } from "@/lib/status";
 import { t } from "@/lib/strings";
 import type { Tone } from "@/ui/StatusBadge";
 import type { Domain } from "../queries";
@@ -15,6 +15,26 @@ export type Step = {
 
 export function conditionOf(domain: Domain, type: string): Schemas["Condition"] | undefined {
   return domain.conditions.find((c) => c.type === type);
+}
+
+/**
+ * How a condition looks. What cannot be before the name is proven has not failed:
+ * nothing is wrong with a domain that was just added.
+ */
+export function conditionShown(domain: Domain, condition: Schemas["Condition"]): Shown {
+  const shown = {
+    tone: conditionTone(condition.status),
+    label: t.domain.conditionStatus[condition.status] ?? condition.status,
+  };
+  if (condition.status !== "false" || domain.verification.status !== "pending") return shown;
+  return { tone: condition.type === "Ownership" ? "warn" : "idle", label: t.domain.notYet };
+}
+
+/** Who sets the records of a domain, in a word. */
+export function recordsBy(domain: Domain): string {
+  if (!domain.verification.required && !domain.dns.mode) return t.domains.noRecords;
+  const mode = domain.dns.mode || "manual";
+  return t.domains.modes[mode] ?? mode;
 }
 
 /** Where the name leads, or what keeps it from leading here. */

@@ -6,6 +6,7 @@ import { type Column, DataTable } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
 import { LiveRate } from "@/ui/LiveRate";
 import { StatusBadge } from "@/ui/StatusBadge";
+import styles from "../overview.module.css";
 
 type Domain = Schemas["Domain"];
 
@@ -16,7 +17,12 @@ const columns: Column<Domain>[] = [
     id: "domain",
     header: t.domains.columns.domain,
     cell: (d) => (
-      <Link to="/domains/$domain" params={{ domain: d.domain }} style={{ fontWeight: 500 }}>
+      <Link
+        to="/domains/$domain"
+        params={{ domain: d.domain }}
+        className={`truncate ${styles["siteName"]}`}
+        title={d.display || d.domain}
+      >
         {d.display || d.domain}
       </Link>
     ),
