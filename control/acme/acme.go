@@ -195,7 +195,7 @@ func (c *Client) issue(ctx context.Context, o certificates.Order) (string, error
 	if !taken || order.Status != acme.StatusPending {
 		c.clear(ctx, &o, nil) // the CA looks at nothing any more
 	}
-	if order.Status == acme.StatusInvalid {
+	if order.Status == acme.StatusInvalid && !o.Cut {
 		if err := c.whyInvalid(ctx, client, account, order); err != nil {
 			return "", err
 		}

@@ -35,6 +35,9 @@ type Order struct {
 	// Pending is an order that was made earlier with the same names and key and did
 	// not come to its end; without a URL: none.
 	Pending Pending
+	// Cut says that the attempt before was cut off: what a CA has found since then,
+	// while perhaps nobody answered, is no failure.
+	Cut bool
 	// Keep is called as soon as the CA has an order, before anything is done for it,
 	// and again whenever its records change, before they are written and after they
 	// are gone; an error ends the issuance. nil: nothing is kept.

@@ -196,6 +196,7 @@ func (t *attempt) at(ctx context.Context, a certificates.Authority) (*Issued, *c
 	defer cancel()
 	order := certificates.Order{
 		ID: c.ID, Project: c.Project, Environment: c.Environment, Names: c.Spec.Domains, Profile: c.Spec.Profile, Attempt: c.Status.Failures,
+		Cut:      c.Status.Interrupted > 1, // this attempt is counted already
 		Progress: func(step string) { t.progress(ctx, step) },
 	}
 	if t.Type != certificates.TypeLocal {
