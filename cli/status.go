@@ -124,10 +124,10 @@ func (o *overview) print(a *app) {
 				waiting++
 			}
 		}
-		switch {
-		case waiting == 0:
+		switch waiting {
+		case 0:
 			fmt.Fprintln(a.out, a.ink.green("All is well."))
-		case waiting == 1:
+		case 1:
 			fmt.Fprintln(a.out, `Nothing fails. 1 domain waits for its proof: "edgewright domains show NAME" says which record to set.`)
 		default:
 			fmt.Fprintf(a.out, "Nothing fails. %d domains wait for their proof: \"edgewright domains show NAME\" says which record to set.\n", waiting)

@@ -32,18 +32,18 @@ type Leftovers struct {
 	log     *slog.Logger
 	// made are the sets by whom they were made for, sets the other way round. Route
 	// alone uses them, event after event.
-	made map[providee]map[string]bool
-	sets map[string]providee
+	made map[beneficiary]map[string]bool
+	sets map[string]beneficiary
 }
 
-type providee struct{ project, environment, name string }
+type beneficiary struct{ project, environment, name string }
 
 // NewLeftovers returns the reconciler.
 func NewLeftovers(s *Service, owners Owners, log *slog.Logger) *Leftovers {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Leftovers{service: s, owners: owners, log: log, made: map[providee]map[string]bool{}, sets: map[string]providee{}}
+	return &Leftovers{service: s, owners: owners, log: log, made: map[beneficiary]map[string]bool{}, sets: map[string]beneficiary{}}
 }
 
 // Kinds implements reconcile.Reconciler.
@@ -58,7 +58,7 @@ func (l *Leftovers) Route(e resource.Event) []reconcile.Ref {
 			return nil
 		}
 		var refs []reconcile.Ref
-		for id := range l.made[providee{r.Project, r.Environment, r.Name}] {
+		for id := range l.made[beneficiary{r.Project, r.Environment, r.Name}] {
 			refs = append(refs, reconcile.Ref{Kind: KindRRset, ID: id})
 		}
 		return refs
@@ -73,7 +73,7 @@ func (l *Leftovers) Route(e resource.Event) []reconcile.Ref {
 	if err != nil || e.Type == resource.Deleted || set.Spec.Tags[providedFor] == "" {
 		return nil
 	}
-	who := providee{r.Project, r.Environment, set.Spec.Tags[providedFor]}
+	who := beneficiary{r.Project, r.Environment, set.Spec.Tags[providedFor]}
 	if l.made[who] == nil {
 		l.made[who] = map[string]bool{}
 	}

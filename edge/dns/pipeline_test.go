@@ -171,7 +171,8 @@ func TestAnswersOvertakeTransfers(t *testing.T) {
 		for id := uint16(4); id < 9; id++ {
 			p.send(p.plain(id, "ns1."+transferApex))
 			synctest.Wait()
-			if p.must().Id != id && p.must().Id != id {
+			first := p.must().Id
+			if first != id && p.must().Id != id {
 				t.Errorf("question %d waits", id)
 			}
 			if p.ended(1) {
