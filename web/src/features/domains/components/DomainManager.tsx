@@ -101,7 +101,7 @@ const columns: Column<Domain>[] = [
     cell: (d) => (
       <span
         className={d.certificate.issuer ? "truncate" : "dim"}
-        style={{ display: "block", maxWidth: 118 }}
+        style={{ display: "block", maxWidth: 140 }}
         title={d.certificate.issuer}
       >
         {d.certificate.issuer || "–"}
@@ -143,7 +143,7 @@ const columns: Column<Domain>[] = [
     sort: (d) => d.origin,
     cell: (d) => (
       <span className="row">
-        <span className="mono truncate" style={{ maxWidth: 130 }} title={d.origin}>
+        <span className="mono truncate" style={{ maxWidth: 172 }} title={d.origin}>
           {d.origin || "–"}
         </span>
         {d.cdn !== d.domain && (
