@@ -41,6 +41,9 @@ type Field struct {
 	Fix     string `json:"fix,omitempty"` // what to do about it
 }
 
+// String says where and what, for people.
+func (f Field) String() string { return strings.TrimPrefix(Place(f.Pointer)+": ", ": ") + f.Detail }
+
 // Error is an error with a code. The zero Code means Internal.
 type Error struct {
 	Code       Code
@@ -73,7 +76,7 @@ func InvalidFields(fields []Field) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	message := strings.TrimPrefix(Place(fields[0].Pointer)+": ", ": ") + fields[0].Detail
+	message := fields[0].String()
 	if n := len(fields) - 1; n > 0 {
 		message += fmt.Sprintf(" (and %d more)", n)
 	}

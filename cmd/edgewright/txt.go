@@ -34,8 +34,7 @@ type zoneWriter struct {
 }
 
 func (w zoneWriter) PresentTXT(ctx context.Context, fqdn, value string) error {
-	_, err := w.room.PresentTXT(ctx, w.project, w.environment, fqdn, value)
-	return err
+	return w.room.PresentTXT(ctx, w.project, w.environment, fqdn, value)
 }
 
 func (w zoneWriter) RemoveTXT(ctx context.Context, fqdn, value string) error {
@@ -49,8 +48,7 @@ type providerWriter struct {
 }
 
 func (w providerWriter) PresentTXT(ctx context.Context, fqdn, value string) error {
-	_, err := w.room.PresentTXT(ctx, w.project, w.environment, w.account, fqdn, value)
-	return err
+	return w.room.PresentTXT(ctx, w.project, w.environment, w.account, fqdn, value)
 }
 
 func (w providerWriter) RemoveTXT(ctx context.Context, fqdn, value string) error {

@@ -46,14 +46,12 @@ func ZoneFor(zones []Zone, fqdn string) (Zone, error) {
 
 // PresentTXT adds a value to the TXT records at a name and returns when the
 // provider's name servers have it. What else is there stays. A CNAME at the
-// name is followed within the provider's zones. remove takes away this value
-// only, and may be called more than once.
-func PresentTXT(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) (remove func(context.Context) error, err error) {
+// name is followed within the provider's zones.
+func PresentTXT(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) error {
 	e, err := editorOf(ctx, d, fqdn, value, pause)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	remove = e.remove
 	ticket, err := e.edit(ctx, func(values []string) []string {
 		if slices.Contains(values, e.value) {
 			return values
@@ -67,14 +65,13 @@ func PresentTXT(ctx context.Context, d Driver, fqdn, value string, pause func(co
 		// The change may be made all the same: take it back, whatever became of ctx.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
-		_ = remove(ctx) // the first error is the one to tell
-		return nil, err
+		_ = e.remove(ctx) // the first error is the one to tell
 	}
-	return remove, nil
+	return err
 }
 
 // RemoveTXT takes away again what PresentTXT has added, also in another process.
-// What else is there stays.
+// What else is there stays, and it may be called more than once.
 func RemoveTXT(ctx context.Context, d Driver, fqdn, value string, pause func(context.Context, time.Duration) error) error {
 	e, err := editorOf(ctx, d, fqdn, value, pause)
 	if err != nil {

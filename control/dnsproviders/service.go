@@ -384,10 +384,10 @@ func (s *Service) Apply(ctx context.Context, project, environment, provider stri
 
 // PresentTXT adds a TXT value through a provider's credentials, for ACME DNS-01;
 // see the function of that name.
-func (s *Service) PresentTXT(ctx context.Context, project, environment, provider, fqdn, value string) (remove func(context.Context) error, err error) {
+func (s *Service) PresentTXT(ctx context.Context, project, environment, provider, fqdn, value string) error {
 	d, err := s.openNamed(ctx, project, environment, provider)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	return PresentTXT(ctx, d, fqdn, value, s.Pause)
 }

@@ -116,7 +116,7 @@ func TestPlanAndApply(t *testing.T) {
 func TestPresent(t *testing.T) {
 	s, m, _ := newService(t)
 	m.moved, m.pending = 2, 2
-	remove, err := s.PresentTXT(t.Context(), "p", "e", "main", "_acme-challenge.shop.example.com", "value")
+	err := s.PresentTXT(t.Context(), "p", "e", "main", "_acme-challenge.shop.example.com", "value")
 	if err != nil || m.asked != 3 {
 		t.Fatalf("asked %d times, %v", m.asked, err)
 	}
@@ -124,18 +124,18 @@ func TestPresent(t *testing.T) {
 	if got := m.sets[key].Values; !slices.Equal(got, []string{`"value"`}) {
 		t.Fatalf("the values are %v", got)
 	}
-	if err := remove(t.Context()); err != nil || len(m.sets) != 0 {
+	if err := s.RemoveTXT(t.Context(), "p", "e", "main", "_acme-challenge.shop.example.com", "value"); err != nil || len(m.sets) != 0 {
 		t.Fatalf("%v is left, %v", m.sets, err)
 	}
 
 	m.moved = 1 << 30
-	if _, err := s.PresentTXT(t.Context(), "p", "e", "main", "_acme-challenge.shop.example.com", "value"); ReasonOf(err) != Moved {
+	if err := s.PresentTXT(t.Context(), "p", "e", "main", "_acme-challenge.shop.example.com", "value"); ReasonOf(err) != Moved {
 		t.Errorf("a set that is always changed by others: %v", err)
 	}
 	m.moved, m.pending = 0, 1<<30
 	ctx, cancel := context.WithCancel(t.Context())
 	s.Pause = func(context.Context, time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := s.PresentTXT(ctx, "p", "e", "main", "_acme-challenge.shop.example.com", "value"); !errors.Is(err, context.Canceled) || len(m.sets) != 0 {
+	if err := s.PresentTXT(ctx, "p", "e", "main", "_acme-challenge.shop.example.com", "value"); !errors.Is(err, context.Canceled) || len(m.sets) != 0 {
 		t.Errorf("cut short, it leaves %v, %v", m.sets, err)
 	}
 }

@@ -298,55 +298,56 @@ func seen(r resource.Resource, ifRevision int64) error {
 
 // PresentTXT puts a text at a name of a zone that this project and environment
 // have, unless it is there, and returns when every connected edge answers with it. It is no
-// resource: it lives as long as the control plane that leads, or until remove is
-// called. Errors: NotFound when no zone has the name, Unavailable when this
+// resource: it lives as long as the control plane that leads, or until RemoveTXT. Errors: NotFound when no zone has the name, Unavailable when this
 // control plane does not lead or edges do not take it in time.
-func (s *Service) PresentTXT(ctx context.Context, project, environment, name, text string) (remove func(context.Context) error, err error) {
-	z, err := s.ZoneFor(ctx, project, environment, name)
+func (s *Service) PresentTXT(ctx context.Context, project, environment, name, text string) error {
+	z, full, owner, err := s.placeOf(ctx, project, environment, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	full, err := canonical(strings.TrimSuffix(name, "."))
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: %w", name, err)
-	}
-	owner, _ := within(full, z.Name)
 	if err := ours(z); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := s.set(ctx, z, owner, "CNAME"); err == nil {
-		return nil, fault.New(fault.Conflict, "%s is a CNAME here, so that no TXT record can stand beside it: remove it, or prove the name where it leads to", full).About("zone " + z.Name)
+		return fault.New(fault.Conflict, "%s is a CNAME here, so that no TXT record can stand beside it: remove it, or prove the name where it leads to", full).About("zone " + z.Name)
 	}
 	r := s.made.leader()
 	if r == nil {
-		return nil, fault.New(fault.Unavailable, "this control plane does not lead at present: try again")
+		return fault.New(fault.Unavailable, "this control plane does not lead at present: try again")
 	}
 	if err := r.present(ctx, z.ID, owner, text, true); err != nil {
-		return nil, err
+		return err
 	}
-	remove = func(ctx context.Context) error { return r.present(ctx, z.ID, owner, text, false) }
 	if err := r.everywhere(ctx, z.ID); err != nil {
-		_ = remove(context.WithoutCancel(ctx))
-		return nil, fmt.Errorf("the record for %s: %w", full, err)
+		_ = r.present(context.WithoutCancel(ctx), z.ID, owner, text, false)
+		return fmt.Errorf("the record for %s: %w", full, err)
 	}
-	return remove, nil
+	return nil
 }
 
 // RemoveTXT takes a text away again that PresentTXT has put there. Where this
 // control plane does not lead there is none. Errors: NotFound when no zone has
 // the name.
 func (s *Service) RemoveTXT(ctx context.Context, project, environment, name, text string) error {
-	z, err := s.ZoneFor(ctx, project, environment, name)
+	z, _, owner, err := s.placeOf(ctx, project, environment, name)
 	if err != nil {
 		return err
 	}
-	full, err := canonical(strings.TrimSuffix(name, "."))
-	if err != nil {
-		return fault.New(fault.Invalid, "%s: %w", name, err)
-	}
-	owner, _ := within(full, z.Name)
 	if r := s.made.leader(); r != nil {
 		return r.present(ctx, z.ID, owner, text, false)
 	}
 	return nil
+}
+
+// placeOf finds the zone that holds a name, and the name in it. Errors: NotFound,
+// Invalid.
+func (s *Service) placeOf(ctx context.Context, project, environment, name string) (z Zone, full, owner string, err error) {
+	if z, err = s.ZoneFor(ctx, project, environment, name); err != nil {
+		return z, "", "", err
+	}
+	if full, err = canonical(strings.TrimSuffix(name, ".")); err != nil {
+		return z, "", "", fault.New(fault.Invalid, "%s: %w", name, err)
+	}
+	owner, _ = within(full, z.Name)
+	return z, full, owner, nil
 }

@@ -499,12 +499,11 @@ func TestAChallengeIsPresented(t *testing.T) {
 	w.ensure("p", "example.com")
 	w.set("example.com", "_acme-challenge.www", "TXT", "the user's own")
 	w.settle()
-	remove, err := w.room.PresentTXT(ctx, "p", "production", "_acme-challenge.www.example.com.", "proof")
-	ok(t, err)
+	ok(t, w.room.PresentTXT(ctx, "p", "production", "_acme-challenge.www.example.com.", "proof"))
 	expect(t, w.served("example.com"), "_acme-challenge.www.example.com.", "TXT", `"proof"`, `"the user's own"`)
-	ok(t, remove(ctx))
+	ok(t, w.room.RemoveTXT(ctx, "p", "production", "_acme-challenge.www.example.com.", "proof"))
 	expect(t, w.served("example.com"), "_acme-challenge.www.example.com.", "TXT", `"the user's own"`)
-	if _, err := w.room.PresentTXT(ctx, "q", "production", "_acme-challenge.www.example.com.", "proof"); !fault.Is(err, fault.NotFound) {
+	if err := w.room.PresentTXT(ctx, "q", "production", "_acme-challenge.www.example.com.", "proof"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("another project: %v", err)
 	}
 }

@@ -397,7 +397,7 @@ func testNoZone(t *testing.T, f *Fake) {
 	if f.Stranger != nil && dnsproviders.ReasonOf(err) != dnsproviders.NoZone || err == nil {
 		t.Errorf("records: %v", err)
 	}
-	_, err = dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.elsewhere.example", "x", noPause)
+	err = dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.elsewhere.example", "x", noPause)
 	if dnsproviders.ReasonOf(err) != dnsproviders.NoZone || !fault.Is(err, fault.NotFound) {
 		t.Errorf("a name in no zone: %v", err)
 	}
@@ -411,10 +411,8 @@ func testPresent(t *testing.T, f *Fake) {
 	if f.Pending != nil {
 		f.Pending(3)
 	}
-	removeA, err := dnsproviders.PresentTXT(ctx, f.Driver, name+".", "value-a", noPause)
-	ok(t, err)
-	_, err = dnsproviders.PresentTXT(ctx, f.Driver, name, "value-b", noPause)
-	ok(t, err)
+	ok(t, dnsproviders.PresentTXT(ctx, f.Driver, name+".", "value-a", noPause))
+	ok(t, dnsproviders.PresentTXT(ctx, f.Driver, name, "value-b", noPause))
 	values := func() []string {
 		for _, s := range f.Sets() {
 			if s.Name == name {
@@ -426,33 +424,31 @@ func testPresent(t *testing.T, f *Fake) {
 	if got := values(); !slices.Equal(got, []string{`"somebody's"`, `"value-a"`, `"value-b"`}) {
 		t.Fatalf("the values are %v", got)
 	}
-	ok(t, removeA(ctx))
+	ok(t, dnsproviders.RemoveTXT(ctx, f.Driver, name+".", "value-a", noPause))
 	if got := values(); !slices.Equal(got, []string{`"somebody's"`, `"value-b"`}) {
 		t.Fatalf("the values are %v", got)
 	}
-	ok(t, removeA(ctx))
+	ok(t, dnsproviders.RemoveTXT(ctx, f.Driver, name+".", "value-a", noPause))
 	for range 2 { // also by another process, and again
 		ok(t, dnsproviders.RemoveTXT(ctx, f.Driver, name+".", "value-b", noPause))
 	}
 	wantSets(t, f, others)
 
 	f.Reset()
-	remove, err := dnsproviders.PresentTXT(ctx, f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause)
-	ok(t, err)
-	ok(t, remove(ctx))
+	ok(t, dnsproviders.PresentTXT(ctx, f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause))
+	ok(t, dnsproviders.RemoveTXT(ctx, f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause))
 	wantSets(t, f)
 }
 
 func testPresentAlias(t *testing.T, f *Fake) {
 	f.Put(set(f.Zone, "_acme-challenge.www", "CNAME", 300, "www.acme."+f.Zone.Name+"."))
 	before := f.Sets()
-	remove, err := dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause)
-	ok(t, err)
+	ok(t, dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause))
 	wantSets(t, f, append(before, set(f.Zone, "www.acme", "TXT", 60, `"value"`))...)
-	ok(t, remove(t.Context()))
+	ok(t, dnsproviders.RemoveTXT(t.Context(), f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause))
 	wantSets(t, f, before...)
 	f.Put(set(f.Zone, "www.acme", "CNAME", 300, "_acme-challenge.www."+f.Zone.Name+"."))
-	if _, err := dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause); dnsproviders.ReasonOf(err) != dnsproviders.Rejected {
+	if err := dnsproviders.PresentTXT(t.Context(), f.Driver, "_acme-challenge.www."+f.Zone.Name, "value", noPause); dnsproviders.ReasonOf(err) != dnsproviders.Rejected {
 		t.Errorf("a circle: %v", err)
 	}
 }

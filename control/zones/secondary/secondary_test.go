@@ -408,8 +408,7 @@ func TestReadOnly(t *testing.T) {
 			return w.room.Provide(ctx, "p", "production", "example.com", "x.example.com", []zones.Provided{{Name: "x.example.com", Type: "TXT", Value: `"x"`}}, cause)
 		},
 		"challenge": func() error {
-			_, err := w.room.PresentTXT(ctx, "p", "production", "_acme-challenge.example.com", "x")
-			return err
+			return w.room.PresentTXT(ctx, "p", "production", "_acme-challenge.example.com", "x")
 		},
 		"off without consent": func() error {
 			_, err := w.room.SetTransfers(ctx, "p", "production", "example.com", zones.Transfers{}, 0, cause)
