@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { ApiError, api, body, ifMatch, type Schemas } from "@/api/client";
 import type { Scope } from "@/app/session";
 import { usePlanned } from "@/lib/planned";
@@ -90,7 +90,7 @@ export const copiedRecordsQuery = (scope: Scope, domain: string, zone: Zone) =>
         throw error;
       }
     },
-    placeholderData: (before) => before,
+    placeholderData: keepPreviousData,
   });
 
 function useZonesChanged() {
