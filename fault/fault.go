@@ -41,8 +41,8 @@ type Field struct {
 	Fix     string `json:"fix,omitempty"` // what to do about it
 }
 
-// String says where and what, for people.
-func (f Field) String() string { return strings.TrimPrefix(Place(f.Pointer)+": ", ": ") + f.Detail }
+// Sentence says where and what, for people.
+func (f Field) Sentence() string { return strings.TrimPrefix(Place(f.Pointer)+": ", ": ") + f.Detail }
 
 // Error is an error with a code. The zero Code means Internal.
 type Error struct {
@@ -76,7 +76,7 @@ func InvalidFields(fields []Field) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	message := fields[0].String()
+	message := fields[0].Sentence()
 	if n := len(fields) - 1; n > 0 {
 		message += fmt.Sprintf(" (and %d more)", n)
 	}

@@ -160,7 +160,7 @@ func reshape(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	if len(p.Errors) > 0 {
 		first := p.Errors[0]
-		p.Detail = first.String()
+		p.Detail = first.Sentence()
 		if first.Fix != "" {
 			p.Detail += ": " + first.Fix
 		}
