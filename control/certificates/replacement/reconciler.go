@@ -306,24 +306,15 @@ func (r *Reconciler) count(run Run, st *Status, at *place, now time.Time) {
 	}
 }
 
-// change changes the status of a certificate, again when somebody else wrote in
-// between. change returns false when there is nothing to do.
-func (r *Reconciler) change(ctx context.Context, id string, change func(*certificates.Certificate) bool) (bool, error) {
-	for {
-		stored, err := r.service.Store.Get(ctx, certificates.Kind, id)
-		if fault.Is(err, fault.NotFound) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		c, err := certificates.Decode(stored)
-		if err != nil || !change(&c) {
-			return false, err
-		}
-		_, err = r.service.Store.PutStatus(ctx, certificates.Kind, id, mustJSON(c.Status), stored.Seq)
-		if !fault.Is(err, fault.Stale) {
-			return err == nil, err
-		}
+// change changes the status of a certificate, as it is when it is written. change
+// returns false when there is nothing to do.
+func (r *Reconciler) change(ctx context.Context, id string, change func(*certificates.Certificate) bool) (done bool, err error) {
+	_, err = resource.ChangeStatus(ctx, r.service.Store, certificates.Kind, id, func(c *certificates.Certificate) bool {
+		done = change(c)
+		return done
+	})
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
 	}
+	return done && err == nil, err
 }

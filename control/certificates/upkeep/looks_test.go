@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -64,6 +65,54 @@ func TestLooksAreCheap(t *testing.T) {
 	spec.Type = resource.Put
 	if got := rec.Route(spec); len(got) != 1 {
 		t.Errorf("a new spec: %v", got)
+	}
+}
+
+// meddled is a CA during whose work somebody else writes.
+type meddled struct {
+	*simtest.CA
+	meddle func()
+}
+
+func (m meddled) Issue(ctx context.Context, o certificates.Order) (string, error) {
+	m.meddle()
+	return m.CA.Issue(ctx, o)
+}
+
+// What another writes into a status while it is worked on stays, and is looked at,
+// though the look writes after it, and watchers may hear of the last write only.
+func TestWritesOfOthersAreNotLost(t *testing.T) {
+	db, clock := simtest.NewStore(), simtest.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	svc := provision.New(certificates.Room{Store: db, Vault: db, Ownership: simtest.Owner{}, Now: clock.Now})
+	var ref reconcile.Ref
+	ca := meddled{simtest.NewCA(t, "CA", clock.Now), func() {
+		if _, err := resource.ChangeStatus(t.Context(), db, certificates.Kind, ref.ID, func(c *certificates.Certificate) bool {
+			c.Status.RevokedLast = "0a"
+			return true
+		}); err != nil {
+			t.Error(err)
+		}
+	}}
+	rec := upkeep.NewReconciler(svc.Room, svc.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeACME: ca}, nil)
+	if err := svc.Ensure(t.Context(), project, env, "shop.example.com", resource.Cause{Actor: "user usr_test", Via: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	ref = reconcile.Ref{Kind: certificates.Kind, ID: find(t, db)}
+	for _, again := range []int{1, 0} {
+		if _, err := rec.Reconcile(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		r, err := db.Get(t.Context(), certificates.Kind, ref.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := certificates.Read(r)
+		if err != nil || c.Status.State != certificates.StateValid || c.Status.RevokedLast != "0a" {
+			t.Errorf("%+v, %v", c.Status, err)
+		}
+		if got := rec.Route(resource.Event{Seq: r.Seq, Type: resource.Status, Resource: r}); len(got) != again {
+			t.Errorf("looks that are to come: %v, want %d", got, again)
+		}
 	}
 }
 

@@ -21,11 +21,11 @@ type fragile struct {
 	broken bool
 }
 
-func (f *fragile) PutStatus(ctx context.Context, kind resource.Kind, id string, status json.RawMessage, ifSeq int64) (resource.Resource, error) {
+func (f *fragile) ChangeStatus(ctx context.Context, kind resource.Kind, id string, change func(resource.Resource) (json.RawMessage, error)) (resource.Resource, error) {
 	if f.broken {
 		return resource.Resource{}, fault.New(fault.Unavailable, "the database does not answer")
 	}
-	return f.Store.PutStatus(ctx, kind, id, status, ifSeq)
+	return f.Store.ChangeStatus(ctx, kind, id, change)
 }
 
 // keeping is a CA that has orders, which can be taken up.

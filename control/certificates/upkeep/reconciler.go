@@ -16,6 +16,7 @@ package upkeep
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -324,39 +325,46 @@ func (r *Reconciler) write(ctx context.Context, c certificates.Certificate, chan
 	return c, err
 }
 
-// put changes a certificate's status: the change is applied to what was seen,
-// and to what is there now when somebody else wrote in between. Most looks change
-// nothing, and then nothing is asked of the store.
-func (r *Reconciler) put(ctx context.Context, c certificates.Certificate, change func(*certificates.Certificate)) (certificates.Certificate, error) {
-	const attempts = 8
-	for attempt := 1; ; attempt++ {
-		if attempt > 1 {
-			var err error
-			if c, err = r.load(ctx, c.ID); err != nil {
-				return certificates.Certificate{}, err
-			}
-		}
+// put changes a certificate's status as it is in the store, whoever has written it
+// since it was seen. Most looks change nothing of what they saw, and then nothing is
+// asked of the store.
+func (r *Reconciler) put(ctx context.Context, seen certificates.Certificate, change func(*certificates.Certificate)) (certificates.Certificate, error) {
+	var events []certificates.Event
+	changed := func(c *certificates.Certificate) json.RawMessage {
 		before, was := c.Status, c.Status.Encode()
 		before.Events = nil // they are only added to
-		change(&c)
-		events := transitions(&c, before, r.room.Now())
-		status := c.Status.Encode()
-		if bytes.Equal(was, status) {
-			return c, nil
+		change(c)
+		events = transitions(c, before, r.room.Now())
+		if status := c.Status.Encode(); !bytes.Equal(was, status) {
+			return status
 		}
-		written, err := r.room.Store.PutStatus(ctx, certificates.Kind, c.ID, status, c.Seq)
-		if err == nil {
-			c.Meta = written.Meta
-			for _, e := range events {
-				r.log.Info("certificate event", "certificate", c.ID, "domain", c.Name, "event", e.Kind, "message", e.Message)
-				if r.room.Observer != nil {
-					r.room.Observer.CertificateEvent(ctx, c, e)
-				}
-			}
-			return c, nil
+		return nil
+	}
+	c := seen
+	if changed(&c) == nil {
+		return c, nil
+	}
+	alone := false
+	written, err := r.room.Store.ChangeStatus(ctx, certificates.Kind, seen.ID, func(stored resource.Resource) (_ json.RawMessage, err error) {
+		if c, err = certificates.Read(stored); err != nil {
+			return nil, err
 		}
-		if attempt == attempts || !fault.Is(err, fault.Stale) {
-			return certificates.Certificate{}, err
+		alone = stored.Seq == seen.Seq
+		return changed(&c), nil
+	})
+	if err != nil {
+		return certificates.Certificate{}, err
+	}
+	if c.Meta = written.Meta; !alone {
+		// What another wrote has its own look: while the number is the one that was
+		// seen, no later write of this look passes for the last word.
+		c.Seq = seen.Seq
+	}
+	for _, e := range events {
+		r.log.Info("certificate event", "certificate", c.ID, "domain", c.Name, "event", e.Kind, "message", e.Message)
+		if r.room.Observer != nil {
+			r.room.Observer.CertificateEvent(ctx, c, e)
 		}
 	}
+	return c, nil
 }
