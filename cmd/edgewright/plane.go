@@ -189,7 +189,7 @@ func openPlane(ctx context.Context, o planeOptions) (p *plane, err error) {
 			certificates.TypeLocal: p.local, certificates.TypeACME: acmeIssuer,
 		}, o.log),
 		p.zones, zones.NewLeftovers(zoneRoom, domainRoom.Service, o.log), p.secondaries(zoneRoom, keyRoom), tsig.NewReconciler(keyRoom),
-		replacement.NewReconciler(replacements, o.log),
+		replacement.NewReconciler(replacements, o.log), dnsproviders.NewReconciler(p.dnsProviders),
 	)
 
 	if err := p.listen(ctx); err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -123,6 +124,37 @@ func TestDNSProviders(t *testing.T) {
 
 	_, viewer := e.project("viewers", access.Viewer)
 	viewer.post(path+"?project_id=viewers", body).refused(http.StatusForbidden, "forbidden")
+}
+
+// TestDNSProvidersByPlans: one that goes by a declaration loses its credentials, and
+// says so when it comes back.
+func TestDNSProvidersByPlans(t *testing.T) {
+	e := newEnv(t)
+	a := e.admin()
+	const path = infrastructure + "/dns/providers"
+	var made, back DNSProviderAnswer
+	a.post(path, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": "secret"}}).want(http.StatusCreated, &made)
+
+	var plan Plan
+	var applied, undone Applied
+	a.post(infrastructure+"/plans", Desired{Prune: true, Resources: []Declared{}}).want(http.StatusCreated, &plan)
+	a.post(infrastructure+"/plans/"+plan.ID+"/apply", nil).want(http.StatusOK, &applied)
+	eventually(t, "its credentials are gone", func() bool {
+		names, err := e.db.SecretNames(t.Context(), "dnsprovider/")
+		return err == nil && len(names) == 0
+	})
+	a.post(fmt.Sprintf("%s/revisions/%d/revert", infrastructure, applied.Revision), nil).want(http.StatusOK, &undone)
+	eventually(t, "it says that it has none", func() bool {
+		a.get(path+"/main").want(http.StatusOK, &back)
+		return len(back.Provider.Conditions) == 1
+	})
+	if c := back.Provider.Conditions[0]; back.Provider.ID != made.Provider.ID || c.Status != "false" || c.Reason != "NoCredentials" || !strings.Contains(c.Message, path+"/main/credentials") {
+		t.Errorf("%+v", back.Provider)
+	}
+	a.with("If-Match", "*").do(http.MethodPut, path+"/main/credentials", NewCredentials{Credentials: map[string]string{"token": "another"}}).want(http.StatusOK, &back)
+	if len(back.Provider.Conditions) != 0 || back.Provider.Generation != 2 {
+		t.Errorf("%+v", back.Provider)
+	}
 }
 
 // TestBadDNSProviders: malformed requests, where they are told to be wrong, and

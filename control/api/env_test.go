@@ -97,10 +97,12 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	ca := localca.New(db, nil)
 	e.issuer = &gatedIssuer{Issuer: ca}
 
+	providers := dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers})
+
 	o := Options{
 		DB: db, Types: types, Access: e.access, Projects: rooms, Domains: names, CDN: cdns, Certificates: certs, Authorities: authority.New(db, db), Replacements: replacement.New(replacement.Options{Store: db}), Zones: e.zones, TSIG: e.tsig, Fleet: e.fleet, Watch: watcher,
 		Traffic: traffic.New(db, nil), Version: "test", PlatformDomain: "apps.example.com", HTTPSPort: func() int { return 8443 },
-		DNSProviders: dnsproviders.New(dnsproviders.Options{Store: db, Vault: db, Drivers: testDrivers}), DNSDrivers: testDrivers,
+		DNSProviders: providers, DNSDrivers: testDrivers,
 		RootPEM: ca.RootPEM, CRL: ca.CRL, Metrics: prometheus.NewRegistry(),
 	}
 	for _, option := range options {
@@ -114,7 +116,7 @@ func newEnvOn(t testing.TB, db *store.DB, options ...envOption) *testEnv {
 	var wg sync.WaitGroup
 	issuer := upkeep.NewReconciler(certs.Room, certs.Judge, map[certificates.CertType]certificates.Issuer{certificates.TypeLocal: e.issuer}, nil)
 	wg.Go(func() {
-		_ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions, tsig.NewReconciler(e.tsig)).Run(running)
+		_ = reconcile.New(reconcile.Options{Store: db, Workers: 2}, issuer, zoneVersions, tsig.NewReconciler(e.tsig), dnsproviders.NewReconciler(providers)).Run(running)
 	})
 	wg.Go(func() {
 		if err := e.server.Run(running); err != nil {

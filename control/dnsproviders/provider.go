@@ -23,15 +23,15 @@ type Spec struct {
 	Credentials int `json:"credentials,omitempty"`
 }
 
-// Status is what the last test found.
+// Status is what the last test found, or that there is nothing to test.
 type Status struct {
 	CheckedAt  *time.Time           `json:"checked_at,omitempty"`
-	Generation int                  `json:"generation,omitempty"` // of the credentials that were tested
+	Generation int                  `json:"generation,omitempty"` // of the credentials that this is of
 	Zones      int                  `json:"zones"`
 	Conditions []resource.Condition `json:"conditions,omitempty"`
 }
 
-// Ready is the condition that the provider accepts the credentials.
+// Ready is the condition that there are credentials and the provider accepts them.
 const Ready = "Ready"
 
 // Provider is a DNS provider as stored.
@@ -130,5 +130,5 @@ func (d DriverType) check(c Credentials) error {
 
 // secretName is where a generation of credentials is in the Vault.
 func secretName(id string, generation int) string {
-	return fmt.Sprintf("dnsprovider/%s/%d", id, generation)
+	return fmt.Sprintf("%s/%s/%d", Kind, id, generation)
 }

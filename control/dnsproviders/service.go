@@ -27,7 +27,7 @@ type Users interface {
 // Options of a Service.
 type Options struct {
 	Store   resource.Store
-	Vault   resource.Vault
+	Vault   resource.ListedVault
 	Drivers []DriverType
 	Users   Users                                      // nil: nobody uses any
 	Now     func() time.Time                           // nil: time.Now
@@ -250,7 +250,8 @@ func (s *Service) PlanDelete(ctx context.Context, project, environment, name str
 	return plan, nil
 }
 
-// Delete deletes a provider and forgets its credentials. Records stay.
+// Delete deletes a provider and forgets its credentials, as the reconciler does
+// however it goes. Records stay.
 func (s *Service) Delete(ctx context.Context, project, environment, name string, ifRevision int64, cause resource.Cause) error {
 	plan, err := s.PlanDelete(ctx, project, environment, name, ifRevision)
 	if err != nil {
@@ -331,7 +332,7 @@ func (s *Service) open(ctx context.Context, p Provider) (Driver, error) {
 	}
 	secret, err := s.Vault.Secret(ctx, secretName(p.ID, p.Spec.Credentials))
 	if fault.Is(err, fault.NotFound) {
-		return nil, &Error{Reason: BadCredentials, Message: "no credentials are stored for the provider " + p.Name, Fix: "set them with PUT .../dns/providers/" + p.Name + "/credentials, or `edgewright dns providers set`"}
+		return nil, noCredentials(p)
 	}
 	if err != nil {
 		return nil, err

@@ -155,7 +155,7 @@ func TestSecrets(t *testing.T) {
 	if err := s.Vault.DeleteSecret(ctx, secretName(p.ID, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Zones(ctx, "p", "e", "main"); ReasonOf(err) != BadCredentials || !strings.Contains(err.Error(), "no credentials are stored") {
+	if _, err := s.Zones(ctx, "p", "e", "main"); ReasonOf(err) != NoCredentials || !strings.Contains(err.Error(), "no credentials are stored") {
 		t.Errorf("without credentials: %v", err)
 	}
 	m.fail = errors.New("a driver's defect")

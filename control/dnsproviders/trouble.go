@@ -13,6 +13,7 @@ type Reason string
 // The reasons.
 const (
 	BadCredentials Reason = "BadCredentials" // the provider does not know them, or not any more
+	NoCredentials  Reason = "NoCredentials"  // none are stored
 	NoPermission   Reason = "NoPermission"   // known, but not allowed to do this
 	NoZone         Reason = "NoZone"         // not there, or not for these credentials
 	Moved          Reason = "Moved"          // the records are not what the change was made for
@@ -24,7 +25,7 @@ const (
 // codes map reasons to codes. What a provider says of a project's credentials
 // is no word on the caller's own, so it is not Unauthenticated or Forbidden.
 var codes = map[Reason]fault.Code{
-	BadCredentials: fault.Invalid, NoPermission: fault.Invalid, NoZone: fault.NotFound, Moved: fault.Stale,
+	BadCredentials: fault.Invalid, NoCredentials: fault.Invalid, NoPermission: fault.Invalid, NoZone: fault.NotFound, Moved: fault.Stale,
 	Rejected: fault.Invalid, Throttled: fault.RateLimited, Away: fault.Unavailable,
 }
 
@@ -55,10 +56,17 @@ func (e *Error) text() string {
 // Unwrap returns the fault.
 func (e *Error) Unwrap() error {
 	f := &fault.Error{Code: codes[e.Reason], Message: e.text(), RetryAfter: e.RetryAfter, Err: e.Err}
-	if e.Reason == BadCredentials || e.Reason == NoPermission {
+	if e.Reason == BadCredentials || e.Reason == NoCredentials || e.Reason == NoPermission {
 		f.Fields = []fault.Field{{Pointer: "/credentials", Detail: e.Message, Fix: e.Fix}}
 	}
 	return f
+}
+
+func noCredentials(p Provider) *Error {
+	return &Error{
+		Reason: NoCredentials, Message: "no credentials are stored for the provider " + p.Name,
+		Fix: "set them with `edgewright dns providers set " + p.Name + "`, or PUT /api/v1/infrastructure/dns/providers/" + p.Name + "/credentials",
+	}
 }
 
 // ReasonOf returns the reason of the first Error in err's chain, or "".

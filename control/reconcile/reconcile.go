@@ -3,7 +3,7 @@
 // Types: Reconciler (a room's part), Ref (what it is asked to look at), Loop.
 // Interface needed: Watcher (the store). Optional abilities of a Reconciler:
 // Router, to be woken by events of other kinds; Parallel, to have more calls at
-// the same time.
+// the same time; Remembering, to look at what went while nobody looked.
 //
 // Phases: event of the store -> refs -> queue (one entry a ref, however many
 // events) -> worker -> Reconcile -> again after the time it asks for, or, when
@@ -109,6 +109,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		for range workers {
 			calls.Go(func() { l.work(ctx, r, q) })
 		}
+		if _, ok := r.(Remembering); ok {
+			q.add(remains)
+		}
 	}
 	err := l.options.Store.Watch(ctx, 0, func(event resource.Event) error {
 		for i, r := range l.reconcilers {
@@ -140,7 +143,7 @@ func (l *Loop) work(ctx context.Context, r Reconciler, q *queue) {
 		if !ok {
 			return
 		}
-		next, err := l.call(ctx, r, ref)
+		next, err := l.call(ctx, r, q, ref)
 		if err != nil && ctx.Err() == nil {
 			next = q.failed(ref)
 			l.options.Logger.Error("reconciling failed", "kind", ref.Kind, "id", ref.ID, "error", err, "again_in", next)
@@ -152,11 +155,18 @@ func (l *Loop) work(ctx context.Context, r Reconciler, q *queue) {
 }
 
 // call contains a panic: one resource's defect must not stop the others.
-func (l *Loop) call(ctx context.Context, r Reconciler, ref Ref) (next time.Duration, err error) {
+func (l *Loop) call(ctx context.Context, r Reconciler, q *queue, ref Ref) (next time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if ref == remains {
+		refs, err := r.(Remembering).Remains(ctx)
+		for _, ref := range refs {
+			q.add(ref)
+		}
+		return 0, err
+	}
 	return r.Reconcile(ctx, ref)
 }

@@ -91,7 +91,6 @@ type Reconciler struct {
 	mu     sync.Mutex
 	mirror *mirror
 	made   map[string]*made // by zone ID
-	swept  bool             // keys of zones that were removed while nobody looked
 }
 
 // made is one zone between its versions. Its lock is held while a version is
@@ -130,7 +129,7 @@ func NewReconciler(s *Service, o ReconcilerOptions) *Reconciler {
 // the beginning: a control plane that did not lead has missed some.
 func (r *Reconciler) Reset() {
 	r.mu.Lock()
-	r.mirror, r.made, r.swept = newMirror(), map[string]*made{}, false
+	r.mirror, r.made = newMirror(), map[string]*made{}
 	r.mu.Unlock()
 	r.service.made.reset(r)
 }
@@ -154,9 +153,14 @@ func (r *Reconciler) Kinds() []resource.Kind {
 // events are sent from the beginning is complete.
 func (r *Reconciler) Route(e resource.Event) []reconcile.Ref { return r.seen().apply(e) }
 
+// Remains implements reconcile.Remembering: a zone that was removed while nobody
+// looked has left its keys.
+func (r *Reconciler) Remains(ctx context.Context) ([]reconcile.Ref, error) {
+	return reconcile.OrphanedSecrets(ctx, r.service.Store, r.service.Vault, Kind)
+}
+
 // Reconcile makes the next version of a zone, when there is anything to it.
 func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Duration, error) {
-	r.sweepOnce(ctx)
 	stored, err := r.service.Store.Get(ctx, Kind, ref.ID)
 	if fault.Is(err, fault.NotFound) {
 		return 0, r.removed(ctx, ref.ID)
@@ -197,7 +201,7 @@ func (r *Reconciler) removed(ctx context.Context, id string) error {
 		defer m.mu.Unlock()
 		m.gone = true
 	}
-	if err := r.dropKeys(ctx, id); err != nil {
+	if err := resource.ForgetSecrets(ctx, r.service.Store, r.service.Vault, Kind, id); err != nil {
 		return err
 	}
 	if m == nil {
@@ -207,71 +211,6 @@ func (r *Reconciler) removed(ctx context.Context, id string) error {
 		return r.orphans(ctx, id)
 	}
 	return r.service.release(ctx, m.apex, id)
-}
-
-// dropKeys removes the keys of a zone from the vault: those too that nothing has
-// asked for since the start.
-func (r *Reconciler) dropKeys(ctx context.Context, id string) error {
-	names, err := r.service.Vault.SecretNames(ctx, secretName(id, ""))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := r.service.Vault.DeleteSecret(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sweepOnce sweeps with the first look of a term. No look waits for its success.
-func (r *Reconciler) sweepOnce(ctx context.Context) {
-	r.mu.Lock()
-	swept := r.swept
-	r.swept = true
-	r.mu.Unlock()
-	if swept {
-		return
-	}
-	if err := r.sweep(ctx); err != nil {
-		r.log.WarnContext(ctx, "keys of removed zones are not removed yet", "error", err)
-		r.mu.Lock()
-		r.swept = false
-		r.mu.Unlock()
-	}
-}
-
-// sweep removes the keys of zones that were removed while nobody looked. Only the
-// history tells them from those of a zone that is about to be there.
-func (r *Reconciler) sweep(ctx context.Context) error {
-	names, err := r.service.Vault.SecretNames(ctx, secretsOfZones)
-	if err != nil {
-		return err
-	}
-	looked := ""
-	for _, name := range names {
-		id, _, _ := strings.Cut(strings.TrimPrefix(name, secretsOfZones), "/")
-		if id == looked {
-			continue
-		}
-		looked = id
-		if _, err := r.service.Store.Get(ctx, Kind, id); !fault.Is(err, fault.NotFound) {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		past, _, err := r.service.Store.History(ctx, resource.HistoryQuery{Kind: Kind, ID: id, Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(past) > 0 {
-			if err := r.dropKeys(ctx, id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // orphans releases what a zone held that was removed while nobody looked.
@@ -435,9 +374,7 @@ func (l *look) askParent(ctx context.Context, careful bool) {
 	}
 }
 
-const secretsOfZones = "zone/"
-
-func secretName(zone, key string) string { return secretsOfZones + zone + "/" + key }
+func secretName(zone, key string) string { return string(Kind) + "/" + zone + "/" + key }
 
 // advance moves the keys.
 func (l *look) advance(ctx context.Context) error {

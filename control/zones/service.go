@@ -18,20 +18,13 @@ type Ownership interface {
 	Verified(ctx context.Context, project, environment, domain string) (bool, error)
 }
 
-// Vault keeps the keys of zones; *store.DB is one.
-type Vault interface {
-	resource.Vault
-	// SecretNames lists the names of secrets that begin so.
-	SecretNames(ctx context.Context, prefix string) ([]string, error)
-}
-
 // Options of a Service.
 type Options struct {
 	Store     resource.Store
-	Vault     Vault
-	Ownership Ownership // nil: nobody has proved anything
-	Locks     Locks     // nil: nothing is locked
-	Needs     Needs     // nil: no zone is needed
+	Vault     resource.ListedVault // of their keys
+	Ownership Ownership            // nil: nobody has proved anything
+	Locks     Locks                // nil: nothing is locked
+	Needs     Needs                // nil: no zone is needed
 	// NameServers are the names that are given out in pairs, at least two; none:
 	// names in each zone itself.
 	NameServers []string

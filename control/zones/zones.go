@@ -26,7 +26,7 @@
 // names a new serial. A zone's version is a pure function of its resources, its
 // keys and the day, so a control plane that starts makes what is published.
 //
-// Interfaces needed: resource.Store, resource.Vault (keys), Ownership (claims), Locks, Needs,
+// Interfaces needed: resource.Store, resource.ListedVault (keys), Ownership (claims), Locks, Needs,
 // Places (addresses of edges), Parent (what the zone above says), Names (other
 // people's addresses, for ALIAS), Rollout (how far a version has come), Copies
 // (of secondary zones). HTTP,

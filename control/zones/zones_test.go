@@ -127,6 +127,11 @@ func (w *world) settle() {
 	ctx := context.Background()
 	for range 50 {
 		var refs []reconcile.Ref
+		if w.seq == 0 {
+			var err error
+			refs, err = w.r.Remains(ctx)
+			ok(w.t, err)
+		}
 		latest := w.seq
 		// The store has no end of events; a write of our own marks it.
 		mark := w.mark()

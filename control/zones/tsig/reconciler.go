@@ -2,7 +2,6 @@ package tsig
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/edgewright/edgewright/control/reconcile"
@@ -12,49 +11,17 @@ import (
 
 // Reconciler makes secrets that are wanted and not there, and forgets those that
 // no key has.
-type Reconciler struct {
-	service *Service
-
-	mu   sync.Mutex
-	gone map[string]int // generations of keys that were deleted, by ID
-}
+type Reconciler struct{ service *Service }
 
 // NewReconciler returns the reconciler of a service.
-func NewReconciler(s *Service) *Reconciler { return &Reconciler{service: s, gone: map[string]int{}} }
+func NewReconciler(s *Service) *Reconciler { return &Reconciler{s} }
 
 // Kinds implements reconcile.Reconciler.
 func (r *Reconciler) Kinds() []resource.Kind { return []resource.Kind{Kind} }
 
-// Route implements reconcile.Router: a key that is gone cannot be asked which
-// secret it had.
-func (r *Reconciler) Route(e resource.Event) []reconcile.Ref {
-	if e.Type == resource.Deleted {
-		if spec, err := decode(e.Resource.Spec); err == nil {
-			r.mu.Lock()
-			r.gone[e.Resource.ID] = spec.Generation
-			r.mu.Unlock()
-		}
-	}
-	return []reconcile.Ref{{Kind: Kind, ID: e.Resource.ID}}
-}
-
-// forget deletes the secrets of a key that is gone.
-func (r *Reconciler) forget(ctx context.Context, id string) error {
-	r.mu.Lock()
-	generation, known := r.gone[id]
-	r.mu.Unlock()
-	if !known {
-		return nil
-	}
-	for _, g := range []int{generation, generation - 1} {
-		if err := r.service.Vault.DeleteSecret(ctx, secretName(id, g)); err != nil {
-			return err
-		}
-	}
-	r.mu.Lock()
-	delete(r.gone, id)
-	r.mu.Unlock()
-	return nil
+// Remains implements reconcile.Remembering.
+func (r *Reconciler) Remains(ctx context.Context) ([]reconcile.Ref, error) {
+	return reconcile.OrphanedSecrets(ctx, r.service.Store, r.service.Vault, Kind)
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -62,7 +29,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref reconcile.Ref) (time.Dur
 	s := r.service
 	stored, err := s.Store.Get(ctx, Kind, ref.ID)
 	if fault.Is(err, fault.NotFound) {
-		return 0, r.forget(ctx, ref.ID)
+		return 0, resource.ForgetSecrets(ctx, s.Store, s.Vault, Kind, ref.ID)
 	}
 	if err != nil {
 		return 0, err

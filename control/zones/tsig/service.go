@@ -22,7 +22,7 @@ type Users interface {
 // Options of a Service.
 type Options struct {
 	Store resource.Store
-	Vault resource.Vault
+	Vault resource.ListedVault
 	Users Users            // nil: nobody
 	Now   func() time.Time // nil: time.Now
 }

@@ -128,7 +128,7 @@ func encode(v any) json.RawMessage {
 }
 
 func secretName(id string, generation int) string {
-	return "tsigkey/" + id + "/" + strconv.Itoa(generation)
+	return string(Kind) + "/" + id + "/" + strconv.Itoa(generation)
 }
 
 // parseSecret reads a secret as keys are written everywhere: base64. Nothing of
