@@ -126,14 +126,20 @@ func TestDNSProviders(t *testing.T) {
 	viewer.post(path+"?project_id=viewers", body).refused(http.StatusForbidden, "forbidden")
 }
 
-// TestDNSProvidersByPlans: one that goes by a declaration loses its credentials, and
-// says so when it comes back.
+// TestDNSProvidersByPlans: one that goes by a declaration loses its credentials, says
+// so when it comes back, and none becomes another driver's.
 func TestDNSProvidersByPlans(t *testing.T) {
 	e := newEnv(t)
 	a := e.admin()
 	const path = infrastructure + "/dns/providers"
 	var made, back DNSProviderAnswer
 	a.post(path, NewDNSProvider{Name: "main", Driver: "test", Credentials: map[string]string{"token": "secret"}}).want(http.StatusCreated, &made)
+
+	other := Desired{Resources: []Declared{{Kind: "dnsprovider", Name: "main", Spec: []byte(`{"driver":"cloudflare"}`)}}}
+	p := a.post(infrastructure+"/plans", other).refused(http.StatusConflict, "conflict")
+	if !strings.Contains(p.Detail, "edgewright dns providers add NAME --driver cloudflare") {
+		t.Errorf("%s", p.Detail)
+	}
 
 	var plan Plan
 	var applied, undone Applied

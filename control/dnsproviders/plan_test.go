@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -89,5 +90,57 @@ func TestPlansKeepCredentials(t *testing.T) {
 	}
 	if _, err := s.Zones(t.Context(), "p", "e", "main"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Nothing makes a provider one of another driver, which would be given the first
+// one's credentials; one that was made anew in between is another provider.
+func TestPlansKeepDrivers(t *testing.T) {
+	s, _, _ := newService(t)
+	types := resource.Types{Type(append(s.Drivers, DriverType{Name: "other"}))}
+	first, err := s.Get(t.Context(), "p", "e", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declare := func(driver string) (resource.Plan, error) {
+		return resource.PlanApply(t.Context(), s.Store, types, resource.Desired{Project: "p", Environment: "e", Prune: true, Resources: []resource.Declared{{Kind: Kind, Name: "main", Spec: Spec{Driver: driver}.encode()}}})
+	}
+	commit := func(c resource.Commit) resource.Committed {
+		t.Helper()
+		c.Cause = resource.Cause{Actor: "test"}
+		done, err := s.Store.Commit(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	refused := func(what, driver string, err error) {
+		t.Helper()
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "dns provider main") || !strings.Contains(err.Error(), "`edgewright dns providers add NAME --driver "+driver+"`") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = declare("other")
+	refused("declared", "other", err)
+	// An earlier version let it be changed.
+	changed := commit(resource.Commit{Changes: []resource.Change{{Op: resource.Update, Kind: Kind, ID: first.ID, Spec: Spec{Driver: "other", Credentials: 1}.encode()}}})
+	_, err = resource.PlanRollback(t.Context(), s.Store, types, "p", "e", first.Revision)
+	refused("rolled back", "memory", err)
+	_, err = resource.PlanRevert(t.Context(), s.Store, types, changed.Revision)
+	refused("reverted", "memory", err)
+	_, err = resource.PlanRestore(t.Context(), s.Store, types, changed.Revision)
+	refused("restored", "memory", err)
+
+	commit(resource.Commit{Changes: []resource.Change{{Op: resource.Delete, Kind: Kind, ID: first.ID}}})
+	if _, err := NewReconciler(s).Reconcile(t.Context(), reconcile.Ref{Kind: Kind, ID: first.ID}); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := resource.PlanRollback(t.Context(), s.Store, types, "p", "e", first.Revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(plan.Commit(resource.Cause{}))
+	if _, err := s.Zones(t.Context(), "p", "e", "main"); ReasonOf(err) != NoCredentials {
+		t.Errorf("removed and brought back: %v", err)
 	}
 }

@@ -58,6 +58,7 @@ func Type(drivers []DriverType) resource.Type {
 			return spec.encode(), nil
 		},
 		Carry: carryCredentials,
+		Guard: guardDriver,
 	}
 }
 
@@ -70,6 +71,16 @@ func carryCredentials(current, wanted json.RawMessage) json.RawMessage {
 	}
 	then.Credentials = is.Credentials
 	return then.encode()
+}
+
+// guardDriver keeps credentials with the driver that they were given for: whoever may
+// change a plan need not know them, and could have them sent to another provider.
+func guardDriver(name string, before, after json.RawMessage) error {
+	var is, then Spec
+	if after == nil || json.Unmarshal(before, &is) != nil || json.Unmarshal(after, &then) != nil || is.Driver == then.Driver {
+		return nil
+	}
+	return fault.New(fault.Conflict, "its credentials are for the driver %q, so that it cannot become one for %q: add another provider (`edgewright dns providers add NAME --driver %s`) and name that one where this one is used, or remove this one first", is.Driver, then.Driver, then.Driver).About("dns provider " + name)
 }
 
 func canonicalName(name string) (string, error) {
