@@ -3,6 +3,7 @@ package edgeconfig
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,6 +158,12 @@ func (x *Index) Root() string {
 		x.root = RootDigest(x.Digests())
 	}
 	return x.root
+}
+
+// Manifest is the summary of the index, for edges to compare with theirs.
+func (x *Index) Manifest() Manifest {
+	digests, _ := json.Marshal(x.Digests()) // a map of numbers and strings
+	return Manifest{Root: x.Root(), Digests: digests}
 }
 
 // Differs lists the buckets in which this index and a manifest's digests

@@ -2,6 +2,7 @@ package edgeconfig
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -65,13 +66,27 @@ const Buckets = 256
 
 // Manifest is the constant-size summary that edges compare with what they
 // hold, whatever has changed or not. Digest i covers the entries whose key's
-// SHA-256 begins with byte i: see BucketOf and BucketDigest.
+// SHA-256 begins with byte i: see BucketOf and BucketDigest. Index.Manifest
+// makes one.
 type Manifest struct {
-	Seq      int64          `json:"seq"`     // grows with every document change
-	PurgeSeq int64          `json:"purge"`   // the last purge
-	Digests  map[int]string `json:"digests"` // per bucket, of documents with ScopeAll; an empty bucket is absent
-	At       time.Time      `json:"at"`
-	Live     *LiveRequest   `json:"live,omitempty"` // somebody is watching
+	Seq      int64           `json:"seq"`            // grows with every document change
+	PurgeSeq int64           `json:"purge"`          // the last purge
+	Root     string          `json:"root"`           // RootDigest of Digests: who holds the same has nothing to read in them
+	Digests  json.RawMessage `json:"digests"`        // per bucket, of documents with ScopeAll; an empty bucket is absent: see ReadDigests
+	Live     *LiveRequest    `json:"live,omitempty"` // somebody is watching
+}
+
+// ReadDigests returns the digest of every bucket that is not empty. Error:
+// Invalid.
+func (m *Manifest) ReadDigests() (map[int]string, error) {
+	var digests map[int]string
+	if len(m.Digests) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(m.Digests, &digests); err != nil {
+		return nil, fault.New(fault.Invalid, "the manifest's digests are not understood: %w", err)
+	}
+	return digests, nil
 }
 
 // LiveRequest asks edges for rollups of short spans, while somebody watches.

@@ -222,7 +222,7 @@ func TestFalseManifestRemovesNothing(t *testing.T) {
 	put(t, f, "a", "http://one")
 	eventually(t, "the site", func() bool { return node.Origin("a") != "" })
 	for range 20 {
-		if err := f.PublishRaw(edgeconfig.SubjectManifest, edgeconfig.Manifest{Seq: 1 << 60, Digests: map[int]string{}}); err != nil {
+		if err := f.PublishRaw(edgeconfig.SubjectManifest, edgeconfig.Manifest{Seq: 1 << 60, Digests: json.RawMessage(`{}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}

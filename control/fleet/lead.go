@@ -477,8 +477,9 @@ func (l *lead) sendManifest(ctx context.Context) error {
 // manifest is the summary of what is published now, purges being the number of
 // the last purge.
 func (l *lead) manifest(purges int64) edgeconfig.Manifest {
-	digests, seq := l.ledger.digests()
-	return edgeconfig.Manifest{Seq: seq, PurgeSeq: purges, Digests: digests, At: l.f.now().UTC(), Live: l.f.liveRequest()}
+	m := l.ledger.manifest()
+	m.PurgeSeq, m.Live = purges, l.f.liveRequest()
+	return m
 }
 
 // statusEvery is how often changes of edges being there are written down.

@@ -142,11 +142,13 @@ func (l *ledger) rootDigests(edge string) (all, own string, seq int64) {
 	return l.all.Root(), x.Root(), l.seq
 }
 
-// digests are the manifest's.
-func (l *ledger) digests() (map[int]string, int64) {
+// manifest is the summary of what every edge shall hold.
+func (l *ledger) manifest() edgeconfig.Manifest {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all.Digests(), l.seq
+	m := l.all.Manifest()
+	m.Seq = l.seq
+	return m
 }
 
 // Bounds of a reply, in bytes, with room for the envelope of a bus message.

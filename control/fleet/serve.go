@@ -126,18 +126,23 @@ func (f *Fleet) handle(edge, what, reply string, data []byte) (answer any, send 
 	if !f.registry.seen(edge) {
 		return nil, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), serveWithin)
-	defer cancel()
-	switch what {
+	switch what { // what a whole fleet says at once waits for nothing
 	case upAck:
-		f.acknowledged(ctx, edge, data)
+		f.acknowledged(edge, data)
+		return nil, false
 	case upPurged:
 		var r edgeconfig.PurgeReport
 		if f.decode(edge, what, data, &r) {
 			f.purgeReported(edge, r.Seq, r.Count)
 		}
+		return nil, false
 	case upHeartbeat:
 		f.heartbeat(edge, data)
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serveWithin)
+	defer cancel()
+	switch what {
 	case upRollup:
 		return nil, f.rollup(ctx, edge, data) && reply != ""
 	case upNotice:
@@ -281,7 +286,7 @@ func (f *Fleet) decode(edge, what string, data []byte, into any) bool {
 }
 
 // acknowledged takes in an edge's acknowledgement.
-func (f *Fleet) acknowledged(ctx context.Context, edge string, data []byte) {
+func (f *Fleet) acknowledged(edge string, data []byte) {
 	var a edgeconfig.Acknowledgement
 	if !f.decode(edge, upAck, data, &a) {
 		return
@@ -297,7 +302,7 @@ func (f *Fleet) acknowledged(ctx context.Context, edge string, data []byte) {
 			f.log.Warn("edge rejects a document", "edge", edge, "key", item.Key, "revision", item.Revision, "reason", item.Reason)
 		case edgeconfig.Ahead:
 			if l := f.lead.Load(); l != nil {
-				l.ahead(ctx, edge, item)
+				l.ahead(edge, item)
 			}
 		}
 	}
@@ -420,7 +425,9 @@ const (
 // the database was restored from a backup that is older than what was
 // published. The document is published again above that number; one that is not
 // known any more is removed, which the publisher's guard watches.
-func (l *lead) ahead(ctx context.Context, edge string, item edgeconfig.AckItem) {
+func (l *lead) ahead(edge string, item edgeconfig.AckItem) {
+	ctx, cancel := context.WithTimeout(context.Background(), serveWithin)
+	defer cancel()
 	now := l.f.now()
 	if item.Revision <= 0 || item.Revision > now.Add(aheadAtMost).UnixMilli() || len(item.Key) > 256 {
 		l.f.log.Warn("edge claims a revision that cannot be", "edge", edge, "key", item.Key, "revision", item.Revision)

@@ -439,7 +439,7 @@ func FuzzWhatTheBusSays(f *testing.F) {
 	}
 	for _, message := range []any{
 		edgeconfig.Document{Key: "site/a", Scope: "all", Revision: 1, Body: json.RawMessage(`{}`)},
-		edgeconfig.Manifest{Seq: 1, PurgeSeq: -4, Digests: map[int]string{-1: "x", 1 << 30: "y"}, Live: &edgeconfig.LiveRequest{Seconds: -1}},
+		edgeconfig.Manifest{Seq: 1, PurgeSeq: -4, Digests: json.RawMessage(`{"-1":"x","1073741824":"y"}`), Live: &edgeconfig.LiveRequest{Seconds: -1}},
 		edgeconfig.Purge{Seq: -1, All: true},
 		edgeconfig.Entries{Entries: []edgeconfig.Entry{{Key: "", Revision: 1 << 62}}, Buckets: []int{-5, 900}},
 		edgeconfig.Documents{Documents: []edgeconfig.Document{{}}},

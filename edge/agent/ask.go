@@ -246,11 +246,20 @@ func (a *agent) compare(m edgeconfig.Manifest) {
 		// plane that knows less than this edge.
 		q.purges = true
 	}
-	differ := a.all.Differs(m.Digests)
-	q.digests = m.Digests
 	if q.manifests++; q.manifests%ownEvery == 1 {
 		q.own = true
 	}
+	if m.Root == a.all.Root() {
+		clear(q.buckets)
+		return
+	}
+	digests, err := m.ReadDigests()
+	if err != nil {
+		a.log.Warn("message not understood", "subject", edgeconfig.SubjectManifest, "error", err)
+		return
+	}
+	differ := a.all.Differs(digests)
+	q.digests = digests
 	if len(differ) == 0 {
 		return
 	}

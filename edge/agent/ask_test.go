@@ -103,7 +103,7 @@ func TestEveryAnswerBringsAnEdgeNearer(t *testing.T) {
 	d := k.document("site/a", 7)
 	var published edgeconfig.Index
 	published.Put(edgeconfig.Entry{Key: d.Key, Revision: d.Revision, Hash: d.Hash})
-	manifest := edgeconfig.Manifest{Digests: published.Digests()}
+	manifest := published.Manifest()
 	see := func() { k.gets(t, edgeconfig.SubjectManifest, manifest); k.clock = k.clock.Add(healWithin) }
 
 	see()
@@ -139,6 +139,26 @@ func TestEveryAnswerBringsAnEdgeNearer(t *testing.T) {
 	k.gets(t, reply, edgeconfig.Documents{Documents: []edgeconfig.Document{d}})
 	if what, _ := k.asks(t); what != "" || len(k.applied) != 1 {
 		t.Errorf("asks for %q with everything there; applied %v", what, k.applied)
+	}
+}
+
+// Who holds the same as the manifest does not read its digests; who does not,
+// and cannot read them, stays as it is.
+func TestDigestsAreReadWhenSomethingDiffers(t *testing.T) {
+	k := newAsker(t)
+	same := k.all.Manifest()
+	same.Digests = json.RawMessage(`"not digests"`)
+	other := same
+	other.Root = "0123"
+	var more edgeconfig.Index
+	more.Put(edgeconfig.Entry{Key: "site/a", Revision: 7, Hash: "h"})
+	for i, c := range []struct {
+		manifest edgeconfig.Manifest
+		buckets  int
+	}{{same, 0}, {other, 0}, {more.Manifest(), 1}, {other, 1}, {same, 0}} {
+		if k.gets(t, edgeconfig.SubjectManifest, c.manifest); len(k.asking.buckets) != c.buckets {
+			t.Errorf("after manifest %d the edge asks about %d buckets, not %d", i, len(k.asking.buckets), c.buckets)
+		}
 	}
 }
 

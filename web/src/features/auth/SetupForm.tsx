@@ -1,9 +1,10 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { ApiError } from "@/api/client";
-import { emailProblem, passwordProblem } from "@/lib/account";
+import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { Refused } from "@/ui/Refused";
+import { NewPassword, newPasswordRules } from "./NewPassword";
 import { type User, useUpdateAccount } from "./queries";
 
 /** The step after a first login by link: email and password for the next time. */
@@ -15,8 +16,7 @@ export function SetupForm({ user, onDone }: { user: User; onDone: () => void }) 
     validateInputOnBlur: true,
     validate: {
       email: (value) => (value === "" ? t.login.required : emailProblem(value)),
-      password: passwordProblem,
-      repeat: (value, all) => (value === all.password ? null : t.login.repeatWrong),
+      ...newPasswordRules,
     },
   });
   return (
@@ -54,19 +54,7 @@ export function SetupForm({ user, onDone }: { user: User; onDone: () => void }) 
         key={form.key("name")}
         {...form.getInputProps("name")}
       />
-      <PasswordInput
-        label={t.login.newPassword}
-        description={t.login.passwordHint}
-        autoComplete="new-password"
-        key={form.key("password")}
-        {...form.getInputProps("password")}
-      />
-      <PasswordInput
-        label={t.login.repeat}
-        autoComplete="new-password"
-        key={form.key("repeat")}
-        {...form.getInputProps("repeat")}
-      />
+      <NewPassword form={form} />
       <Refused error={update.error} />
       <Button type="submit" size="sm" loading={update.isPending}>
         {t.login.saveSetup}

@@ -1,6 +1,5 @@
 import { Button, Modal, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
@@ -26,46 +25,16 @@ import {
   useRollover,
   useSetSecurity,
   type Zone,
-  zoneQuery,
 } from "../zoneQueries";
 import { readDS } from "./records";
+import { WithZone } from "./WithZone";
 
 /** How the zone is signed: state, the DS to hand over, keys, and what is under way. */
 export function DNSSECTab({ scope, domain }: { scope: Scope; domain: Domain }) {
-  const zone = useQuery(zoneQuery(scope, domain.domain));
   return (
-    <PageState query={zone} skeleton={<SkeletonRows rows={6} />}>
-      {(found) =>
-        found === null ? (
-          <Panel flush>
-            <EmptyState
-              icon="key"
-              level={2}
-              title={t.dnssec.none}
-              action={
-                <Button
-                  variant="default"
-                  renderRoot={(props) => (
-                    <Link
-                      {...props}
-                      to="/domains/$domain"
-                      params={{ domain: domain.domain }}
-                      search={{ tab: "records" }}
-                    />
-                  )}
-                >
-                  {t.dnssec.toRecords}
-                </Button>
-              }
-            >
-              {t.dnssec.noneText}
-            </EmptyState>
-          </Panel>
-        ) : (
-          <OfZone scope={scope} domain={domain.domain} zone={found} />
-        )
-      }
-    </PageState>
+    <WithZone scope={scope} domain={domain.domain} icon="key" none={t.dnssec.none} noneText={t.dnssec.noneText}>
+      {(zone) => <OfZone scope={scope} domain={domain.domain} zone={zone} />}
+    </WithZone>
   );
 }
 

@@ -1,8 +1,9 @@
 import { PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useSession } from "@/app/session";
+import { NewPassword, newPasswordRules } from "@/features/auth/NewPassword";
 import { type User, useUpdateAccount } from "@/features/auth/queries";
-import { emailProblem, passwordProblem } from "@/lib/account";
+import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
 import { ReviewEnd } from "@/ui/FormEnd";
@@ -80,8 +81,7 @@ function Password({ user }: { user: User }) {
     validateInputOnBlur: true,
     validate: {
       current: (value) => (user.has_password && value === "" ? t.login.required : null),
-      password: passwordProblem,
-      repeat: (value, all) => (value === all.password ? null : t.login.repeatWrong),
+      ...newPasswordRules,
     },
   });
   const landed = useLanded(form, update.error, { "/current_password": "current", "/password": "password" });
@@ -109,19 +109,7 @@ function Password({ user }: { user: User }) {
           {...form.getInputProps("current")}
         />
       )}
-      <PasswordInput
-        label={t.login.newPassword}
-        description={t.login.passwordHint}
-        autoComplete="new-password"
-        key={form.key("password")}
-        {...form.getInputProps("password")}
-      />
-      <PasswordInput
-        label={t.login.repeat}
-        autoComplete="new-password"
-        key={form.key("repeat")}
-        {...form.getInputProps("repeat")}
-      />
+      <NewPassword form={form} />
       <ReviewEnd
         {...landed}
         pending={update.isPending}
