@@ -158,6 +158,8 @@ type Acknowledgement struct {
 	At     time.Time `json:"at"`
 	Digest string    `json:"digest,omitempty"` // with Own, as a heartbeat's: an edge need not beat because something changed
 	Own    string    `json:"own,omitempty"`
+	// Verified, as a heartbeat's.
+	Verified bool `json:"verified,omitempty"`
 }
 
 // Heartbeat tells that an edge lives and what it holds.
@@ -173,9 +175,10 @@ type Heartbeat struct {
 	Simulated bool      `json:"simulated,omitempty"` // shares its machine with other edges of a laptop set-up
 	Draining  bool      `json:"draining,omitempty"`
 	PurgeSeq  int64     `json:"purge_seq"`
-	Digest    string    `json:"digest"`   // RootDigest of the documents with ScopeAll it has applied
-	Own       string    `json:"own"`      // RootDigest of the documents with its own scope
-	Rejected  int       `json:"rejected"` // documents of which it keeps an older version; Digest and Own are "" then
+	Digest    string    `json:"digest"`             // RootDigest of the documents with ScopeAll it has applied
+	Own       string    `json:"own"`                // RootDigest of the documents with its own scope
+	Verified  bool      `json:"verified,omitempty"` // since its start the edge has asked itself about every document of Digest and Own
+	Rejected  int       `json:"rejected"`           // documents of which it keeps an older version; Digest and Own are "" then
 	Sites     int       `json:"sites"`
 	Live      Counters  `json:"live"` // of the last second, all sites
 }

@@ -161,6 +161,7 @@ func TestChangeReachesEveryEdge(t *testing.T) {
 		return err == nil && !slices.ContainsFunc(edges, func(e fleet.Edge) bool { return !e.InSync })
 	})
 	f.ForgetRollouts()
+	eventually(t, "it is verified after a restart too", func() bool { return f.Rollout(removed).Verified == 3 })
 	if r := f.Rollout(removed); r.Documents != 1 || r.Applied != 3 || r.Edges != 3 {
 		t.Errorf("after a restart: %+v", r)
 	}

@@ -152,7 +152,8 @@ func (f *Fleet) reportRollouts(ctx context.Context) {
 // Rollout tells how far a store revision has come on the edges. A revision that
 // is not followed in detail any more (or was published before this process
 // started) is answered from what edges hold now: Applied then counts edges that
-// hold everything, Verified is 0 and there are no times. A revision whose
+// hold everything, Verified those that have asked themselves about everything since
+// they started, and there are no times. A revision whose
 // documents have all been replaced by later ones has no Documents.
 func (f *Fleet) Rollout(revision int64) Rollout {
 	if r, followed := f.tracker.state(revision, f.registry.away); followed && revision > 0 {
@@ -166,7 +167,7 @@ func (f *Fleet) Rollout(revision int64) Rollout {
 	if answer.Documents = l.ledger.causedBy(revision); answer.Documents == 0 {
 		return answer
 	}
-	answer.Edges, answer.Applied, answer.Away = f.registry.syncState()
+	answer.Edges, answer.Applied, answer.Verified, answer.Away = f.registry.syncState()
 	answer.Pending = answer.Edges - answer.Applied
 	return answer
 }
@@ -212,8 +213,12 @@ func (f *Fleet) DocumentState(key string) Rollout {
 	answer := Rollout{Revision: meta.cause, Documents: 1}
 	if meta.scope != edgeconfig.ScopeAll {
 		answer.Edges = 1
+		inSync, verified := f.registry.inSync(meta.scope)
+		if verified {
+			answer.Verified = 1
+		}
 		switch {
-		case f.registry.inSync(meta.scope):
+		case inSync:
 			answer.Applied = 1
 		case f.registry.away(meta.scope):
 			answer.Pending, answer.Away = 1, 1
@@ -222,7 +227,7 @@ func (f *Fleet) DocumentState(key string) Rollout {
 		}
 		return answer
 	}
-	answer.Edges, answer.Applied, answer.Away = f.registry.syncState()
+	answer.Edges, answer.Applied, answer.Verified, answer.Away = f.registry.syncState()
 	answer.Pending = answer.Edges - answer.Applied
 	return answer
 }

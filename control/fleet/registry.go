@@ -34,6 +34,7 @@ type edgeState struct {
 	lastSeen time.Time
 	beat     edgeconfig.Heartbeat
 	inSync   bool
+	verified bool // with inSync: it has asked itself about all of it
 	online   bool // as last reported to subscribers
 }
 
@@ -123,7 +124,7 @@ func (g *registry) heartbeat(edge string, beat edgeconfig.Heartbeat, holdsAll fu
 	if e == nil {
 		return false
 	}
-	e.lastSeen, e.beat, e.inSync = g.now(), beat, holdsAll()
+	e.lastSeen, e.beat, e.inSync, e.verified = g.now(), beat, holdsAll(), beat.Verified
 	return true
 }
 
@@ -157,22 +158,23 @@ func (g *registry) outOfSync(scope string) {
 }
 
 // setInSync notes that an edge holds exactly what is published, when holdsAll
-// says so. It is asked under the lock: what is published in the same instant is
+// says so, and whether it has verified that. It is asked under the lock: what is published in the same instant is
 // recorded before outOfSync, which then has the last word.
-func (g *registry) setInSync(edge string, holdsAll func() bool) {
+func (g *registry) setInSync(edge string, verified bool, holdsAll func() bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e := g.edges[edge]; e != nil && holdsAll() {
-		e.inSync = true
+		e.inSync, e.verified = true, verified
 	}
 }
 
-// inSync tells whether an edge holds exactly what is published.
-func (g *registry) inSync(edge string) bool {
+// inSync tells whether an edge holds exactly what is published, and has verified
+// that.
+func (g *registry) inSync(edge string) (inSync, verified bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := g.edges[edge]
-	return e != nil && e.inSync
+	return e != nil && e.inSync, e != nil && e.inSync && e.verified
 }
 
 // connected needs g.mu.
@@ -210,20 +212,23 @@ func (g *registry) count() int {
 	return len(g.edges)
 }
 
-// syncState counts edges, those that hold exactly what is published, and of the
-// others those that are away.
-func (g *registry) syncState() (edges, inSync, away int) {
+// syncState counts edges, those that hold exactly what is published, those of them
+// that have verified it, and of the others those that are away.
+func (g *registry) syncState() (edges, inSync, verified, away int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range g.edges {
 		edges++
 		if e.inSync {
 			inSync++
+			if e.verified {
+				verified++
+			}
 		} else if !g.connected(e) {
 			away++
 		}
 	}
-	return edges, inSync, away
+	return edges, inSync, verified, away
 }
 
 // find returns an edge by ID or name.

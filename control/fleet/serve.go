@@ -292,7 +292,7 @@ func (f *Fleet) acknowledged(edge string, data []byte) {
 		return
 	}
 	f.tracker.acknowledge(edge, a.Items)
-	f.registry.setInSync(edge, func() bool {
+	f.registry.setInSync(edge, a.Verified, func() bool {
 		inSync, _ := f.holdsAll(edge, a.Digest, a.Own)
 		return inSync
 	})
@@ -336,7 +336,7 @@ func (f *Fleet) heartbeat(edge string, data []byte) {
 		return
 	}
 	if inSync {
-		f.tracker.holdsAll(edge, seq)
+		f.tracker.holdsAll(edge, seq, beat.Verified)
 	}
 	f.purges.caughtUp(edge, beat.PurgeSeq)
 }

@@ -238,8 +238,9 @@ func (t *tracker) acknowledge(edge string, items []edgeconfig.AckItem) {
 }
 
 // holdsAll takes in that an edge holds exactly what had been published up to
-// number seq: acknowledgements that were lost are made good.
-func (t *tracker) holdsAll(edge string, seq int64) {
+// number seq, and whether it has verified all of it: acknowledgements that were
+// lost are made good.
+func (t *tracker) holdsAll(edge string, seq int64, verified bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	slot, known := t.slots[edge]
@@ -248,12 +249,15 @@ func (t *tracker) holdsAll(edge string, seq int64) {
 	}
 	now, changed := t.now(), false
 	for _, r := range t.order {
-		if p := r.at(slot); p == nil || p.applyLeft == 0 {
+		if p := r.at(slot); p == nil || p.applyLeft == 0 && (p.verifyLeft == 0 || !verified) {
 			continue
 		}
 		for _, v := range r.versions {
 			if v.revision <= seq && v.members.has(slot) {
 				changed = v.apply(slot, now) || changed
+				if verified {
+					changed = v.verify(slot, now) || changed
+				}
 			}
 		}
 		t.dirty[r.revision] = struct{}{}

@@ -106,10 +106,11 @@ func TestTrackerAgainstModel(t *testing.T) {
 			},
 			"holdsAll": func(t *rapid.T) {
 				edge, seq := pick("edge"), int64(rapid.IntRange(0, int(next)).Draw(t, "seq"))
-				tracked.holdsAll(edge, seq)
+				verified := rapid.Bool().Draw(t, "verified")
+				tracked.holdsAll(edge, seq, verified)
 				for _, v := range versions {
 					if e := v.edges[edge]; e != nil && v.revision <= seq {
-						e.applied, e.rejected = true, false
+						e.applied, e.rejected, e.verified = true, false, e.verified || verified
 					}
 				}
 			},
@@ -283,12 +284,12 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 	if g.away("edge_1") != true {
 		t.Error("connected before it has spoken")
 	}
-	beat := edgeconfig.Heartbeat{}
+	beat := edgeconfig.Heartbeat{Verified: true}
 	yes, no := func() bool { return true }, func() bool { return false }
 	if !g.heartbeat("edge_1", beat, yes) || g.heartbeat("edge_2", beat, yes) {
 		t.Error("the wrong edges are known")
 	}
-	if g.away("edge_1") || !g.inSync("edge_1") {
+	if inSync, verified := g.inSync("edge_1"); g.away("edge_1") || !inSync || !verified {
 		t.Error("away although it has just spoken")
 	}
 	now = now.Add(31 * time.Second)
@@ -311,7 +312,7 @@ func TestEdgesAreAwayWhenTheyAreSilent(t *testing.T) {
 	g.connection("U2", "s/9", true)
 	g.put(meta("edge_2").Meta, EdgeSpec{BusKey: "U2"}, EdgeStatus{})
 	g.heartbeat("edge_2", beat, no)
-	if g.away("edge_2") || g.inSync("edge_2") {
+	if inSync, verified := g.inSync("edge_2"); g.away("edge_2") || inSync || verified {
 		t.Error("the connection seen before is forgotten")
 	}
 	g.connection("U2", "s/9", false)
@@ -348,12 +349,12 @@ func TestWhatIsPublishedMeanwhileIsNotHeld(t *testing.T) {
 		return true
 	}
 	for what, say := range map[string]func(){
-		"an acknowledgement": func() { g.setInSync("edge_1", holdsAll) },
-		"a heartbeat":        func() { g.heartbeat("edge_1", edgeconfig.Heartbeat{}, holdsAll) },
+		"an acknowledgement": func() { g.setInSync("edge_1", true, holdsAll) },
+		"a heartbeat":        func() { g.heartbeat("edge_1", edgeconfig.Heartbeat{Verified: true}, holdsAll) },
 	} {
 		say()
 		<-published
-		if g.inSync("edge_1") {
+		if inSync, verified := g.inSync("edge_1"); inSync || verified {
 			t.Errorf("%s from before a publication holds after it", what)
 		}
 	}

@@ -301,6 +301,7 @@ func (a *agent) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	a.due.begin(a.now(), a.o.HeartbeatEvery, a.o.RollupEvery)
+	a.verifier.begin()
 	for {
 		select {
 		case <-ctx.Done():
@@ -464,6 +465,8 @@ func (a *agent) applyBatch(docs []edgeconfig.Document, keep bool) []edgeconfig.A
 		keysCame = keysCame || d.Kind() == edgeconfig.KindKeys
 		if keep {
 			a.verifier.add(d.Key, d.Revision)
+		} else {
+			a.verifier.addLater(d.Key, d.Revision)
 		}
 	}
 	if keep && len(applied) > 0 {
@@ -591,7 +594,7 @@ func (a *agent) acknowledge(items []edgeconfig.AckItem) {
 		items = items[len(part):]
 		ack := edgeconfig.Acknowledgement{Edge: a.id.Edge, Items: part, At: a.now().UTC()}
 		if len(items) == 0 {
-			ack.Digest, ack.Own = a.holds()
+			ack.Digest, ack.Own, ack.Verified = a.holds()
 		}
 		a.send("ack", ack)
 	}
@@ -744,17 +747,18 @@ func (a *agent) heartbeat(now time.Time) {
 	}
 	beat.Edge, beat.Region, beat.At, beat.Simulated = a.id.Edge, a.id.Region, now.UTC(), a.id.Simulated
 	beat.PurgeSeq, beat.Rejected = a.purgeSeq, len(a.refused)
-	beat.Digest, beat.Own = a.holds()
+	beat.Digest, beat.Own, beat.Verified = a.holds()
 	a.send("heartbeat", beat)
 }
 
 // holds is what the control plane compares to know that this edge is in sync;
-// empty while something was refused.
-func (a *agent) holds() (all, own string) {
+// empty while something was refused. verified: the edge has asked itself about
+// every document of it.
+func (a *agent) holds() (all, own string, verified bool) {
 	if len(a.refused) > 0 {
-		return "", ""
+		return "", "", false
 	}
-	return a.all.Root(), a.own.Root()
+	return a.all.Root(), a.own.Root(), a.verifier.all()
 }
 
 // rollUp closes the rollup that is running and puts it into the spool.

@@ -14,6 +14,7 @@ const (
 	verifyWithin = 5 * time.Second
 	verifyTries  = 6
 	verifyWait   = 200 * time.Millisecond // after the first failure; doubled after each
+	verifyPause  = 5 * time.Millisecond   // before each of those from disk: traffic goes first
 )
 
 // verifier asks the node over its own listener whether documents are in force.
@@ -31,13 +32,16 @@ type verifier struct {
 	mu      sync.Mutex
 	waiting map[string]attempt
 	order   []string
+	later   []string // from disk: asked for when nothing else waits
 	busy    bool
+	open    map[string]int64 // the versions held that are not verified yet
 }
 
 // attempt is one asking for one version.
 type attempt struct {
 	revision int64
-	try      int // from 1
+	try      int  // from 1
+	later    bool // nobody waits to hear of it
 }
 
 func (v *verifier) init(a *agent) {
@@ -47,7 +51,7 @@ func (v *verifier) init(a *agent) {
 	}
 	v.done = make(chan edgeconfig.AckItem, 64)
 	v.ctx, v.cancel = context.WithCancel(context.Background())
-	v.waiting = map[string]attempt{}
+	v.waiting, v.open = map[string]attempt{}, map[string]int64{}
 }
 
 func (v *verifier) stop() {
@@ -58,20 +62,50 @@ func (v *verifier) stop() {
 // add has a version verified some time soon.
 func (v *verifier) add(key string, revision int64) {
 	if v.node != nil {
-		v.enqueue(key, attempt{revision, 1})
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.open[key] = revision
+		v.enqueue(key, attempt{revision: revision, try: 1})
 	}
 }
 
-func (v *verifier) enqueue(key string, a attempt) {
+// addLater has a version from disk verified after begin, when nothing else waits.
+func (v *verifier) addLater(key string, revision int64) {
+	if v.node != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.open[key], v.later = revision, append(v.later, key)
+	}
+}
+
+// begin has what is from disk verified: the node answers by now.
+func (v *verifier) begin() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.start()
+}
+
+// all tells whether every version held has been verified since the start.
+func (v *verifier) all() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.node != nil && len(v.open) == 0
+}
+
+// enqueue needs v.mu.
+func (v *verifier) enqueue(key string, a attempt) {
 	if queued, ok := v.waiting[key]; !ok {
 		v.order = append(v.order, key)
 	} else if queued.revision > a.revision {
 		return
 	}
 	v.waiting[key] = a
-	if !v.busy {
+	v.start()
+}
+
+// start needs v.mu.
+func (v *verifier) start() {
+	if !v.busy && len(v.order)+len(v.later) > 0 {
 		v.busy = true
 		v.running.Go(v.work)
 	}
@@ -83,9 +117,17 @@ func (v *verifier) work() {
 		if !more {
 			return
 		}
-		if err := v.ask(key, a.revision); err != nil {
+		if err := v.ask(key, a.revision, a.later); err != nil {
 			v.failed(key, a, err)
 			continue
+		}
+		v.mu.Lock()
+		if v.open[key] <= a.revision {
+			delete(v.open, key)
+		}
+		v.mu.Unlock()
+		if a.later {
+			continue // that all is verified, a heartbeat tells
 		}
 		select {
 		case v.done <- edgeconfig.AckItem{Key: key, Revision: a.revision, State: edgeconfig.Verified}:
@@ -97,9 +139,15 @@ func (v *verifier) work() {
 
 // ask asks the node. The agent's own settings are in force when it has taken
 // them: no listener shows them.
-func (v *verifier) ask(key string, revision int64) error {
+func (v *verifier) ask(key string, revision int64, later bool) error {
 	if strings.HasPrefix(key, edgeconfig.KindEdge+"/") {
 		return nil
+	}
+	if later {
+		select {
+		case <-time.After(verifyPause):
+		case <-v.ctx.Done():
+		}
 	}
 	ctx, cancel := context.WithTimeout(v.ctx, verifyWithin)
 	defer cancel()
@@ -109,15 +157,20 @@ func (v *verifier) ask(key string, revision int64) error {
 func (v *verifier) next() (key string, a attempt, more bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.order) == 0 || v.ctx.Err() != nil {
-		v.busy = false
-		v.order = nil
-		return "", attempt{}, false
+	if v.ctx.Err() == nil && len(v.order) > 0 {
+		key, v.order = v.order[0], v.order[1:]
+		a = v.waiting[key]
+		delete(v.waiting, key)
+		return key, a, true
 	}
-	key, v.order = v.order[0], v.order[1:]
-	a = v.waiting[key]
-	delete(v.waiting, key)
-	return key, a, true
+	for v.ctx.Err() == nil && len(v.later) > 0 {
+		key, v.later = v.later[0], v.later[1:]
+		if revision, open := v.open[key]; open { // else a newer one has been verified
+			return key, attempt{revision: revision, try: 1, later: true}, true
+		}
+	}
+	v.busy, v.order, v.later = false, nil, nil
+	return "", attempt{}, false
 }
 
 // failed asks again after a while, so that one document that cannot be verified
@@ -133,7 +186,9 @@ func (v *verifier) failed(key string, a attempt, err error) {
 	v.running.Go(func() {
 		select {
 		case <-time.After(verifyWait << (a.try - 1)):
-			v.enqueue(key, attempt{a.revision, a.try + 1})
+			v.mu.Lock()
+			v.enqueue(key, attempt{revision: a.revision, try: a.try + 1})
+			v.mu.Unlock()
 		case <-v.ctx.Done():
 		}
 	})
