@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +46,7 @@ type connection struct {
 	turn   chan struct{}
 	long   chan struct{}  // a token for each transfer that was asked for
 	beside sync.WaitGroup // those transfers
+	slow   atomic.Bool    // it was ended because it read too slowly
 }
 
 // stream is the memory of one connection while its queries are answered. A
@@ -288,6 +291,7 @@ func (c *connection) write(ctx context.Context, messages []byte) bool {
 		_, err = c.Write(messages)
 	}
 	if err != nil {
+		c.slow.CompareAndSwap(false, errors.Is(err, os.ErrDeadlineExceeded))
 		c.end() // half a message may be out: nothing behind it could be read
 	}
 	return err == nil
@@ -309,20 +313,21 @@ func (c *connection) transfer(ctx context.Context, x *transferring, head []byte)
 			v = x.open()
 		}
 		sent := v.send(x.signed, c.streams.responder.now, head, func(message []byte) bool { return c.write(ctx, message) })
-		c.streams.tell(x, v, sent)
+		c.streams.tell(x, v, sent, c.slow.Load())
 	})
 	return true
 }
 
 // tell notes what became of a transfer, for who asks whether a secondary has a
 // version.
-func (t *streams) tell(x *transferring, v *version, sent bool) {
+func (t *streams) tell(x *transferring, v *version, sent, slow bool) {
+	x.done(v, sent, slow, t.responder.now())
 	log := t.log.With("zone", x.id, "client", x.from, "key", x.signed.key.id)
 	switch {
 	case v == nil:
 		log.Warn("a secondary was told to come again: others' transfers took long, or the zone is not given any more")
 	case !sent:
-		log.Warn("a transfer was not read to its end", "serial", v.serial)
+		log.Warn("a transfer was not read to its end", "serial", v.serial, "slow", slow)
 	default:
 		log.Info("a secondary has a zone", "serial", v.serial, "whole", v.next != nil)
 	}

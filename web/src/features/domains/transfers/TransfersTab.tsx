@@ -8,6 +8,7 @@ import { PageState, SkeletonRows } from "@/ui/PageState";
 import { Panel } from "@/ui/Panel";
 import type { Domain } from "../queries";
 import { type Zone, zoneQuery } from "../zoneQueries";
+import { FetchesPanel } from "./FetchesPanel";
 import { InPanel } from "./InPanel";
 import { KeysPanel } from "./KeysPanel";
 import { OutPanel } from "./OutPanel";
@@ -62,6 +63,7 @@ function OfZone({ scope, domain, zone }: { scope: Scope; domain: string; zone: Z
         {(found) => (
           <>
             <OutPanel {...of} transfers={found} />
+            <FetchesPanel transfers={found} />
             <InPanel {...of} transfers={found} />
           </>
         )}
