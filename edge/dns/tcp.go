@@ -47,6 +47,8 @@ type connection struct {
 	long   chan struct{}  // a token for each transfer that was asked for
 	beside sync.WaitGroup // those transfers
 	slow   atomic.Bool    // it was ended because it read too slowly
+	pace   pace           // of those transfers; whoever has the turn
+	fresh  atomic.Bool    // there was none for a moment: the pace begins anew
 }
 
 // stream is the memory of one connection while its queries are answered. A
@@ -224,8 +226,10 @@ func (c *connection) rest() {
 	t := c.streams
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	<-c.long
-	if len(c.long) == 0 && !t.draining {
+	if <-c.long; len(c.long) > 0 {
+		return
+	}
+	if c.fresh.Store(true); !t.draining {
 		_ = c.SetReadDeadline(time.Now().Add(t.responder.idle))
 	}
 }
@@ -273,8 +277,9 @@ func (c *connection) answer(ctx context.Context, in []byte) (rest []byte, ok boo
 	return in, flush()
 }
 
-// write writes whole messages when its turn comes. While a transfer fills what
-// is between us and the client, it has as long for an answer as for that.
+// write writes whole messages when its turn comes. While transfers fill what is
+// between us and the client, it has as long for an answer as for those, and for
+// all of them what pace gives.
 func (c *connection) write(ctx context.Context, messages []byte) bool {
 	select {
 	case <-c.turn:
@@ -282,13 +287,19 @@ func (c *connection) write(ctx context.Context, messages []byte) bool {
 		return false
 	}
 	defer func() { c.turn <- struct{}{} }()
-	within := tcpWrite
-	if len(c.long) > 0 {
-		within = transferWrite
+	began, within, beside := time.Now(), tcpWrite, len(c.long) > 0
+	if beside {
+		if c.fresh.Swap(false) {
+			c.pace = pace{}
+		}
+		within = c.pace.within(len(messages))
 	}
-	err := c.SetWriteDeadline(time.Now().Add(within))
+	n, err := 0, c.SetWriteDeadline(began.Add(within))
 	if err == nil {
-		_, err = c.Write(messages)
+		n, err = c.Write(messages)
+	}
+	if beside {
+		c.pace.took(n, time.Since(began))
 	}
 	if err != nil {
 		c.slow.CompareAndSwap(false, errors.Is(err, os.ErrDeadlineExceeded))

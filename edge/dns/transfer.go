@@ -210,7 +210,8 @@ func differences(soa []byte, changes []*difference) [][]byte {
 	return append(out, soa)
 }
 
-// How long a message of a transfer is, and how long a client may take for one.
+// How long a message of a transfer is, and how long a client may take for one; for
+// all of them, see pace.
 const (
 	transferMessage = 16 << 10
 	transferWrite   = 30 * time.Second
