@@ -225,6 +225,8 @@ func (r *Reconciler) dropKeys(ctx context.Context, id string) error {
 }
 
 // sweepOnce sweeps with the first look of a term. No look waits for its success.
+// Where there is something to sweep there is a look, though no zone may be left:
+// what was removed while nobody looked holds its apex still, which leads to it.
 func (r *Reconciler) sweepOnce(ctx context.Context) {
 	r.mu.Lock()
 	swept := r.swept
