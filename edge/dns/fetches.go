@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"bytes"
 	"cmp"
 	"net/netip"
 	"slices"
@@ -115,28 +116,31 @@ func fetchKind(qtype uint16) edgeconfig.FetchKind {
 	return edgeconfig.FetchWhole
 }
 
-// name is the name of the key that a query is signed with, when the zone names
-// it. What other projects call theirs is not told.
-func (g *grant) name(signed *signature) string {
-	if g == nil || signed == nil || !signed.by(g.keys) {
-		return ""
-	}
-	return signed.key.text()
-}
-
 // text is a key's name as people write it.
 func (k *Key) text() string {
 	name, _ := edgeconfig.UnpackName(k.name) // it was packed from one
 	return name
 }
 
+// named is the name of the key that a query names, when it is one of the zone's:
+// what other projects call theirs, and what strangers make up, is not told.
+func (g *grant) named(z *Zones, name []byte) string {
+	for _, id := range g.keys {
+		if k := z.key(id); k != nil && bytes.Equal(k.name, name) {
+			return k.text()
+		}
+	}
+	return ""
+}
+
 // wished notes a wish for a transfer that is not given, or that has nothing to
-// give. Only who could have been given it, and who tries to be, are told of.
-func (s *responder) wished(c *compose, x *index, q *query, zone string, from netip.Addr, outcome edgeconfig.Fetched) {
+// give, signed with a key of some name or with none. Only who could have been
+// given it, and who tries to be, are told of.
+func (s *responder) wished(c *compose, x *index, q *query, zone string, key []byte, from netip.Addr, outcome edgeconfig.Fetched) {
 	if c.stream == nil || x.grant == nil {
 		return
 	}
-	seen := edgeconfig.Fetch{Key: x.grant.name(c.signed), Kind: fetchKind(q.qtype), Outcome: outcome, At: s.now().UTC().Truncate(time.Second)}
+	seen := edgeconfig.Fetch{Key: x.grant.named(s.zones, key), Kind: fetchKind(q.qtype), Outcome: outcome, At: s.now().UTC().Truncate(time.Second)}
 	if outcome.Has() {
 		seen.Serial = x.serial
 	}
@@ -144,13 +148,13 @@ func (s *responder) wished(c *compose, x *index, q *query, zone string, from net
 }
 
 // misled notes a wish for a transfer whose signature does not hold.
-func (s *responder) misled(c *compose, q *query, from netip.Addr, outcome edgeconfig.Fetched) {
+func (s *responder) misled(c *compose, q *query, key []byte, from netip.Addr, outcome edgeconfig.Fetched) {
 	if q.qtype != dns.TypeAXFR && q.qtype != dns.TypeIXFR || c.stream == nil {
 		return
 	}
 	name := &c.hops[0].name
 	if z := s.zones.table.Load().find(name, 0); z != nil && z.labels == name.count {
-		s.wished(c, z.current.Load(), q, z.id, from, outcome)
+		s.wished(c, z.current.Load(), q, z.id, key, from, outcome)
 	}
 }
 

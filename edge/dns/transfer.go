@@ -27,11 +27,11 @@ func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *que
 		if code == dns.RcodeBadSig {
 			outcome = edgeconfig.FetchBadSignature
 		}
-		s.misled(c, q, from, outcome)
+		s.misled(c, q, t.Name, from, outcome)
 		return s.badSignature(c, k, b, n, q, code)
 	}
 	if code == dns.RcodeBadTime {
-		s.misled(c, q, from, edgeconfig.FetchBadTime)
+		s.misled(c, q, t.Name, from, edgeconfig.FetchBadTime)
 		k.refused.Add(1)
 		c.rcode = dns.RcodeNotAuth
 		c.clear(q.end)
@@ -58,25 +58,25 @@ func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from
 	case z == nil || z.labels != n.count:
 		return nil, s.refuse(c, opt, errorNotAuthoritative)
 	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
-		s.wished(c, z.current.Load(), q, z.id, from, edgeconfig.FetchUnsigned)
+		s.wished(c, z.current.Load(), q, z.id, nil, from, edgeconfig.FetchUnsigned)
 		return z, s.refuse(c, opt, errorProhibited)
 	}
 	x := z.current.Load()
 	switch {
 	case x.expired:
-		s.wished(c, x, q, z.id, from, edgeconfig.FetchExpired)
+		s.wished(c, x, q, z.id, c.signed.key.name, from, edgeconfig.FetchExpired)
 		return z, s.expired(c, k, opt)
 	case !x.grant.to(c.signed, from):
 		outcome := edgeconfig.FetchForeignKey
-		if x.grant.name(c.signed) != "" {
+		if x.grant != nil && c.signed.by(x.grant.keys) {
 			outcome = edgeconfig.FetchFromAfar
 		}
-		s.wished(c, x, q, z.id, from, outcome)
+		s.wished(c, x, q, z.id, c.signed.key.name, from, outcome)
 		return z, s.refuse(c, opt, errorProhibited)
 	case c.stream == nil || q.qtype == dns.TypeIXFR && q.hasSerial && !newer(x.serial, q.serial):
 		// RFC 1995 section 2: the SOA alone says that it takes TCP, or that there is
 		// nothing new.
-		s.wished(c, x, q, z.id, from, edgeconfig.FetchCurrent)
+		s.wished(c, x, q, z.id, c.signed.key.name, from, edgeconfig.FetchCurrent)
 		c.do = false
 		c.resolve(x, dns.TypeSOA)
 		return z, kindError
