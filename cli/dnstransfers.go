@@ -11,7 +11,7 @@ import (
 )
 
 type dnsTransfersCommand struct {
-	Show    dnsTransfersShow    `cmd:"" help:"Show who a zone is given to and taken from."`
+	Show    dnsTransfersShow    `cmd:"" help:"Show who a zone is given to and taken from, and who has fetched it."`
 	Out     dnsTransfersOut     `cmd:"" help:"Give a zone to secondaries."`
 	In      dnsTransfersIn      `cmd:"" help:"Take a zone from its primaries: it is a secondary then."`
 	Refresh dnsTransfersRefresh `cmd:"" help:"Ask a secondary zone's primaries now."`
@@ -74,6 +74,7 @@ func (a *app) printTransfers(t *client.ZoneTransfers) {
 		}
 	}
 	p.print(a.out)
+	a.printFetches(t)
 }
 
 func orAny(list []string) string {

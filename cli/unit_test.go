@@ -266,3 +266,42 @@ func TestJudge(t *testing.T) {
 		t.Error("no edge is no problem?")
 	}
 }
+
+func TestFetchesAreShown(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	show := func(z client.ZoneTransfers) (out, hints string) {
+		var o, e bytes.Buffer
+		a := &app{out: &o, err: &e, flags: &globals{Output: "table"}, now: func() time.Time { return now }}
+		a.printFetches(&z)
+		return o.String(), e.String()
+	}
+	given := client.ZoneTransfers{Serial: 8, Out: &client.TransferOut{}}
+	if out, hints := show(given); out != "" || !strings.Contains(hints, "No secondary") {
+		t.Errorf("nobody: %q, %q", out, hints)
+	}
+	if out, hints := show(client.ZoneTransfers{}); out+hints != "" {
+		t.Errorf("given to nobody: %q, %q", out, hints)
+	}
+	at := now.Add(-time.Minute)
+	given.Secondaries = []client.TransferFetch{
+		{Address: "192.0.2.1", Key: "k.example", Kind: "ixfr", Outcome: "current", Serial: 8, At: at},
+		{Address: "192.0.2.2", Key: "k.example", Kind: "axfr", Outcome: "given", Serial: 7, At: at},
+		{Address: "192.0.2.3", Kind: "axfr", Outcome: "unsigned", At: at, Error: "it asked without a key", Fix: "give it the key"},
+		{Address: "192.0.2.4", Kind: "axfr", Outcome: "newer", At: at, Error: "it did not get the zone (newer)\x1b[2J"},
+	}
+	out, hints := show(given)
+	want := []string{
+		"", "SECONDARY KEY LAST SERIAL ASKED WHEN",
+		"192.0.2.1 k.example current 8 ixfr 1m ago", "192.0.2.2 k.example older 7 axfr 1m ago", "192.0.2.3 - unsigned - axfr 1m ago", "192.0.2.4 - newer - axfr 1m ago", "",
+	}
+	var got []string
+	for line := range strings.SplitSeq(out, "\n") {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if !strings.Contains(hints, "192.0.2.3: it asked without a key. To mend it, give it the key.\n") || !strings.Contains(hints, "192.0.2.4: it did not get the zone (newer)[2J.\n") {
+		t.Errorf("%q", hints)
+	}
+}

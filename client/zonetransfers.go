@@ -9,13 +9,27 @@ import (
 
 // ZoneTransfers says who a managed zone is given to and taken from.
 type ZoneTransfers struct {
-	Zone       string        `json:"zone"`
-	Revision   int64         `json:"revision"`
-	Serial     uint32        `json:"serial"` // that edges answer with; 0: not answered
-	Out        *TransferOut  `json:"out,omitempty"`
-	In         *TransferIn   `json:"in,omitempty"`
-	Copy       *TransferCopy `json:"copy,omitempty"`
-	Conditions []Condition   `json:"conditions"`
+	Zone     string        `json:"zone"`
+	Revision int64         `json:"revision"`
+	Serial   uint32        `json:"serial"` // that edges answer with; 0: not answered
+	Out      *TransferOut  `json:"out,omitempty"`
+	In       *TransferIn   `json:"in,omitempty"`
+	Copy     *TransferCopy `json:"copy,omitempty"`
+	// Secondaries are who has asked for the zone, newest first.
+	Secondaries []TransferFetch `json:"secondaries"`
+	Conditions  []Condition     `json:"conditions"`
+}
+
+// TransferFetch is what edges last saw of a secondary.
+type TransferFetch struct {
+	Address string    `json:"address"`
+	Key     string    `json:"key,omitempty"` // TSIG key, by name
+	Kind    string    `json:"kind"`          // axfr, ixfr
+	Outcome string    `json:"outcome"`       // given, current; else Error says why not
+	Serial  uint32    `json:"serial,omitempty"`
+	At      time.Time `json:"at"`
+	Error   string    `json:"error,omitempty"`
+	Fix     string    `json:"fix,omitempty"`
 }
 
 // TransferOut says who gets a zone whole.

@@ -333,7 +333,7 @@ func (h *Histogram) Quantile(q float64) float64 {
 	return 0
 }
 
-// Rollup is what one edge counted in one span, per site and per zone.
+// Rollup is what one edge counted and saw in one span, per site and per zone.
 type Rollup struct {
 	ID      string              `json:"id"` // edge, span start and span: a repeat is the same
 	Edge    string              `json:"edge"`
@@ -343,6 +343,9 @@ type Rollup struct {
 	Sites   map[string]Counters `json:"sites"`   // by site ID; "" for requests that met no site
 	// Zones are by zone ID. Live ones have none.
 	Zones map[string]ZoneCounters `json:"zones,omitempty"`
+	// Fetches are who asked for zones whole, by zone ID: what was last seen of each,
+	// in no order. Live ones have none.
+	Fetches map[string][]Fetch `json:"fetches,omitempty"`
 }
 
 // JoinRequest is posted over HTTPS to the control plane by a new edge.

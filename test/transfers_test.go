@@ -121,6 +121,14 @@ type transfersOf struct {
 	}
 }
 
+// fetchesOf is what the API says of who has asked for a zone.
+type fetchesOf struct{ Secondaries []fetchOf }
+
+type fetchOf struct {
+	Address, Key, Kind, Outcome, Fix string
+	Serial                           uint32
+}
+
 // dnsCLI runs `edgewright dns ...`.
 func dnsCLI(t *testing.T, s *system, args ...string) string {
 	t.Helper()
@@ -275,6 +283,30 @@ zone:
 		if n := len(soaRecord.FindAll(out, -1)); n != c.soas {
 			t.Errorf("%s: %d SOA records, want %d:\n%s", c.what, n, c.soas, out)
 		}
+	}
+
+	// Who has which version, and who was refused and why, is known: edges tell once
+	// a minute.
+	newest := serial()
+	eventually(t, 120*time.Second, func() error {
+		var given, closed fetchesOf
+		for zone, into := range map[string]*fetchesOf{"given.example": &given, "closed.example": &closed} {
+			if err := json.Unmarshal([]byte(dnsCLI(t, s, "transfers", "show", zone, "-o", "json")), into); err != nil {
+				return err
+			}
+		}
+		has := func(f fetchesOf, key, kind, outcome string, serial uint32) bool {
+			return slices.ContainsFunc(f.Secondaries, func(s fetchOf) bool {
+				return s.Address == "127.0.0.1" && s.Key == key && (kind == "" || s.Kind == kind) && s.Outcome == outcome && s.Serial == serial && (s.Fix == "") == (serial > 0)
+			})
+		}
+		if !has(given, peerKey, "ixfr", "given", newest) || !has(given, "", "axfr", "unknown_key", 0) || !has(closed, peerKey, "axfr", "from_afar", 0) {
+			return fmt.Errorf("what is told of secondaries, serial %d: %+v and %+v", newest, given, closed)
+		}
+		return nil
+	})
+	if out := dnsCLI(t, s, "transfers", "show", "given.example"); !regexp.MustCompile(fmt.Sprintf(`127\.0\.0\.1 +%s +current +%d +ixfr`, peerKey, newest)).MatchString(out) {
+		t.Errorf("%s", out)
 	}
 
 	dnsCLI(t, s, "transfers", "out", "given.example", "--off")

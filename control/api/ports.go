@@ -96,6 +96,7 @@ type Fleet interface {
 type TrafficSource interface {
 	Query(ctx context.Context, q traffic.Query) (traffic.Series, error)
 	Queries(ctx context.Context, zones []string, window, step time.Duration) (traffic.QuerySeries, error)
+	Fetches(ctx context.Context, zone string) ([]edgeconfig.Fetch, error)
 }
 
 // Certificates are the use cases of certificates. provision.Service is one.

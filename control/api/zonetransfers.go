@@ -15,13 +15,14 @@ import (
 
 // ZoneTransfers says who a zone is given to and taken from, and how that stands.
 type ZoneTransfers struct {
-	Zone       string        `json:"zone"`
-	Revision   int64         `json:"revision" doc:"Of the zone, for If-Match"`
-	Serial     uint32        `json:"serial" doc:"Of the version that edges answer with; 0: not answered"`
-	Out        *TransferOut  `json:"out,omitempty" doc:"Absent: nobody gets the zone"`
-	In         *TransferIn   `json:"in,omitempty" doc:"Absent: its records are its own"`
-	Copy       *TransferCopy `json:"copy,omitempty" doc:"Of a secondary zone: how the copy stands"`
-	Conditions []Condition   `json:"conditions" doc:"Transferred: the copy is as the primary has it. Shared: secondaries get the zone. Served: edges answer"`
+	Zone        string          `json:"zone"`
+	Revision    int64           `json:"revision" doc:"Of the zone, for If-Match"`
+	Serial      uint32          `json:"serial" doc:"Of the version that edges answer with; 0: not answered"`
+	Out         *TransferOut    `json:"out,omitempty" doc:"Absent: nobody gets the zone"`
+	In          *TransferIn     `json:"in,omitempty" doc:"Absent: its records are its own"`
+	Copy        *TransferCopy   `json:"copy,omitempty" doc:"Of a secondary zone: how the copy stands"`
+	Secondaries []TransferFetch `json:"secondaries" doc:"Who has asked for the zone, newest first. Edges tell once a minute. What a secondary got and what it did not are two entries; the latest 32 and 16 are kept"`
+	Conditions  []Condition     `json:"conditions" doc:"Transferred: the copy is as the primary has it. Shared: secondaries get the zone. Served: edges answer"`
 }
 
 // TransferOut says who gets a zone whole. A key is always needed.
@@ -59,6 +60,18 @@ type TransferCopy struct {
 	Reason      string     `json:"reason,omitempty" doc:"Of the last failure, in one word: Forbidden, Unreachable, TimedOut, Refused, BadKey, BadSignature, BadTime, Malformed, TooLarge, OlderSerial, NotServable"`
 	Error       string     `json:"error,omitempty"`
 	Fix         string     `json:"fix,omitempty"`
+}
+
+// TransferFetch is what edges last saw of a secondary.
+type TransferFetch struct {
+	Address string    `json:"address"`
+	Key     string    `json:"key,omitempty" doc:"TSIG key, by name, when it is one of the zone's"`
+	Kind    string    `json:"kind" doc:"axfr (whole) or ixfr (a difference)"`
+	Outcome string    `json:"outcome" doc:"given, current (it had that version), or why it did not get the zone: broken, slow, later, expired, unsigned, unknown_key, bad_signature, bad_time, foreign_key, from_afar"`
+	Serial  uint32    `json:"serial,omitempty" doc:"That it has, or was being given"`
+	At      time.Time `json:"at"`
+	Error   string    `json:"error,omitempty" doc:"When it did not get the zone"`
+	Fix     string    `json:"fix,omitempty"`
 }
 
 // SetZoneTransfers replaces both directions.
@@ -113,11 +126,15 @@ func (s *Server) addZoneTransfers() {
 // transferConditions are those that tell of transfers.
 var transferConditions = []string{zones.Transferred, zones.Shared, zones.Served, zones.Signed}
 
-func zoneTransfersAnswer(z zones.Zone, err error) (*answer, error) {
+func (s *Server) zoneTransfersAnswer(ctx context.Context, z zones.Zone, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := ZoneTransfers{Zone: z.Name, Revision: z.Revision, Serial: z.Status.Serial, Conditions: []Condition{}}
+	seen, err := s.traffic.Fetches(ctx, z.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := ZoneTransfers{Zone: z.Name, Revision: z.Revision, Serial: z.Status.Serial, Secondaries: fetchesOf(seen), Conditions: []Condition{}}
 	if t := z.Spec.Transfer; t != nil {
 		out.Out = &TransferOut{Keys: append([]string{}, t.Keys...), Allow: t.Allow, Notify: t.Notify}
 	}
@@ -155,7 +172,8 @@ func copyOf(c *zones.Copy) *TransferCopy {
 }
 
 func (s *Server) getZoneTransfers(ctx context.Context, c *call, in *DomainPath) (*answer, error) {
-	return zoneTransfersAnswer(s.zoneOf(ctx, c, in.Domain))
+	z, err := s.zoneOf(ctx, c, in.Domain)
+	return s.zoneTransfersAnswer(ctx, z, err)
 }
 
 func (s *Server) setZoneTransfers(ctx context.Context, c *call, in *setZoneTransfersInput) (*answer, error) {
@@ -183,7 +201,8 @@ func (s *Server) setZoneTransfers(ctx context.Context, c *call, in *setZoneTrans
 	if c.dryRun {
 		return planAnswer(plan, nil)
 	}
-	return zoneTransfersAnswer(s.options.Zones.SetTransfers(ctx, c.project, c.environment, z.Name, t, c.ifRevision, c.cause))
+	z, err = s.options.Zones.SetTransfers(ctx, c.project, c.environment, z.Name, t, c.ifRevision, c.cause)
+	return s.zoneTransfersAnswer(ctx, z, err)
 }
 
 // transferFaults moves the pointers of a fault from the zone's spec to the body, which
@@ -213,5 +232,6 @@ func (s *Server) refreshZone(ctx context.Context, c *call, in *refreshZoneInput)
 	}
 	whole := in.Body != nil && in.Body.Whole
 	c.target, c.detail = "zone "+z.ID, map[string]any{"whole": whole}
-	return zoneTransfersAnswer(s.options.Zones.AskRefresh(ctx, c.project, c.environment, z.Name, whole))
+	z, err = s.options.Zones.AskRefresh(ctx, c.project, c.environment, z.Name, whole)
+	return s.zoneTransfersAnswer(ctx, z, err)
 }

@@ -3,12 +3,16 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/store"
+	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/edgeconfig"
 )
 
 // Both directions as a setting, what refuses it, and that it is declared like
@@ -134,4 +138,47 @@ func TestZoneTransfers(t *testing.T) {
 	if r := w.post(infrastructure+"/plans"+q, declared); json.Unmarshal(r.body, &refusal) != nil || refusal.Code != "invalid" {
 		t.Errorf("a zone with a key that is not there: %s", r.body)
 	}
+}
+
+// Who has asked edges for a zone is told beside who may, with what mends it when
+// they did not get it; of no other zone, and to nobody else.
+func TestZoneFetches(t *testing.T) {
+	e := newEnv(t)
+	id, w := e.project("shop", access.Owner)
+	_, other := e.project("other", access.Owner)
+	q := "?project_id=" + id
+	const path = infrastructure + "/domains/fetched.example/zone"
+	w.post(path+q, nil).want(http.StatusCreated)
+	z, err := e.zones.Get(t.Context(), id, "production", "fetched.example")
+	ok(t, err)
+	var got ZoneTransfersAnswer
+	w.get(path+"/transfers"+q).want(http.StatusOK, &got)
+	if got.Transfers.Secondaries == nil || len(got.Transfers.Secondaries) != 0 {
+		t.Errorf("of a zone that nobody asked for: %+v", got.Transfers.Secondaries)
+	}
+	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	whole, key := edgeconfig.FetchWhole, "transfer.fetched.example"
+	list := []edgeconfig.Fetch{{Client: "192.0.2.1", Key: key, Kind: whole, Outcome: edgeconfig.FetchGiven, Serial: 7, At: at}}
+	outcomes := []edgeconfig.Fetched{
+		edgeconfig.FetchBroken, edgeconfig.FetchSlow, edgeconfig.FetchLater, edgeconfig.FetchExpired, edgeconfig.FetchUnsigned, edgeconfig.FetchUnknownKey,
+		edgeconfig.FetchBadSignature, edgeconfig.FetchBadTime, edgeconfig.FetchForeignKey, edgeconfig.FetchFromAfar, "of_a_newer_edge",
+	}
+	for i, outcome := range outcomes {
+		list = append(list, edgeconfig.Fetch{Client: fmt.Sprintf("198.51.100.%d", i), Kind: whole, Outcome: outcome, At: at.Add(-time.Duration(1+i) * time.Second)})
+	}
+	ok(t, traffic.New(e.db, nil).Ingest(t.Context(), edgeconfig.Rollup{ID: "one", Edge: "edge_test", Start: at, Seconds: 60, Fetches: map[string][]edgeconfig.Fetch{z.ID: list}}))
+	w.get(path+"/transfers"+q).want(http.StatusOK, &got)
+	if n := len(got.Transfers.Secondaries); n != len(list) {
+		t.Fatalf("%d of %d", n, len(list))
+	}
+	if s := got.Transfers.Secondaries[0]; s != (TransferFetch{Address: "192.0.2.1", Key: key, Kind: "axfr", Outcome: "given", Serial: 7, At: at}) {
+		t.Errorf("one that has it: %+v", s)
+	}
+	for i, s := range got.Transfers.Secondaries[1:] {
+		if s.Outcome != string(outcomes[i]) || s.Error == "" || (s.Fix == "") != (s.Outcome == "of_a_newer_edge") {
+			t.Errorf("%s: %+v", outcomes[i], s)
+		}
+	}
+	other.get(path+"/transfers?project_id=other").refused(http.StatusNotFound, "not_found")
+	other.get(path+"/transfers"+q).refused(http.StatusNotFound, "not_found")
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/traffic"
+	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/edgeconfig"
 )
 
@@ -110,10 +111,13 @@ func addCounts(table, name string, columns []string) string {
 // sites lets other writers in.
 const sitesAtOnce = 250
 
-// AddRollup adds r's counters to its minute and its hour, once per r.ID. A
-// rollup of many sites or zones is added in parts, each once.
+// AddRollup adds r's counters to its minute and its hour, once per r.ID, and
+// takes in its fetches. A rollup of many sites or zones is added in parts, each once.
 func (db *DB) AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time) error {
 	if err := db.addQueries(ctx, r, now); err != nil {
+		return err
+	}
+	if err := db.addFetches(ctx, r); err != nil {
 		return err
 	}
 	return db.addParts(ctx, r, now, slices.Sorted(maps.Keys(r.Sites)), parts{
@@ -324,7 +328,8 @@ func padded(list []string) []string {
 	return list
 }
 
-// PruneTraffic drops minutes, hours and remembered IDs before these times.
+// PruneTraffic drops minutes, hours and remembered IDs before these times, and
+// fetches of zones as hours and with their zone.
 func (db *DB) PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) error {
 	for _, old := range []struct {
 		statement string
@@ -344,5 +349,8 @@ func (db *DB) PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) 
 			return err
 		}
 	}
-	return nil
+	return db.write(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `DELETE FROM zone_fetches WHERE at < $1 OR zone NOT IN (SELECT id FROM resources WHERE kind = $2)`, hours.Unix(), string(zones.Kind))
+		return err
+	})
 }

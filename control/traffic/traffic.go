@@ -5,7 +5,8 @@
 // Series, Point, Totals, Share; QuerySeries, QueryPoint, QueryTotals. Phases of a fact: an edge's Rollup ->
 // Service.Ingest (a repeat of an ID counts once; minute and hour tables) ->
 // Service.Query (a window in steps) or Service.Top (per site or edge), and of
-// DNS queries Service.Queries (queries.go); Service.Prune keeps minutes for two days and hours for 400.
+// DNS queries Service.Queries (queries.go); who has fetched a zone is not counted but
+// kept as last seen, Service.Fetches (fetches.go); Service.Prune keeps minutes for two days and hours for 400.
 package traffic
 
 import (
@@ -44,7 +45,7 @@ const (
 // implements it.
 type Store interface {
 	// AddRollup adds r's counters, of sites and of zones, to its minute and its
-	// hour, once per r.ID.
+	// hour, once per r.ID, and takes in the fetches of zones that are there.
 	AddRollup(ctx context.Context, r edgeconfig.Rollup, now time.Time) error
 	// SumTraffic calls fn for each step that has traffic, in order of time.
 	SumTraffic(ctx context.Context, s Sum, fn func(start time.Time, c edgeconfig.Counters) error) error
@@ -52,7 +53,10 @@ type Store interface {
 	SumTrafficBy(ctx context.Context, s Sum, by Dimension, fn func(name string, c edgeconfig.Counters) error) error
 	// SumQueries calls fn for each step in which zones were asked, in order of time.
 	SumQueries(ctx context.Context, s Sum, fn func(start time.Time, c edgeconfig.ZoneCounters) error) error
-	// PruneTraffic drops minutes, hours and remembered IDs before these times.
+	// ZoneFetches returns what was last seen of a zone's secondaries, newest first.
+	ZoneFetches(ctx context.Context, zone string) ([]edgeconfig.Fetch, error)
+	// PruneTraffic drops minutes, hours and remembered IDs before these times, and
+	// fetches as hours and with their zone.
 	PruneTraffic(ctx context.Context, minutes, hours, seen time.Time) error
 }
 
@@ -162,6 +166,9 @@ func (s *Service) Ingest(ctx context.Context, r edgeconfig.Rollup) error {
 		if len(site) > 100 || !plausible(&c) {
 			return fault.New(fault.Invalid, "rollup %s has counters of %q that cannot be", r.ID, site)
 		}
+	}
+	if err := checkFetches(&r, now); err != nil {
+		return err
 	}
 	return s.store.AddRollup(ctx, r, now)
 }

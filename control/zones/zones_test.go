@@ -574,6 +574,33 @@ func TestAZoneThatGoesWhileNobodyLeads(t *testing.T) {
 	}
 }
 
+// A term begins with a look also when no zone is left: a zone that was removed
+// while nobody led still holds its apex, or who had the apex after it does, and
+// that leads to it. So keys do not wait in the vault for the next zone.
+func TestTheLastZonesGoWhileNobodyLeads(t *testing.T) {
+	for name, again := range map[string]bool{"one": false, "one after another, of the same apex": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ctx := context.Background()
+			w.ensure("p", "example.com")
+			w.configure("example.com", `{"dnssec":{"enabled":true}}`)
+			w.settle()
+			ok(t, w.room.Remove(ctx, "p", "production", "example.com", true, cause))
+			if again {
+				w.ensure("p", "example.com")
+				ok(t, w.room.Remove(ctx, "p", "production", "example.com", true, cause))
+			}
+			w.restart()
+			w.settle()
+			names, err := w.db.SecretNames(ctx, "zone/")
+			ok(t, err)
+			if len(names) > 0 {
+				t.Errorf("left in the vault: %v", names)
+			}
+		})
+	}
+}
+
 // A zone's keys go with it also when nothing has asked for them since the start.
 func TestKeysGoUnread(t *testing.T) {
 	w := newWorld(t)

@@ -770,7 +770,7 @@ func (a *agent) rollUp(now time.Time) {
 	rollup := r.Take(a.o.RollupEvery)
 	from := a.due.rollupFrom
 	a.due.rollupFrom = now.Truncate(a.o.RollupEvery)
-	if len(rollup.Sites)+len(rollup.Zones) == 0 {
+	if len(rollup.Sites)+len(rollup.Zones)+len(rollup.Fetches) == 0 {
 		return
 	}
 	rollup.Edge, rollup.Region, rollup.Start = a.id.Edge, a.id.Region, from.UTC()

@@ -58,7 +58,7 @@ func (s *spool) add(r edgeconfig.Rollup) {
 		s.log.Error("rollup lost", "rollup", r.ID, "error", err)
 		return
 	}
-	if len(data) > maxRollupBytes && len(r.Sites)+len(r.Zones) > 1 {
+	if len(data) > maxRollupBytes && len(r.Sites)+len(r.Zones)+len(r.Fetches) > 1 {
 		for _, half := range halves(r) {
 			s.add(half)
 		}
@@ -87,20 +87,23 @@ func (s *spool) add(r edgeconfig.Rollup) {
 }
 
 // halves cuts a rollup in two, each with an ID of its own: its sites in order,
-// then its zones.
+// then its zones, then the fetches of each zone.
 func halves(r edgeconfig.Rollup) [2]edgeconfig.Rollup {
 	var parts [2]edgeconfig.Rollup
 	for i := range parts {
 		parts[i] = r
 		parts[i].ID += string(rune('a' + i))
-		parts[i].Sites, parts[i].Zones = map[string]edgeconfig.Counters{}, map[string]edgeconfig.ZoneCounters{}
+		parts[i].Sites, parts[i].Zones, parts[i].Fetches = map[string]edgeconfig.Counters{}, map[string]edgeconfig.ZoneCounters{}, map[string][]edgeconfig.Fetch{}
 	}
-	all := len(r.Sites) + len(r.Zones)
+	all := len(r.Sites) + len(r.Zones) + len(r.Fetches)
 	for i, site := range slices.Sorted(maps.Keys(r.Sites)) {
 		parts[2*i/all].Sites[site] = r.Sites[site]
 	}
 	for i, zone := range slices.Sorted(maps.Keys(r.Zones)) {
 		parts[2*(len(r.Sites)+i)/all].Zones[zone] = r.Zones[zone]
+	}
+	for i, zone := range slices.Sorted(maps.Keys(r.Fetches)) {
+		parts[2*(len(r.Sites)+len(r.Zones)+i)/all].Fetches[zone] = r.Fetches[zone]
 	}
 	return parts
 }

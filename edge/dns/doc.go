@@ -28,7 +28,7 @@
 // Exchange (secure.go).
 //
 // Each worker counts by itself, also per zone (counts.go); Take hands that to
-// rollups.
+// rollups, and TakeFetches what was last seen of secondaries (fetches.go).
 //
 // Secondaries get zones by AXFR and IXFR (transfer.go, history.go), a few at a
 // time (gate.go), signed with TSIG (tsig.go), and are told of new versions (notify.go). What primaries of

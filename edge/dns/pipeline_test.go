@@ -236,8 +236,10 @@ func TestAConnectionWithATransferIsNotIdle(t *testing.T) {
 		p := dial()
 		p.send(p.signed(1, transferApex, 0))
 		p.send(p.plain(2, "ns1."+transferApex))
-		for asked := uint16(2); !p.ended(1); {
-			time.Sleep(transferWrite - time.Second) // slow, and not too slow
+		for asked, slow := uint16(2), 0; !p.ended(1); slow++ {
+			if slow < 5 { // and not too slow
+				time.Sleep(idle + time.Second)
+			}
 			if p.must().Id == asked && asked < 5 {
 				asked++
 				p.send(p.plain(asked, "ns1."+transferApex))

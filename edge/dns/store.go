@@ -30,6 +30,7 @@ type Zones struct {
 	workers int                // that count queries; before any zone
 	ended   []*zone            // with counts that have not been taken
 	online  online
+	fetches fetches // locks for itself
 
 	notices []notice     // of the versions that this Apply serves
 	changed func(notice) // told of each version that secondaries shall know of; nil: nobody

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +46,9 @@ type connection struct {
 	turn   chan struct{}
 	long   chan struct{}  // a token for each transfer that was asked for
 	beside sync.WaitGroup // those transfers
+	slow   atomic.Bool    // it was ended because it read too slowly
+	pace   pace           // of those transfers; whoever has the turn
+	fresh  atomic.Bool    // there was none for a moment: the pace begins anew
 }
 
 // stream is the memory of one connection while its queries are answered. A
@@ -221,8 +226,10 @@ func (c *connection) rest() {
 	t := c.streams
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	<-c.long
-	if len(c.long) == 0 && !t.draining {
+	if <-c.long; len(c.long) > 0 {
+		return
+	}
+	if c.fresh.Store(true); !t.draining {
 		_ = c.SetReadDeadline(time.Now().Add(t.responder.idle))
 	}
 }
@@ -270,8 +277,9 @@ func (c *connection) answer(ctx context.Context, in []byte) (rest []byte, ok boo
 	return in, flush()
 }
 
-// write writes whole messages when its turn comes. While a transfer fills what
-// is between us and the client, it has as long for an answer as for that.
+// write writes whole messages when its turn comes. While transfers fill what is
+// between us and the client, it has as long for an answer as for those, and for
+// all of them what pace gives.
 func (c *connection) write(ctx context.Context, messages []byte) bool {
 	select {
 	case <-c.turn:
@@ -279,15 +287,22 @@ func (c *connection) write(ctx context.Context, messages []byte) bool {
 		return false
 	}
 	defer func() { c.turn <- struct{}{} }()
-	within := tcpWrite
-	if len(c.long) > 0 {
-		within = transferWrite
+	began, within, beside := time.Now(), tcpWrite, len(c.long) > 0
+	if beside {
+		if c.fresh.Swap(false) {
+			c.pace = pace{}
+		}
+		within = c.pace.within(len(messages))
 	}
-	err := c.SetWriteDeadline(time.Now().Add(within))
+	n, err := 0, c.SetWriteDeadline(began.Add(within))
 	if err == nil {
-		_, err = c.Write(messages)
+		n, err = c.Write(messages)
+	}
+	if beside {
+		c.pace.took(n, time.Since(began))
 	}
 	if err != nil {
+		c.slow.CompareAndSwap(false, errors.Is(err, os.ErrDeadlineExceeded))
 		c.end() // half a message may be out: nothing behind it could be read
 	}
 	return err == nil
@@ -309,20 +324,21 @@ func (c *connection) transfer(ctx context.Context, x *transferring, head []byte)
 			v = x.open()
 		}
 		sent := v.send(x.signed, c.streams.responder.now, head, func(message []byte) bool { return c.write(ctx, message) })
-		c.streams.tell(x, v, sent)
+		c.streams.tell(x, v, sent, c.slow.Load())
 	})
 	return true
 }
 
 // tell notes what became of a transfer, for who asks whether a secondary has a
 // version.
-func (t *streams) tell(x *transferring, v *version, sent bool) {
+func (t *streams) tell(x *transferring, v *version, sent, slow bool) {
+	x.done(v, sent, slow, t.responder.now())
 	log := t.log.With("zone", x.id, "client", x.from, "key", x.signed.key.id)
 	switch {
 	case v == nil:
 		log.Warn("a secondary was told to come again: others' transfers took long, or the zone is not given any more")
 	case !sent:
-		log.Warn("a transfer was not read to its end", "serial", v.serial)
+		log.Warn("a transfer was not read to its end", "serial", v.serial, "slow", slow)
 	default:
 		log.Info("a secondary has a zone", "serial", v.serial, "whole", v.next != nil)
 	}

@@ -23,9 +23,15 @@ func (s *responder) signedQuery(c *compose, k *counters, b []byte, n int, q *que
 	}
 	signed, code := s.zones.checkTSIG(b[:n], q.tsig, &t, uint64(s.now().Unix()))
 	if signed == nil {
+		outcome := edgeconfig.FetchUnknownKey
+		if code == dns.RcodeBadSig {
+			outcome = edgeconfig.FetchBadSignature
+		}
+		s.misled(c, q, t.Name, from, outcome)
 		return s.badSignature(c, k, b, n, q, code)
 	}
 	if code == dns.RcodeBadTime {
+		s.misled(c, q, t.Name, from, edgeconfig.FetchBadTime)
 		k.refused.Add(1)
 		c.rcode = dns.RcodeNotAuth
 		c.clear(q.end)
@@ -52,24 +58,32 @@ func (s *responder) transfer(c *compose, k *counters, q *query, opt *reply, from
 	case z == nil || z.labels != n.count:
 		return nil, s.refuse(c, opt, errorNotAuthoritative)
 	case c.signed == nil || c.stream == nil && q.qtype == dns.TypeAXFR:
+		s.wished(c, z.current.Load(), q, z.id, nil, from, edgeconfig.FetchUnsigned)
 		return z, s.refuse(c, opt, errorProhibited)
 	}
 	x := z.current.Load()
 	switch {
 	case x.expired:
+		s.wished(c, x, q, z.id, c.signed.key.name, from, edgeconfig.FetchExpired)
 		return z, s.expired(c, k, opt)
 	case !x.grant.to(c.signed, from):
+		outcome := edgeconfig.FetchForeignKey
+		if x.grant != nil && c.signed.by(x.grant.keys) {
+			outcome = edgeconfig.FetchFromAfar
+		}
+		s.wished(c, x, q, z.id, c.signed.key.name, from, outcome)
 		return z, s.refuse(c, opt, errorProhibited)
 	case c.stream == nil || q.qtype == dns.TypeIXFR && q.hasSerial && !newer(x.serial, q.serial):
 		// RFC 1995 section 2: the SOA alone says that it takes TCP, or that there is
 		// nothing new.
+		s.wished(c, x, q, z.id, c.signed.key.name, from, edgeconfig.FetchCurrent)
 		c.do = false
 		c.resolve(x, dns.TypeSOA)
 		return z, kindError
 	}
 	c.aa = true
 	c.stream.transfer = &transferring{
-		zones: s.zones, id: z.id, project: x.grant.project, signed: c.signed, from: from, end: q.end,
+		zones: s.zones, id: z.id, project: x.grant.project, signed: c.signed, from: from, end: q.end, kind: fetchKind(q.qtype),
 		differs: q.qtype == dns.TypeIXFR && q.hasSerial, since: q.serial,
 	}
 	k.transfers.Add(1)
@@ -114,7 +128,8 @@ type transferring struct {
 	project string
 	signed  *signature
 	from    netip.Addr
-	end     int    // of the question
+	end     int // of the question
+	kind    edgeconfig.FetchKind
 	differs bool   // what changed is asked for, not the whole zone
 	since   uint32 // since which version
 }
@@ -125,6 +140,7 @@ type version struct {
 	serial  uint32
 	records [][]byte // whole, or a part that next adds to
 	next    func() [][]byte
+	same    bool // the secondary has it already
 }
 
 // open takes the version that is served down, or what changed since the
@@ -140,7 +156,7 @@ func (t *transferring) open() *version {
 	soa := soaRecords(m.apex, &m.head)
 	if t.differs {
 		if !newer(m.head.SOA.Serial, t.since) {
-			return &version{serial: m.head.SOA.Serial, records: soa[:1]}
+			return &version{serial: m.head.SOA.Serial, records: soa[:1], same: true}
 		}
 		if changes := m.history.since(t.since); changes != nil {
 			return &version{serial: m.head.SOA.Serial, records: differences(soa[0], changes)}
@@ -194,7 +210,8 @@ func differences(soa []byte, changes []*difference) [][]byte {
 	return append(out, soa)
 }
 
-// How long a message of a transfer is, and how long a client may take for one.
+// How long a message of a transfer is, and how long a client may take for one; for
+// all of them, see pace.
 const (
 	transferMessage = 16 << 10
 	transferWrite   = 30 * time.Second

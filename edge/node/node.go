@@ -247,12 +247,12 @@ func (n *Node) Info() edgeconfig.Heartbeat {
 }
 
 // Take closes the rollup of span: what was counted since the last Take of the
-// same span. Spans do not disturb one another. Queries of zones are in those of
-// a minute, which are kept, and not in shorter ones, which somebody watches.
+// same span. Spans do not disturb one another. Queries and fetches of zones are in
+// those of a minute, which are kept, and not in shorter ones, which somebody watches.
 func (n *Node) Take(span time.Duration) edgeconfig.Rollup {
 	r := n.telemetry.Take(span)
 	if n.dns != nil && span == time.Minute {
-		r.Zones = n.dns.Take()
+		r.Zones, r.Fetches = n.dns.Take(), n.dns.TakeFetches()
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,5 +77,36 @@ func TestQueriesAreRolledUp(t *testing.T) {
 	}
 	if again := e.Take(time.Minute).Zones; len(again) != 0 {
 		t.Errorf("queries are told of twice: %v", again)
+	}
+}
+
+// Who asked for a zone whole is in the rollup of its minute too, and once.
+func TestFetchesAreRolledUp(t *testing.T) {
+	e := nodetest.Start(t, withDNS)
+	docs := nodetest.Zone(t, "zon_1", "shop.test", 10, "192.0.2.1", "www")
+	for i := range docs {
+		if docs[i].Key == edgeconfig.ZoneKey("zon_1") {
+			var head edgeconfig.Zone
+			if err := json.Unmarshal(docs[i].Body, &head); err != nil {
+				t.Fatal(err)
+			}
+			head.Transfer = &edgeconfig.Transfer{Keys: []string{"key_1"}}
+			docs[i] = e.Document(docs[i].Key, &head)
+		}
+	}
+	e.MustApply(docs...)
+	m, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetAxfr("shop.test."), e.DNSAddr())
+	if err != nil || m.Rcode != dns.RcodeRefused {
+		t.Fatalf("%v, %v", err, m)
+	}
+	if live := e.Take(time.Second); live.Fetches != nil {
+		t.Errorf("a live rollup has fetches: %v", live.Fetches)
+	}
+	got := e.Take(time.Minute).Fetches["zon_1"]
+	if len(got) != 1 || got[0].Outcome != edgeconfig.FetchUnsigned || got[0].Client != "127.0.0.1" || !got[0].Plausible() {
+		t.Errorf("%+v", got)
+	}
+	if again := e.Take(time.Minute).Fetches; len(again) != 0 {
+		t.Errorf("told of twice: %v", again)
 	}
 }

@@ -57,7 +57,33 @@ test("gives the zone to secondaries: a key whose secret is shown once, what to w
       await out.getByText("Given to whoever has the key").waitFor();
       await out.getByText("NSD", { exact: true }).click();
       await out.getByText(/request-xfr: 127\.0\.0\.1@\d+ transfer\.example\.com/).waitFor();
+      await page.getByText("No secondary has asked yet").waitFor();
       await lookAt(page, "transfers-out");
+
+      // Who has fetched it comes from edges once a minute: here it is as if one had passed.
+      const transfers = /\/zone\/transfers\?/;
+      await page.route(transfers, async (route) => {
+        const response = await route.fetch();
+        const json = await response.json();
+        const at = new Date(Date.now() - 90_000).toISOString();
+        const seen = (address, outcome, more) => ({ address, outcome, kind: "ixfr", at, ...more });
+        json.transfers.secondaries = [
+          seen("192.0.2.1", "given", { key: "transfer.example.com", serial: json.transfers.serial }),
+          seen("2001:db8:85a3:8d3:1319:8a2e:370:7348", "current", { key: "transfer.example.com", serial: 1 }),
+          seen("198.51.100.7", "bad_time", {
+            error: "its clock and the edge's are more than five minutes apart",
+            fix: "set the clock, on both sides by NTP",
+          }),
+        ];
+        await route.fulfill({ response, json });
+      });
+      await page.reload();
+      await page.getByText("Refused: wrong clock").waitFor();
+      await page.getByText("Has this version").waitFor();
+      await page.getByText("Has an older version").waitFor();
+      await page.getByText("Set the clock, on both sides by NTP.").waitFor();
+      await lookAt(page, "transfers-fetched");
+      await page.unroute(transfers);
 
       // A zone names the key: it stays, and the dialog says why.
       await page.getByRole("button", { name: "Remove transfer.example.com" }).click();

@@ -3943,6 +3943,25 @@ export interface components {
             /** Format: date-time */
             tried_at?: string;
         };
+        TransferFetch: {
+            address: string;
+            /** Format: date-time */
+            at: string;
+            /** @description When it did not get the zone */
+            error?: string;
+            fix?: string;
+            /** @description TSIG key, by name, when it is one of the zone's */
+            key?: string;
+            /** @description axfr (whole) or ixfr (a difference) */
+            kind: string;
+            /** @description given, current (it had that version), or why it did not get the zone: broken, slow, later, expired, unsigned, unknown_key, bad_signature, bad_time, foreign_key, from_afar */
+            outcome: string;
+            /**
+             * Format: int32
+             * @description That it has, or was being given
+             */
+            serial?: number;
+        };
         TransferIn: {
             /** @description Asked in this order, the last good one first */
             primaries: components["schemas"]["TransferPrimary"][];
@@ -4248,6 +4267,8 @@ export interface components {
              * @description Of the zone, for If-Match
              */
             revision: number;
+            /** @description Who has asked for the zone, newest first. Edges tell once a minute. What a secondary got and what it did not are two entries; the latest 32 and 16 are kept */
+            secondaries: components["schemas"]["TransferFetch"][];
             /**
              * Format: int32
              * @description Of the version that edges answer with; 0: not answered

@@ -5,6 +5,7 @@ import { PageState, SkeletonRows } from "@/ui/PageState";
 import type { Domain } from "../queries";
 import { WithZone } from "../zone/WithZone";
 import type { Zone } from "../zoneQueries";
+import { FetchesPanel } from "./FetchesPanel";
 import { InPanel } from "./InPanel";
 import { KeysPanel } from "./KeysPanel";
 import { OutPanel } from "./OutPanel";
@@ -35,6 +36,7 @@ function OfZone({ scope, domain, zone }: { scope: Scope; domain: string; zone: Z
         {(found) => (
           <>
             <OutPanel {...of} transfers={found} />
+            <FetchesPanel transfers={found} />
             <InPanel {...of} transfers={found} />
           </>
         )}

@@ -6,6 +6,7 @@ import { newestRevision, type Zone } from "../zoneQueries";
 
 export type Transfers = Schemas["ZoneTransfers"];
 export type TransferWish = Schemas["SetZoneTransfers"];
+export type Fetch = Schemas["TransferFetch"];
 export type TSIGKey = Schemas["TSIGKey"];
 export type KeySecret = Schemas["ExportedTSIGKey"];
 type Plan = Schemas["Plan"];
@@ -31,8 +32,9 @@ export const transfersQuery = (scope: Scope, domain: string) =>
       ).transfers,
     // Looks at the primaries come with events when they change something; that nothing has changed does not.
     refetchInterval: (query) => {
-      const copy = query.state.data?.copy;
-      if (!copy) return false;
+      const { copy, out } = query.state.data ?? {};
+      // Edges tell once a minute who has fetched it, and that makes no event either.
+      if (!copy) return out ? 15_000 : false;
       return copy.state === "current" ? 15_000 : 3000;
     },
   });
