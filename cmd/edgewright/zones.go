@@ -19,7 +19,7 @@ import (
 
 // zoneRoom is the room of zones.
 func (p *plane) zoneRoom(ownership *domainRooms) *zones.Service {
-	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, Locks: ownership, Needs: ownership, NameServers: p.options.zones.NameServers, Platform: p.options.platformDomain, Copies: p.db, Reach: p.options.origins.Check})
+	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, Locks: ownership, Needs: ownership, NameServers: p.options.zones.NameServers, Platform: p.options.platformDomain, Copies: p.db, Reach: p.options.origins.Check, Places: zonePlaces{p}})
 	ownership.Zones = managedZones{room} // each room needs the other
 	ownership.watch.SetRRsets(managedZones{room})
 	return room

@@ -40,6 +40,7 @@ type Options struct {
 	Platform string
 	Copies   Copies                   // of secondary zones; nil: there are none
 	Reach    func(a netip.Addr) error // whether tenants may name an address; nil: any
+	Places   Places                   // nil: targets of records are not looked at when they are written
 	Now      func() time.Time         // nil: time.Now
 }
 
