@@ -15,7 +15,9 @@ func TestRecordsThatNobodyWouldGet(t *testing.T) {
 	w.ensure("p", "example.com")
 	w.set("example.com", "sub", "NS", "ns.example.net.")
 	w.room.Places = w
-	at := func(kind, id string) zones.RRsetSpec { return zones.RRsetSpec{Target: &zones.Target{Kind: kind, ID: id}} }
+	at := func(kind, id string) zones.RRsetSpec {
+		return zones.RRsetSpec{Target: &zones.Target{Kind: kind, ID: id}}
+	}
 	steered := func(id string) zones.RRsetSpec {
 		return zones.RRsetSpec{Values: []string{"192.0.2.1"}, Steering: &zones.Steering{Answers: []zones.Answer{{Target: &zones.Target{Kind: zones.TargetRegion, ID: id}}}}}
 	}
