@@ -152,7 +152,7 @@ func (s *Service) mayTake(ctx context.Context, apex string, held DelegationSpec,
 	if err != nil {
 		return err
 	}
-	if mine && !theirs {
+	if !theirs && (mine || s.kept(apex, held.Project) != "") {
 		return nil
 	}
 	return fault.New(fault.Conflict, "another project has this zone: verify the domain here to take it over, or have it removed there").About("zone " + apex)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
 	"github.com/edgewright/edgewright/fault"
 )
@@ -37,9 +36,21 @@ func TestZonesThatAreNotOneTenants(t *testing.T) {
 		{"default", "edge.example", true},
 		{"default", "dns.example", true},
 	} {
-		_, err := w.room.Ensure(context.Background(), c.project, "production", c.apex, resource.Cause{Actor: "user u1", Via: "api"})
+		_, err := w.room.Ensure(context.Background(), c.project, "production", c.apex, cause)
 		if got := err == nil; got != c.may || err != nil && !fault.Is(err, fault.Conflict) {
 			t.Errorf("%s makes the zone %s: %v, want it to be possible: %v", c.project, c.apex, err, c.may)
 		}
 	}
+}
+
+// Who made such a zone before it was kept from them is not in the operator's way.
+func TestTheOperatorTakesThePlatformsZoneBack(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("tenant", "edge.example")
+	if _, err := w.room.Ensure(context.Background(), "default", "production", "edge.example", cause); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("a zone of somebody else's was taken: %v", err)
+	}
+	w.room.Platform = "edge.example"
+	_, err := w.room.Ensure(context.Background(), "default", "production", "edge.example", cause)
+	ok(t, err)
 }
