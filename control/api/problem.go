@@ -162,8 +162,12 @@ func reshape(ctx huma.Context, _ string, v any) (any, error) {
 		}
 		p.Errors = append(p.Errors, f)
 	}
-	if len(p.Errors) == 0 && m.Detail == "request body is required" {
+	switch {
+	case len(p.Errors) > 0:
+	case m.Detail == "request body is required":
 		p.Detail += ": send one JSON object"
+	case m.Status == http.StatusRequestEntityTooLarge:
+		p.Detail += ": send less, in several requests"
 	}
 	if len(p.Errors) > 0 {
 		first := p.Errors[0]

@@ -3,7 +3,10 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Whatever is wrong with a body, the answer says what to do about it.
@@ -34,6 +37,11 @@ func TestRefusedBodiesSayWhatToDo(t *testing.T) {
 		}
 		if r.status != http.StatusUnprocessableEntity && r.status != http.StatusBadRequest || len(p.Errors) == 0 || p.Errors[0].Pointer != pointer || p.Errors[0].Fix == "" || p.Errors[0].Fix == `did you mean "port"?` {
 			t.Errorf("%s: %d %+v", body, r.status, p)
+		}
+	}
+	for status, body := range map[int]any{http.StatusBadRequest: nil, http.StatusRequestEntityTooLarge: `{"name":"` + strings.Repeat("a", 1<<20) + `"}`} {
+		if p := a.post(zone+"/records", body).refused(status, fault.Code(map[int]string{400: "invalid", 413: "too_large"}[status])); !strings.Contains(p.Detail, ": send ") {
+			t.Errorf("%d: %q says not what to do", status, p.Detail)
 		}
 	}
 }
