@@ -150,8 +150,8 @@ type dnsSet struct {
 	Type    string   `arg:"" help:"The type: A, AAAA, ALIAS, CNAME, MX, TXT, ..."`
 	Values  []string `arg:"" optional:"" help:"The values, each as one word: quote those with spaces."`
 	TTL     int      `name:"ttl" placeholder:"SECONDS" help:"Time to live. Default: the zone's."`
-	Edges   bool     `help:"Point at all edges, in place of values."`
-	Region  string   `placeholder:"REGION" help:"Point at the edges of a region, in place of values."`
+	Edges   bool     `xor:"target" help:"Point at all edges, in place of values."`
+	Region  string   `xor:"target" placeholder:"REGION" help:"Point at the edges of a region, in place of values."`
 	Comment string   `help:"A note that is kept with the records."`
 
 	Steering string `placeholder:"FILE" help:"Who gets which answer, and which are checked: YAML or JSON; - reads it from the input; none answers everybody the same. Values or a target beside it are what is left when nothing fits."`

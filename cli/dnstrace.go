@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,9 +43,9 @@ type traced struct {
 }
 
 func (c *dnsTrace) Run(a *app) error {
-	typ, known := dns.StringToType[strings.ToUpper(c.Type)]
+	typ, known := typeNumber(c.Type)
 	if !known {
-		return fault.New(fault.Invalid, "%q is no record type", c.Type)
+		return fault.New(fault.Invalid, "%q is no record type: write one such as A, MX or TXT, or TYPE and its number", c.Type)
 	}
 	servers := slices.Clone(c.At)
 	if len(servers) == 0 {
@@ -88,6 +89,17 @@ func (c *dnsTrace) Run(a *app) error {
 		return status(exitFailed)
 	}
 	return nil
+}
+
+// typeNumber understands the names of types and TYPE65280 (RFC 3597).
+func typeNumber(text string) (uint16, bool) {
+	text = strings.ToUpper(text)
+	if typ, known := dns.StringToType[text]; known {
+		return typ, true
+	}
+	number, generic := strings.CutPrefix(text, "TYPE")
+	n, err := strconv.ParseUint(number, 10, 16)
+	return uint16(n), generic && err == nil
 }
 
 func traceOne(ctx context.Context, server, name string, typ uint16, dnssec bool) tracedServer {

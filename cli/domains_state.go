@@ -119,6 +119,9 @@ func (c *domainsPropagation) Run(a *app) error {
 		return err
 	}
 	p, err := cl.Propagation(a.ctx, c.Domain, c.Name, c.Type)
+	if err == nil && len(p.Sets) == 0 && (c.Name != "" || c.Type != "") {
+		return fault.New(fault.NotFound, "no records of this name and type are followed: give the whole name, or see all with \"edgewright domains propagation %s\"", c.Domain)
+	}
 	if err == nil && c.Wait && !p.Complete {
 		last := a.now()
 		_, err = a.poll(c.Timeout, func() (bool, error) {

@@ -211,6 +211,12 @@ func (c *Client) do(ctx context.Context, k call, out any) (int, error) {
 // send carries out a call with its repeats and returns a 2xx answer whose body
 // the caller closes.
 func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
+	// On the way such a path becomes that of something else, such as a list.
+	for _, segment := range strings.Split(strings.TrimPrefix(k.path, "/"), "/") {
+		if segment == "" || strings.Trim(segment, ".") == "" {
+			return nil, fault.New(fault.Invalid, "a name is missing, or is only dots: write whole names, such as shop.example.com")
+		}
+	}
 	var payload []byte
 	if k.body != nil {
 		var err error

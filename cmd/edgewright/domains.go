@@ -31,7 +31,12 @@ func (p *plane) openDomains(base domains.Options) (*domainRooms, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages := domains.NewFetcher(o.origins)
+	// Proof by file is looked for where the same resolvers say that the name is.
+	reach := *o.origins
+	if len(o.issuer.Resolvers) > 0 {
+		reach.Resolver = resolvers
+	}
+	pages := domains.NewFetcher(&reach)
 	base.Resolvers, base.Fetcher, base.Authorities, base.PublicURL, base.CAA = resolvers, pages, network, p.url, caaIdentities(o.issuer)
 	if o.domains.SMTPURL != "" {
 		if base.Mailer, err = mail.New(mail.Options{URL: o.domains.SMTPURL, From: o.domains.MailFrom}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgewright/edgewright/control/compile"
 	"github.com/edgewright/edgewright/control/domains"
+	"github.com/edgewright/edgewright/control/domains/lookup"
 	"github.com/edgewright/edgewright/control/fleet"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
@@ -18,7 +19,7 @@ import (
 
 // zoneRoom is the room of zones.
 func (p *plane) zoneRoom(ownership *domainRooms) *zones.Service {
-	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, Locks: ownership, Needs: ownership, NameServers: p.options.zones.NameServers, Copies: p.db, Reach: p.options.origins.Check})
+	room := zones.New(zones.Options{Store: p.db, Vault: p.db, Ownership: ownership, Locks: ownership, Needs: ownership, NameServers: p.options.zones.NameServers, Platform: p.options.platformDomain, Copies: p.db, Reach: p.options.origins.Check, Places: zonePlaces{p}})
 	ownership.Zones = managedZones{room} // each room needs the other
 	ownership.watch.SetRRsets(managedZones{room})
 	return room
@@ -167,7 +168,11 @@ func (m managedZones) RRsets(ctx context.Context, project, environment, name str
 	list, err := m.room.RRsets(ctx, project, environment, name, since, limit)
 	out := make([]domains.WantedRRset, 0, len(list))
 	for _, s := range list {
-		out = append(out, domains.WantedRRset(s))
+		set := domains.WantedRRset{Name: s.Name, Type: s.Type, ChangedAt: s.ChangedAt}
+		for _, v := range s.Values {
+			set.Values = append(set.Values, lookup.Plain(s.Type, v))
+		}
+		out = append(out, set)
 	}
 	return out, err
 }

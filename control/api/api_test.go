@@ -132,7 +132,7 @@ func TestValidation(t *testing.T) {
 	a := e.admin()
 	for _, c := range []struct{ method, path, body, pointer, fix string }{
 		{"POST", "/domains", `{"domian":"a.localhost","domain":"a.localhost"}`, "/domian", `"domain"`},
-		{"POST", "/domains", `{}`, "", ""},
+		{"POST", "/domains", `{}`, "/domain", "give it"},
 		{"POST", "/domains", `{"domain":7}`, "/domain", ""},
 		{"POST", "/domains", `{"domain":"a.localhost","hsts":{"max_age":-1}}`, "/hsts/max_age", ""},
 		{"POST", "/domains", `{"domain":"a.localhost","xxxxxxxxxxxx":1}`, "/xxxxxxxxxxxx", "take it out"},

@@ -18,6 +18,7 @@ func TestNothingTakesALockedDomainsRecords(t *testing.T) {
 	any := a.with("If-Match", "*")
 	const zone, locked = infrastructure + "/domains/example.org", infrastructure + "/domains/shop.example.org"
 	a.post(zone+"/zone", nil).want(http.StatusCreated)
+	any.do(http.MethodPut, zone+"/dnssec", `{"enabled":true}`).want(http.StatusOK)
 	record := func(name, typ, value string) string {
 		t.Helper()
 		var made RecordAnswerBody
@@ -57,6 +58,7 @@ func TestNothingTakesALockedDomainsRecords(t *testing.T) {
 		try  func() *reply
 	}{
 		{"delete", func() *reply { return any.do(http.MethodDelete, shop, nil) }},
+		{"unsigning", func() *reply { return any.do(http.MethodPut, zone+"/dnssec", `{"enabled":false}`) }},
 		{"delete below", func() *reply { return any.do(http.MethodDelete, below, nil) }},
 		{"change", func() *reply { return any.do(http.MethodPut, shop, `{"values":["198.51.100.1"]}`) }},
 		{"bulk edit", func() *reply {

@@ -148,15 +148,26 @@ func reshape(ctx huma.Context, _ string, v any) (any, error) {
 	p.RequestID = requestFrom(ctx.Context()).id
 	names := bodyNames(ctx.Operation())
 	for _, d := range m.Errors {
-		f := fault.Field{Pointer: pointerOf(d.Location), Detail: d.Message}
+		f := fault.Field{Pointer: pointerOf(d.Location), Detail: d.Message, Fix: remedy(d.Message)}
 		if strings.Contains(d.Message, "unexpected property") {
 			f.Detail = "there is no such field"
 			f.Fix = nearest(lastSegment(f.Pointer), names)
 		}
-		if d.Location == "" && m.Status == http.StatusBadRequest {
+		if m := missing.FindStringSubmatch(d.Message); m != nil {
+			f.Pointer += "/" + escapePointer(m[1])
+			f.Detail, f.Fix = "it is missing", "give it"
+		}
+		if f.Pointer == "" && m.Status == http.StatusBadRequest {
 			f.Fix = "send one JSON object"
 		}
 		p.Errors = append(p.Errors, f)
+	}
+	switch {
+	case len(p.Errors) > 0:
+	case m.Detail == "request body is required":
+		p.Detail += ": send one JSON object"
+	case m.Status == http.StatusRequestEntityTooLarge:
+		p.Detail += ": send less, in several requests"
 	}
 	if len(p.Errors) > 0 {
 		first := p.Errors[0]
@@ -224,6 +235,9 @@ func bodyNames(o *huma.Operation) []string {
 func nearest(name string, known []string) string {
 	best, distance := "", max(2, len(name)/3)+1
 	for _, k := range known {
+		if k == name {
+			return "it has its place elsewhere in the body: take it out here"
+		}
 		if d := editDistance(strings.ToLower(name), k); d < distance {
 			best, distance = k, d
 		}

@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
 	"github.com/edgewright/edgewright/control/access"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/control/zones"
+	"github.com/edgewright/edgewright/fault"
 )
 
 // Record is a set of records of one name and type in a managed zone.
@@ -79,6 +81,13 @@ type NewRecord struct {
 	RecordData
 }
 
+// PutRecord is a set of records as it shall be. Its name and type are those it has.
+type PutRecord struct {
+	Name string `json:"name,omitempty" doc:"As it is, if at all" maxLength:"512"`
+	Type string `json:"type,omitempty" doc:"As it is, if at all" maxLength:"16"`
+	RecordData
+}
+
 // RecordAnswerBody holds one set of records.
 type RecordAnswerBody struct {
 	Record   Record   `json:"record"`
@@ -140,7 +149,7 @@ type putRecordInput struct {
 	RecordPath
 	InDryRun
 	InMatch
-	Body RecordData
+	Body PutRecord
 }
 
 type deleteRecordInput struct {
@@ -284,7 +293,10 @@ func (s *Server) updateRecord(ctx context.Context, c *call, in *putRecordInput) 
 	if err != nil {
 		return nil, err
 	}
-	spec, err := raw(in.Body)
+	if err := keeps(in.Body, owner, typ, z.Name); err != nil {
+		return nil, err
+	}
+	spec, err := raw(in.Body.RecordData)
 	if err != nil {
 		return nil, err
 	}
@@ -300,6 +312,28 @@ func (s *Server) updateRecord(ctx context.Context, c *call, in *putRecordInput) 
 	}
 	made, warnings, err := s.options.Zones.SetRRset(ctx, c.project, c.environment, z.Name, wanted, false, revision, c.cause)
 	return s.recordAnswer(made, warnings, err)
+}
+
+// keeps refuses to give a set another name or type: it is known by them.
+func keeps(body PutRecord, owner, typ, apex string) error {
+	const fix = "make a set of the new name and type and remove this one; POST .../records/edit does both as one"
+	if body.Name != "" {
+		switch name, err := zones.ParseOwner(body.Name, apex); {
+		case err != nil:
+			return err
+		case name != owner:
+			return fault.InvalidField("/name", fmt.Sprintf("the set is that of %s, and keeps its name", owner), fix)
+		}
+	}
+	if body.Type != "" {
+		switch t, err := zones.ParseType(body.Type); {
+		case err != nil:
+			return err
+		case t != typ:
+			return fault.InvalidField("/type", fmt.Sprintf("the set is one of %s records, and keeps its type", typ), fix)
+		}
+	}
+	return nil
 }
 
 func (s *Server) deleteRecord(ctx context.Context, c *call, in *deleteRecordInput) (*answer, error) {

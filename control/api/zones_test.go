@@ -31,12 +31,24 @@ func TestRecordsAndZones(t *testing.T) {
 	id := path + "/records/" + made.Record.ID
 	a.with("If-Match", `"1"`).do(http.MethodPut, id, `{"values":["192.0.2.3"]}`).refused(http.StatusPreconditionFailed, "stale")
 	a.with("If-Match", r.header.Get("ETag")).do(http.MethodPut, id, `{"values":["192.0.2.3"],"comment":"the shop"}`).want(http.StatusOK, &made)
+	// What is made can be put back as it is, with its name and type, which stay.
+	a.with("If-Match", "*").do(http.MethodPut, id, `{"name":"www.example.org.","type":"a","ttl":60,"values":["192.0.2.3"]}`).want(http.StatusOK, &made)
+	if made.Record.ID != id[len(path+"/records/"):] || made.Record.TTL != 60 {
+		t.Errorf("%+v", made)
+	}
+	for pointer, body := range map[string]string{
+		"/name": `{"name":"mail","type":"A","values":["192.0.2.3"]}`, "/type": `{"name":"www","type":"AAAA","values":["2001:db8::1"]}`,
+	} {
+		if p := a.with("If-Match", "*").do(http.MethodPut, id, body).refused(http.StatusUnprocessableEntity, "invalid"); p.Errors[0].Pointer != pointer || p.Errors[0].Fix == "" {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
 	eventually(t, "the record is in a version", func() bool {
 		a.get(path+"/zone/settings").want(http.StatusOK, &zone)
 		return zone.Zone.Serial > 0 && zone.Zone.Records == 2
 	})
 	text := string(a.get(path + "/zone").want(http.StatusOK).body)
-	if !strings.Contains(text, "www IN A 192.0.2.3") || !strings.Contains(text, "$ORIGIN example.org.") {
+	if !strings.Contains(text, "www 60 IN A 192.0.2.3") || !strings.Contains(text, "$ORIGIN example.org.") {
 		t.Errorf("%s", text)
 	}
 	var report ZoneImport

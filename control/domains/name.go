@@ -135,7 +135,11 @@ func severalNames(text string) error {
 	if dotted >= 2 {
 		return bad("this is more than one domain", "add them one at a time, first "+parts[0])
 	}
-	return bad("a name holds no spaces, commas or semicolons", "did you mean "+strings.Join(parts, ".")+"?")
+	joined := strings.Join(parts, ".")
+	if _, err := toASCII(joined); err != nil {
+		return bad("a name holds no spaces, commas or semicolons", "write the domain alone, such as shop.example.com")
+	}
+	return bad("a name holds no spaces, commas or semicolons", "did you mean "+joined+"?")
 }
 
 func hostOfURL(text string) (string, error) {
@@ -232,6 +236,9 @@ func checkLabel(label string, index int, labels []string) error {
 	switch {
 	case label == "" && index == 0:
 		rest := strings.TrimLeft(strings.Join(labels, "."), ".")
+		if rest == "" {
+			return bad("dots alone are no name", "write a domain, such as shop.example.com")
+		}
 		return bad("the name begins with a dot", fmt.Sprintf("write %s, or *.%s for all below it", rest, rest))
 	case label == "":
 		return bad("there are two dots in a row", "write one")

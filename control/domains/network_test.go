@@ -305,3 +305,42 @@ func TestJudgeRouting(t *testing.T) {
 		}
 	}
 }
+
+// A file is looked for where the resolvers that were named say, not where this
+// machine's would.
+func TestResolversFindHosts(t *testing.T) {
+	at := startDNS(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		switch name := q.Question[0].Name; {
+		case name == "shop.example.com." && q.Question[0].Qtype == dns.TypeA:
+			m.Answer = []dns.RR{record(t, name+" 60 IN A 192.0.2.1")}
+		case name == "shop.example.com.":
+			m.Answer = []dns.RR{record(t, name+" 60 IN AAAA 2001:db8::1")}
+		case name == "broken.example.com.":
+			m.Rcode = dns.RcodeServerFailure
+		default:
+			m.Rcode = dns.RcodeNameError
+		}
+		_ = w.WriteMsg(m)
+	})
+	set, err := NewResolvers([]string{at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for network, want := range map[string]string{"ip": "[192.0.2.1 2001:db8::1]", "ip4": "[192.0.2.1]", "ip6": "[2001:db8::1]"} {
+		if got, err := set.LookupNetIP(t.Context(), network, "shop.example.com"); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v", network, got, err)
+		}
+	}
+	policy := netguard.AllowAll()
+	policy.Resolver = set
+	policy.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		return nil, fmt.Errorf("%s is not dialled in a test", address)
+	}
+	for host, want := range map[string]string{"shop.example.com": "192.0.2.1:80", "gone.example.com": "has no address", "broken.example.com": "do not answer"} {
+		_, err := policy.DialContext(t.Context(), "tcp4", host+":80")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", host, err, want)
+		}
+	}
+}

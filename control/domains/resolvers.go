@@ -92,6 +92,37 @@ func (s *ResolverSet) Lookup(ctx context.Context, name, typ string) []Seen {
 	return seen
 }
 
+// LookupNetIP returns the addresses of a host as the first resolver says that has
+// any, so that a netguard.Policy finds hosts by the resolvers that the operator
+// has named and no others.
+func (s *ResolverSet) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	types := map[string][]string{"ip": {"A", "AAAA"}, "ip4": {"A"}, "ip6": {"AAAA"}}[network]
+	var found []netip.Addr
+	answered := false
+	for _, typ := range types {
+		var first []netip.Addr
+		for _, seen := range s.Lookup(ctx, host, typ) {
+			answered = answered || seen.Error == "" || seen.Error == errNoName.Error()
+			for _, text := range seen.Answers {
+				if a, err := netip.ParseAddr(text); err == nil {
+					first = append(first, a)
+				}
+			}
+			if len(first) > 0 {
+				break
+			}
+		}
+		found = append(found, first...)
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case answered:
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return nil, &net.DNSError{Err: "no resolver answers", Name: host, IsTemporary: true}
+}
+
 var (
 	errNoName  = errors.New("NXDOMAIN")
 	errTimeout = errors.New("timeout")

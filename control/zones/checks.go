@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -87,7 +88,18 @@ func (c *setChecker) checks(st *Steering) {
 			if where == "" {
 				where = f.Pointer
 			}
-			c.add(at+where, f.Detail, f.Fix)
+			detail, fix, _ := strings.Cut(f.Detail, ": ")
+			switch f.Pointer { // in the words and units of a record
+			case "/interval_ms":
+				detail, fix = fmt.Sprintf("%d seconds are out of range", h.Interval), "write 1 to 300, or 0 for 10"
+			case "/timeout_ms":
+				detail, fix = fmt.Sprintf("%d seconds are out of range", h.Timeout), "write 1 to 30, or 0 for 3"
+			case "/target":
+				detail, fix = "there is no such port or address to ask", "write a port of 1 to 65535, and an address without one"
+			case "/type":
+				fix = "write one of them"
+			}
+			c.add(at+where, detail, cmp.Or(f.Fix, fix, "correct it"))
 		}
 	}
 	for i, a := range st.Answers {

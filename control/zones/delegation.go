@@ -152,14 +152,24 @@ func (s *Service) mayTake(ctx context.Context, apex string, held DelegationSpec,
 	if err != nil {
 		return err
 	}
-	if mine && !theirs {
+	if !theirs && (mine || s.kept(apex, held.Project) != "") {
 		return nil
 	}
 	return fault.New(fault.Conflict, "another project has this zone: verify the domain here to take it over, or have it removed there").About("zone " + apex)
 }
 
-// mayHave refuses a zone below another project's zone without the claim on it.
+// mayHave refuses a zone that is kept from the project, or below another
+// project's zone, without the claim on it.
 func (s *Service) mayHave(ctx context.Context, apex, project, environment string) error {
+	if why := s.kept(apex, project); why != "" {
+		ok, err := s.verified(ctx, project, environment, apex)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fault.New(fault.Conflict, "%s", why).About("zone " + apex)
+		}
+	}
 	for above := parentName(apex); above != ""; above = parentName(above) {
 		d, _, err := s.findDelegation(ctx, above)
 		if fault.Is(err, fault.NotFound) || err == nil && (d.Spec.Zone == "" || d.Spec.Project == project) {

@@ -65,6 +65,13 @@ func TestBadRecords(t *testing.T) {
 		{"_443._tcp", "TLSA", "9 1 1 " + strings.Repeat("ab", 32), "/values/0", "usage 0 to 3"},
 		{"www", "SSHFP", "4 2 abcd", "/values/0", "64 hexadecimal digits"},
 		{"www", "SSHFP", "4 2 " + strings.Repeat("zz", 32), "/values/0", "ALGORITHM TYPE HEX"},
+		{"www", "ALIAS", "192.0.2.1", "/values/0", "write an A record"},
+		{"_sip._tcp", "SRV", "1 2 3 192.0.2.1", "/values/0", "leads to a name"},
+		{"www", "HTTPS", "1 192.0.2.1", "/values/0", "ipv4hint"},
+		{"www", "HTTPS", "1 . alpn", "/values/0", "names no protocol"},
+		{"www", "HTTPS", "1 . no-default-alpn", "/values/0", "leaves no protocol"},
+		{"www", "HTTPS", "1 . mandatory=alpn", "/values/0", "not among the parameters"},
+		{"www", "SVCB", "1 . mandatory=mandatory port=443", "/values/0", "mandatory"},
 		{"@", "DS", "1 13 2 " + strings.Repeat("ab", 32), "/type", "zone above"},
 		{"sub", "DS", "1 13 2 abcd", "/values/0", "another length"},
 		{"www", "HTTPS", "1", "/values/0", "PRIORITY NAME PARAMETERS"},
@@ -98,6 +105,9 @@ func TestBadRecords(t *testing.T) {
 		found := false
 		for _, f := range err {
 			found = found || f.Pointer == c.pointer && strings.Contains(f.Detail+": "+f.Fix, c.detail)
+			if f.Fix == "" {
+				t.Errorf("%d: %s %s %.60q: nothing is said of what to do about %q", i, c.name, c.typ, c.value, f.Detail)
+			}
 		}
 		if !found {
 			t.Errorf("%d: %s %s %.60q: %+v", i, c.name, c.typ, c.value, err)
@@ -135,6 +145,8 @@ func TestBadSets(t *testing.T) {
 		{"A", zones.RRsetSpec{Values: []string{"192.0.2.1", "192.0.2.1"}}, "/values/1"},
 		{"CNAME", zones.RRsetSpec{Values: []string{"a.example.net", "b.example.net"}}, "/values"},
 		{"TXT", zones.RRsetSpec{Values: []string{"v=spf1 -all", "v=spf1 ~all"}}, "/values"},
+		{"TXT", zones.RRsetSpec{Values: []string{"v=spf1 -all", "V=SPF1 ~all"}}, "/values"},
+		{"MX", zones.RRsetSpec{Values: []string{"0 .", "10 mail"}}, "/values"},
 		{"A", zones.RRsetSpec{Values: []string{"192.0.2.1"}, Target: edges}, "/target"},
 		{"MX", zones.RRsetSpec{Target: edges}, "/target"},
 		{"A", zones.RRsetSpec{Target: &zones.Target{Kind: "cloud"}}, "/target/kind"},
@@ -145,16 +157,28 @@ func TestBadSets(t *testing.T) {
 		{"A", zones.RRsetSpec{Values: []string{"192.0.2.1"}, Steering: &zones.Steering{Answers: []zones.Answer{{Continents: []string{"XX"}, Values: []string{"192.0.2.2"}}}}}, "/steering/answers/0/continents/0"},
 		{"A", zones.RRsetSpec{Values: []string{"192.0.2.1"}, Steering: &zones.Steering{Answers: []zones.Answer{{Weight: -1, Values: []string{"192.0.2.2"}}}}}, "/steering/answers/0/weight"},
 		{"A", zones.RRsetSpec{Values: []string{"192.0.2.1"}, Steering: &zones.Steering{Answers: []zones.Answer{{}}}}, "/steering/answers/0/values"},
+		{"A", checked(zones.HealthCheck{Type: "icmp", Port: 1}), "/steering/checks/c/type"},
+		{"A", checked(zones.HealthCheck{Type: "tcp", Port: 99999}), "/steering/checks/c/port"},
+		{"A", checked(zones.HealthCheck{Type: "http", Path: "status"}), "/steering/checks/c/path"},
+		{"A", checked(zones.HealthCheck{Type: "http", Interval: -1}), "/steering/checks/c/interval"},
+		{"A", checked(zones.HealthCheck{Type: "http", Timeout: 31}), "/steering/checks/c/timeout"},
+		{"A", checked(zones.HealthCheck{Type: "http", Fall: 99}), "/steering/checks/c/fall"},
 		{"A", zones.RRsetSpec{Zone: "example.net", Values: []string{"192.0.2.1"}}, "/zone"},
 	} {
 		found := false
 		for _, f := range refusal("www", c.typ, c.spec) {
-			found = found || f.Pointer == c.pointer
+			found = found || f.Pointer == c.pointer && f.Fix != ""
 		}
 		if !found {
 			t.Errorf("%d: nothing is said at %s: %+v", i, c.pointer, refusal("www", c.typ, c.spec))
 		}
 	}
+}
+
+func checked(h zones.HealthCheck) zones.RRsetSpec {
+	return zones.RRsetSpec{Values: []string{"192.0.2.1"}, Steering: &zones.Steering{
+		Answers: []zones.Answer{{Check: "c", Values: []string{"192.0.2.2"}}}, Checks: map[string]zones.HealthCheck{"c": h},
+	}}
 }
 
 func TestBadZoneFiles(t *testing.T) {
@@ -241,7 +265,7 @@ func drawnSets(t *rapid.T) string {
 	for i := range rapid.IntRange(0, 12).Draw(t, "records") {
 		name := rapid.SampledFrom([]string{"@", "www", "*.wild", "a.b", "_443._tcp", "odd\\.dot", "MiXed", "münchen", "sub", "x\\032y", "0/25"}).Draw(t, fmt.Sprint("name", i))
 		data := rapid.SampledFrom([]string{
-			"A 192.0.2.1", "A 192.0.2.2", "AAAA 2001:db8::1", "MX 10 Mail", "MX 0 .", `TXT "a;b" "c\"d" "\200"`, "TXT " + strings.Repeat("x", 300), "CAA 0 issue \"ca.example\"",
+			"A 192.0.2.1", "A 192.0.2.2", "AAAA 2001:db8::1", "MX 10 Mail", "MX 0 mx.example.net.", `TXT "a;b" "c\"d" "\200"`, "TXT " + strings.Repeat("x", 300), "CAA 0 issue \"ca.example\"",
 			"ALIAS other.example.net.", "SSHFP 4 2 " + strings.Repeat("ab", 32), "HTTPS 1 . alpn=h2,h3 port=8443", `TYPE65280 \# 2 abcd`, "LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
 			`NAPTR 100 10 "u" "E2U+sip" "!^.*$!sip:x@example.com!" .`, "PTR host.example.net.", `URI 10 1 "https://x.example/"`,
 		}).Draw(t, fmt.Sprint("data", i))

@@ -57,7 +57,8 @@ func (s *Service) unlocked(ctx context.Context, plan resource.Plan) error {
 
 // held refuses, as Conflict, changes that would take a locked name's records
 // away: changing or removing them, hiding them below a delegation, putting others
-// in the place of what a site has by itself, and removing or emptying their zone.
+// in the place of what a site has by itself, taking their signatures away, and
+// removing or emptying their zone.
 // A zone stays, locked or not, while a domain has its records in it.
 func (s *Service) held(ctx context.Context, changes, plan []resource.Action) error {
 	asked := map[string]bool{}
@@ -126,7 +127,8 @@ func (s *Service) zoneHeld(ctx context.Context, a resource.Action) error {
 			return err
 		}
 		copied := (before.Secondary == nil) != (after.Secondary == nil) // its records become others
-		if !copied && (!before.Sites || after.Sites) {
+		unsigned := before.DNSSEC.Enabled && !after.DNSSEC.Enabled
+		if !copied && !unsigned && (!before.Sites || after.Sites) {
 			return nil
 		}
 	default:

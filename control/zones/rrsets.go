@@ -221,10 +221,11 @@ func alone(owner, apex, other string) error {
 
 // warnings tells what is allowed and likely not meant.
 func (s *Service) warnings(ctx context.Context, z Zone, owner, typ string, spec RRsetSpec) []string {
-	return warningsFor(z.Name, owner, typ, spec, func(owner, typ string) bool {
+	out := warningsFor(z.Name, owner, typ, spec, func(owner, typ string) bool {
 		_, err := s.set(ctx, z, owner, typ)
 		return err == nil
 	})
+	return append(out, s.targetless(ctx, FullName(owner, z.Name), spec)...)
 }
 
 // warningsFor is warnings over any way to look sets up.
@@ -233,6 +234,12 @@ func warningsFor(apex, owner, typ string, spec RRsetSpec, there func(owner, typ 
 	full := FullName(owner, apex)
 	if (typ == "A" || typ == "AAAA") && strings.Contains(strings.TrimPrefix(owner, "*."), "_") {
 		out = append(out, full+" has an underscore, which names of hosts have not: most programs will not look it up (RFC 1123)")
+	}
+	for up, more := above(owner); more; up, more = above(up) {
+		if there(up, "NS") && up != "@" && typ != "A" && typ != "AAAA" {
+			out = append(out, fmt.Sprintf("%s is delegated to other name servers, and %s is below it: they are asked, these records are not served", FullName(up, apex), full))
+			break
+		}
 	}
 	for _, v := range spec.Values {
 		for _, i := range nameFields[typ] {
@@ -337,6 +344,7 @@ func (s *Service) PlanEdit(ctx context.Context, project, environment, apex strin
 			continue
 		}
 		plan.Warnings = append(plan.Warnings, warningsFor(z.Name, w.owner, w.typ, *w.spec, func(owner, typ string) bool { return after[RRsetName(owner, typ, z.Name)] })...)
+		plan.Warnings = append(plan.Warnings, s.targetless(ctx, FullName(w.owner, z.Name), *w.spec)...)
 	}
 	return plan, nil
 }

@@ -28,9 +28,13 @@ type Options struct {
 	// NameServers are the names that are given out in pairs, at least two; none:
 	// names in each zone itself.
 	NameServers []string
-	Copies      Copies                   // of secondary zones; nil: there are none
-	Reach       func(a netip.Addr) error // whether tenants may name an address; nil: any
-	Now         func() time.Time         // nil: time.Now
+	// Platform is the domain that free names live below; "" for none. It and the
+	// names of the name servers are the operator's.
+	Platform string
+	Copies   Copies                   // of secondary zones; nil: there are none
+	Reach    func(a netip.Addr) error // whether tenants may name an address; nil: any
+	Places   Places                   // nil: targets of records are not looked at when they are written
+	Now      func() time.Time         // nil: time.Now
 }
 
 // Service holds the use cases of zones. Its methods may be called from any

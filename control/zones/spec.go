@@ -262,6 +262,9 @@ func (c *setChecker) values(at string, texts []string, target *Target) []string 
 	if c.typ == "TXT" {
 		c.spf(at, values)
 	}
+	if c.typ == "MX" && len(out) > 1 && slices.Contains(out, "0 .") {
+		c.add(at+"/values", "an MX of . says that there is no mail here, beside others (RFC 7505 section 3)", "remove it, or the others")
+	}
 	if len(out) == 0 {
 		return nil
 	}
@@ -284,7 +287,7 @@ func (c *setChecker) spf(at string, values []value) {
 	policies := 0
 	for _, v := range values {
 		text := plainText(v.wire)
-		if text != "v=spf1" && !strings.HasPrefix(text, "v=spf1 ") {
+		if version, _, _ := strings.Cut(text, " "); !strings.EqualFold(version, "v=spf1") {
 			continue
 		}
 		if policies++; policies == 2 {

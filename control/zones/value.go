@@ -2,6 +2,7 @@ package zones
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -134,6 +135,9 @@ func parseValue(typ, text, apex string) (value, error) {
 		if err != nil || strings.ContainsAny(text, " \t") {
 			return value{}, fmt.Errorf("%q is no name: an ALIAS leads to one", text)
 		}
+		if isAddress(name) {
+			return value{}, fmt.Errorf("%s is an address, an ALIAS leads to a name: write an A record", name)
+		}
 		return value{text: name + ".", wire: mustPack(name)}, nil
 	}
 	if err := hints(typ, text); err != nil {
@@ -178,16 +182,20 @@ func parseRR(typ, text string) (dns.RR, error) {
 	return rr, nil
 }
 
+// forms are how values of a type are written.
+var forms = map[string]string{
+	"MX": "PREFERENCE HOST, such as 10 mail.example.com", "SRV": "PRIORITY WEIGHT PORT HOST, such as 10 5 5060 sip.example.com",
+	"CAA": `FLAGS TAG "VALUE", such as 0 issue "letsencrypt.org"`, "TLSA": "USAGE SELECTOR MATCHING HEX, such as 3 1 1 and 64 hexadecimal digits",
+	"SSHFP": "ALGORITHM TYPE HEX, such as 4 2 and 64 hexadecimal digits", "DS": "TAG ALGORITHM DIGEST-TYPE HEX",
+	"HTTPS": "PRIORITY NAME PARAMETERS, such as 1 . alpn=h2,h3", "SVCB": "PRIORITY NAME PARAMETERS, such as 1 . alpn=h2 port=8443",
+	"NAPTR": `ORDER PREFERENCE "FLAGS" "SERVICE" "REGEXP" NAME`, "LOC": "LATITUDE LONGITUDE ALTITUDE, such as 52 22 23.0 N 4 53 32.0 E 0m",
+	"CNAME": "a name, such as shop.example.net", "DNAME": "a name, such as example.net", "NS": "a name, such as ns1.example.net", "PTR": "a name, such as host.example.com",
+	TypeALIAS: "a name, such as shop.example.net", "TXT": "the text, as it is or in quotes",
+	"A": "an IPv4 address, such as 192.0.2.1", "AAAA": "an IPv6 address, such as 2001:db8::1",
+}
+
 // explain says what is wrong with a value in the words of its type.
 func explain(typ, text string, err error) error {
-	forms := map[string]string{
-		"MX": "PREFERENCE HOST, such as 10 mail.example.com", "SRV": "PRIORITY WEIGHT PORT HOST, such as 10 5 5060 sip.example.com",
-		"CAA": `FLAGS TAG "VALUE", such as 0 issue "letsencrypt.org"`, "TLSA": "USAGE SELECTOR MATCHING HEX, such as 3 1 1 and 64 hexadecimal digits",
-		"SSHFP": "ALGORITHM TYPE HEX, such as 4 2 and 64 hexadecimal digits", "DS": "TAG ALGORITHM DIGEST-TYPE HEX",
-		"HTTPS": "PRIORITY NAME PARAMETERS, such as 1 . alpn=h2,h3", "SVCB": "PRIORITY NAME PARAMETERS, such as 1 . alpn=h2 port=8443",
-		"NAPTR": `ORDER PREFERENCE "FLAGS" "SERVICE" "REGEXP" NAME`, "LOC": "LATITUDE LONGITUDE ALTITUDE, such as 52 22 23.0 N 4 53 32.0 E 0m",
-		"A": "an IPv4 address, such as 192.0.2.1", "AAAA": "an IPv6 address, such as 2001:db8::1",
-	}
 	if form := forms[typ]; form != "" {
 		return fmt.Errorf("%.80q is not the data of %s: write %s", text, typ, form)
 	}
@@ -209,10 +217,16 @@ func hints(typ, text string) error {
 		return fmt.Errorf("%s is a URL or a network: write one address", text)
 	case (typ == "CNAME" || typ == "DNAME" || typ == "NS" || typ == "PTR") && strings.Contains(text, "://"):
 		return fmt.Errorf("%s is a URL: write the host name alone", text)
-	case (typ == "CNAME" || typ == "DNAME" || typ == "NS") && strings.Trim(text, "0123456789.") == "" && strings.Count(strings.Trim(text, "."), ".") == 3:
+	case (typ == "CNAME" || typ == "DNAME" || typ == "NS") && isAddress(text):
 		return fmt.Errorf("%s is an address, a %s leads to a name: write an A record", strings.Trim(text, "."), typ)
 	}
 	return nil
+}
+
+// isAddress reports whether what stands in the place of a name is an IPv4 address.
+func isAddress(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	return strings.Trim(name, "0123456789.") == "" && strings.Count(name, ".") == 3
 }
 
 // checkValue looks at what is well-formed and makes no sense.
@@ -231,10 +245,14 @@ func checkValue(rr dns.RR) error {
 		}
 	case *dns.MX:
 		if strings.Trim(r.Mx, "0123456789.") == "" && r.Mx != "." {
-			return fmt.Errorf("%s is an address, an MX leads to a name", r.Mx)
+			return fmt.Errorf("%s is an address, an MX leads to a name: write the name of the mail server", strings.TrimSuffix(r.Mx, "."))
 		}
 		if r.Mx == "." && r.Preference != 0 {
-			return fmt.Errorf("an MX of . says that there is no mail here, and has the preference 0 (RFC 7505)")
+			return fmt.Errorf("an MX of . says that there is no mail here, and has the preference 0 (RFC 7505): write 0 .")
+		}
+	case *dns.SRV:
+		if isAddress(r.Target) {
+			return fmt.Errorf("%s is an address, an SRV leads to a name: write the name of the server", strings.TrimSuffix(r.Target, "."))
 		}
 	case *dns.CAA:
 		if r.Flag != 0 && r.Flag != 128 {
@@ -272,12 +290,32 @@ func checkSVCB(r *dns.SVCB) error {
 	if r.Priority == 0 && len(r.Value) > 0 {
 		return fmt.Errorf("priority 0 makes an alias, which has no parameters: write 1 (RFC 9460 section 2.4.2)")
 	}
+	if isAddress(r.Target) {
+		return fmt.Errorf("%s is an address, and a name stands here: write . for the name itself, and the address as ipv4hint", strings.TrimSuffix(r.Target, "."))
+	}
 	seen := map[dns.SVCBKey]bool{}
 	for _, p := range r.Value {
 		if seen[p.Key()] {
 			return fmt.Errorf("the parameter %s is given twice (RFC 9460 section 2.1)", p.Key())
 		}
 		seen[p.Key()] = true
+		if alpn, ok := p.(*dns.SVCBAlpn); ok && (len(alpn.Alpn) == 0 || slices.Contains(alpn.Alpn, "")) {
+			return fmt.Errorf("alpn names no protocol (RFC 9460 section 7.1.1): write alpn=h2,h3, or leave it out")
+		}
+	}
+	if seen[dns.SVCB_NO_DEFAULT_ALPN] && !seen[dns.SVCB_ALPN] {
+		return fmt.Errorf("no-default-alpn leaves no protocol without alpn (RFC 9460 section 7.1.1): add alpn=h2,h3, or leave it out")
+	}
+	for _, p := range r.Value {
+		mandatory, ok := p.(*dns.SVCBMandatory)
+		if !ok {
+			continue
+		}
+		for _, key := range mandatory.Code {
+			if key == dns.SVCB_MANDATORY || !seen[key] {
+				return fmt.Errorf("mandatory names %s, which is not among the parameters (RFC 9460 section 8): add that parameter, or leave it out of mandatory", key)
+			}
+		}
 	}
 	return nil
 }
@@ -515,6 +553,9 @@ func parseValues(typ string, texts []string, apex, pointer string) ([]value, []f
 		v, err := parseValue(typ, text, apex)
 		if err != nil {
 			detail, fix, _ := strings.Cut(err.Error(), ": ")
+			if fix == "" {
+				fix = "write " + cmp.Or(forms[typ], `it as zone files have it, or as \# LENGTH HEX (RFC 3597)`)
+			}
 			fields = append(fields, fault.Field{Pointer: fmt.Sprintf("%s/%d", pointer, i), Detail: detail, Fix: fix})
 			continue
 		}

@@ -300,5 +300,14 @@ func Value(rr dns.RR) string {
 	return text
 }
 
+// Plain is what Value writes of data that is given as zone files have it.
+func Plain(typ, data string) string {
+	rr, err := dns.NewRR(". 0 IN " + typ + " " + data)
+	if err != nil || rr == nil {
+		return data
+	}
+	return Value(rr)
+}
+
 // plainName is a name as it is compared: lower case, no trailing dot.
 func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

@@ -4,7 +4,9 @@
 //
 // State is kept by ID beside the configuration: a check that changes keeps what
 // is known until its new form has answered often enough. What is not known, and
-// what no check is named for, lives: an answer too many is better than none.
+// what no check is named for, lives: an answer too many is better than none. The
+// first answer counts alone, so that an edge that has restarted sends nobody to what
+// was dead before for longer than one look.
 package checks
 
 import (
@@ -75,26 +77,37 @@ type probe struct {
 	check edgeconfig.Check
 	state *state
 	end   context.CancelFunc
+	ended chan struct{} // nobody asks for it any more
 }
 
 // state outlives a change of its check.
-type state struct{ dead atomic.Bool }
+type state struct {
+	dead  atomic.Bool
+	known bool // it has been asked; of the goroutine that asks
+}
 
 // Put begins to ask for a check, in place of the one with its ID.
 func (s *Set) Put(c edgeconfig.Check) {
 	s.edit(func(probes map[string]*probe) {
-		p := &probe{check: defaults(c), state: &state{}}
+		p := &probe{check: defaults(c), state: &state{}, ended: make(chan struct{})}
+		var before chan struct{}
 		if old := probes[c.ID]; old != nil {
 			if old.check == p.check {
 				return
 			}
 			old.end()
-			p.state = old.state
+			p.state, before = old.state, old.ended
 		}
 		var ctx context.Context
 		ctx, p.end = context.WithCancel(s.ctx)
 		probes[c.ID] = p
-		s.work.Go(func() { s.run(ctx, p) })
+		s.work.Go(func() {
+			defer close(p.ended)
+			if before != nil {
+				<-before
+			}
+			s.run(ctx, p)
+		})
 	})
 }
 
@@ -155,6 +168,11 @@ func (s *Set) run(ctx context.Context, p *probe) {
 		}
 		dead := p.state.dead.Load()
 		switch {
+		case !p.state.known:
+			if p.state.known = true; err != nil {
+				p.state.dead.Store(true)
+				s.log.Warn("a check's target is dead from the first", "check", p.check.ID, "target", p.check.Target, "error", err)
+			}
 		case dead == (err != nil):
 			run = 0
 		case dead:

@@ -94,6 +94,43 @@ func TestFallAndRise(t *testing.T) {
 	})
 }
 
+// An edge that restarts knows nothing, and must not take what is dead for alive
+// until it has failed as often as what lived.
+func TestTheFirstAnswerCountsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.dead.Store(true)
+		s := New(f.dial, quiet)
+		defer s.Close()
+		s.Put(edgeconfig.Check{ID: "hc_1", Type: edgeconfig.CheckTCP, Target: "192.0.2.1:80", IntervalMS: 10_000, Fall: 3, Rise: 2})
+		if !s.Alive("hc_1") {
+			t.Error("what has not been asked is dead")
+		}
+		for f.asked.Load() < 1 {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if s.Alive("hc_1") {
+			t.Error("what was dead from the first lives")
+		}
+		f.dead.Store(false)
+		for f.asked.Load() < 2 {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if s.Alive("hc_1") {
+			t.Error("one success after it is enough")
+		}
+		for f.asked.Load() < 3 {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if !s.Alive("hc_1") {
+			t.Error("two successes are not enough")
+		}
+	})
+}
+
 func TestAsk(t *testing.T) {
 	status := http.StatusOK
 	var got *http.Request
