@@ -496,3 +496,38 @@ func TestSetFallsBack(t *testing.T) {
 		t.Errorf("states %+v, %v", states, err)
 	}
 }
+
+// remembering is a resolver that keeps its first answer, as those that people ask
+// do for the life of a record.
+type remembering struct {
+	*zone
+	first atomic.Pointer[[]string]
+}
+
+func (r *remembering) TXT(ctx context.Context, name string) ([]string, error) {
+	texts, err := r.zone.TXT(ctx, name)
+	if len(texts) > 0 {
+		texts = slices.Clone(texts)
+		r.first.CompareAndSwap(nil, &texts)
+	}
+	if kept := r.first.Load(); kept != nil {
+		return *kept, err
+	}
+	return texts, err
+}
+
+// A wildcard and its base are proved at one name: nobody asks for it before both
+// answers stand there.
+func TestBothAnswersStandBeforeAnyIsLookedFor(t *testing.T) {
+	p := startPebble(t, "0")
+	resolver := &remembering{zone: p.zone}
+	client := p.client(t, storetest.SQLite(t), func(o *acme.Options) { o.TXT, o.Resolver = []acme.TXTChooser{p.zone}, resolver })
+	order, _ := newOrder(t, "both.example.com", "*.both.example.com")
+	order.Challenges = only(certificates.ChallengeDNS01, "both.example.com", "*.both.example.com")
+	if _, err := client.Issue(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	if kept := resolver.first.Load(); kept == nil || len(*kept) != 2 {
+		t.Errorf("a resolver that was asked once keeps %v, want both answers", kept)
+	}
+}
