@@ -123,11 +123,48 @@ func TestNamedCA(t *testing.T) {
 		t.Errorf("named: %q", c.Status.Authority)
 	}
 	name = "three"
-	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
-		t.Fatal(err)
+	var f *fault.Error
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != "/authority" {
+		t.Errorf("a CA that is not there: %v", err)
 	}
-	if c, _ := w.reconcile("shop.example.com"); c.Status.LastError == nil || c.Status.LastError.Reason != "NoIssuer" || c.Status.State != certificates.StateValid {
-		t.Errorf("a CA that is not there: %+v", c.Status)
+	if _, err := w.svc.PlanProvision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Authority: name}); !errors.As(err, &f) || f.Fields[0].Fix != "use one of one, two, or leave it out" {
+		t.Errorf("asked for: %v", err)
+	}
+}
+
+// A certificate that names a CA from which nothing is ordered any more is renewed
+// by the others, and not again and again.
+func TestNamedCAIsGone(t *testing.T) {
+	tests := map[string]func(one, two certificates.Authority) []certificates.Authority{
+		"removed": func(one, _ certificates.Authority) []certificates.Authority { return []certificates.Authority{one} },
+		"disabled": func(one, two certificates.Authority) []certificates.Authority {
+			two.Retired = true
+			return []certificates.Authority{one, two}
+		},
+	}
+	for what, left := range tests {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			one, two := &ca{w: w}, &ca{w: w}
+			w.with(named("one", one), named("two", two))
+			w.ensure("shop.example.com")
+			w.reconcile("shop.example.com")
+			name := "two"
+			if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
+				t.Fatal(err)
+			}
+			w.reconcile("shop.example.com")
+			w.with(left(named("one", one), named("two", two))...)
+			if c, _ := w.reconcile("shop.example.com"); c.Status.Authority != "two" || one.asked != 1 {
+				t.Errorf("before it is due: by %q, %d orders at the other", c.Status.Authority, one.asked)
+			}
+			w.now = w.get("shop.example.com").Status.RenewAt.Add(time.Minute)
+			for range 2 {
+				if c, _ := w.reconcile("shop.example.com"); c.Status.Authority != "one" || one.asked != 2 || c.Status.LastError != nil {
+					t.Errorf("when it is due: by %q, %d orders, %+v", c.Status.Authority, one.asked, c.Status.LastError)
+				}
+			}
+		})
 	}
 }
 

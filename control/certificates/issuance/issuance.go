@@ -108,9 +108,6 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 	}
 	if len(authorities) == 0 {
 		message, fix := fmt.Sprintf("this platform issues no %s certificates", w.Type), "let the operator start it with --issuer auto, or upload a certificate"
-		if c.Spec.Authority != "" && w.Type == certificates.TypeACME {
-			message, fix = fmt.Sprintf("there is no CA named %s", c.Spec.Authority), "name another, or leave it out"
-		}
 		return Result{Problem: &certificates.IssueError{Away: true, Problem: certificates.Problem{Reason: "NoIssuer", Message: message, Fix: fix}}}, nil
 	}
 	t := &attempt{Orders: o, Wanted: w, journal: journal, book: o.open(ctx, c.ID)}

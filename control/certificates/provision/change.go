@@ -58,6 +58,11 @@ func (s *Service) PlanChange(ctx context.Context, project, environment, domain s
 			return plan, err
 		}
 	}
+	if spec.Authority != c.Spec.Authority {
+		if err := s.CheckNamed(ctx, spec.Authority); err != nil {
+			return plan, err
+		}
+	}
 	plan.Update(r, spec.Encode())
 	return plan, nil
 }

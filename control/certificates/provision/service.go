@@ -98,6 +98,11 @@ func (s *Service) PlanProvision(ctx context.Context, r Request) (resource.Plan, 
 			return resource.Plan{}, err
 		}
 	}
+	if spec.Authority != cert.Spec.Authority {
+		if err := s.CheckNamed(ctx, spec.Authority); err != nil {
+			return resource.Plan{}, err
+		}
+	}
 	if spec.KeyType == pki.KeyEd25519 {
 		plan.Warnings = append(plan.Warnings, "browsers and most public CAs refuse Ed25519: it is for clients of your own")
 	}

@@ -19,6 +19,19 @@ const (
 	manualRetries = 4
 )
 
+// placed is a certificate without the CA that it names when nothing is ordered
+// there any more: then any of the others is as good.
+func (r *Reconciler) placed(ctx context.Context, c certificates.Certificate) (certificates.Certificate, error) {
+	if c.Spec.Authority == "" || c.Spec.Authority == c.Status.Authority {
+		return c, nil
+	}
+	ordered, err := r.judge.Orders(ctx, c.Spec.Authority)
+	if !ordered {
+		c.Spec.Authority = ""
+	}
+	return c, err
+}
+
 // due says why a certificate has to be issued, or "".
 func (r *Reconciler) due(c certificates.Certificate, now time.Time) string {
 	st := c.Status

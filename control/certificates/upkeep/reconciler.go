@@ -178,7 +178,11 @@ func (r *Reconciler) certificate(ctx context.Context, c certificates.Certificate
 	if c, err = r.release(ctx, c, now); err != nil {
 		return 0, err
 	}
-	why := r.due(c, now)
+	placed, err := r.placed(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	why := r.due(placed, now)
 	if why == "" || c.Status.Held != nil {
 		return r.keep(ctx, c, now)
 	}
