@@ -197,6 +197,8 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	switch {
 	case !custom && (in.Body.ChainPEM+in.Body.KeyPEM != "" || len(in.Body.PKCS12) > 0):
 		return nil, fault.InvalidField("/type", "a chain or key was sent for a certificate that is issued", "set type to custom, or leave chain_pem, key_pem and pkcs12 out")
+	case in.Body.Renew && !custom:
+		return s.renewWith(ctx, c, in)
 	case c.dryRun && custom:
 		plan, err := s.certificates.PlanUpload(ctx, upload)
 		return planAnswer(plan, uploadPointers(err))
@@ -210,8 +212,6 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	switch {
 	case custom:
 		made, err = s.certificates.Upload(wait, upload, c.cause)
-	case in.Body.Renew:
-		made, err = s.certificates.Renew(wait, c.project, c.environment, in.Domain, c.cause)
 	default:
 		made, err = s.certificates.Provision(wait, request, c.cause)
 	}

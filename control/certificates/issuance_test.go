@@ -168,6 +168,97 @@ func TestNamedCAIsGone(t *testing.T) {
 	}
 }
 
+// What is in the certificate itself makes it be ordered anew when it is changed,
+// once.
+func TestSettingsInTheCertificate(t *testing.T) {
+	yes, profile := true, "shortlived"
+	tests := map[string]provision.Settings{
+		"must-staple": {MustStaple: &yes},
+		"profile":     {Profile: &profile},
+		"a name less": {Domains: []string{"shop.example.com"}},
+	}
+	for what, set := range tests {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			one := &ca{w: w}
+			w.with(named("one", one))
+			w.ensure("www.example.com")
+			w.verified["shop.example.com"] = true
+			names := []string{"shop.example.com", "www.example.com"}
+			if _, err := w.svc.Provision(done(t), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Domains: names, AutoRenew: true}, cause); err != nil {
+				t.Fatal(err)
+			}
+			w.reconcile("shop.example.com")
+			if c, _ := w.reconcile("shop.example.com"); one.asked != 1 || c.Status.State != certificates.StateValid {
+				t.Fatalf("%d orders, %+v", one.asked, c.Status)
+			}
+			if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", set, 0, cause); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if w.reconcile("shop.example.com"); one.asked != 2 {
+					t.Errorf("%d orders, want 2", one.asked)
+				}
+			}
+			if set.Domains != nil && len(one.order.Names) != 1 {
+				t.Errorf("ordered %v", one.order.Names)
+			}
+		})
+	}
+}
+
+// Who mends what an attempt failed for does not wait for the next one.
+func TestChangeAfterFailure(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w, fail: refused}
+	w.with(named("one", one))
+	w.ensure("shop.example.com")
+	for range 4 {
+		w.now = w.now.Add(2 * time.Hour)
+		w.reconcile("shop.example.com")
+	}
+	if c := w.get("shop.example.com"); c.Status.NextAttempt == nil || c.Status.NextAttempt.Sub(w.now) < time.Hour {
+		t.Fatalf("the next attempt is at %v, it is %v", c.Status.NextAttempt, w.now)
+	}
+	asked := one.asked
+	challenge, pin := certificates.ChallengeTLSALPN, true
+	change := func(set provision.Settings) {
+		t.Helper()
+		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", set, 0, cause); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile("shop.example.com")
+	}
+	if change(provision.Settings{PinKey: &pin}); one.asked != asked {
+		t.Error("what has to do with no order had one made")
+	}
+	one.fail = nil
+	if change(provision.Settings{Challenge: &challenge}); one.asked != asked+1 || w.get("shop.example.com").Status.State != certificates.StateValid {
+		t.Errorf("%d orders more, %+v", one.asked-asked, w.get("shop.example.com").Status)
+	}
+}
+
+// A renewal that is asked for takes the settings that come with it.
+func TestRenewWithSettings(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	w.with(named("one", one))
+	w.ensure("shop.example.com")
+	w.reconcile("shop.example.com")
+	challenge, no := certificates.ChallengeTLSALPN, false
+	set := provision.Settings{Challenge: &challenge, AutoRenew: &no, Type: certificates.TypeACME}
+	if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", set, cause); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := w.reconcile("shop.example.com")
+	if got := one.order.Challenges["shop.example.com"]; one.asked != 2 || len(got) != 1 || got[0] != challenge || c.Spec.AutoRenew {
+		t.Errorf("%d orders, the last to be proved by %v, %+v", one.asked, got, c.Spec)
+	}
+	if _, err := w.svc.PlanRenew(t.Context(), project, env, "shop.example.com", provision.Settings{Type: certificates.TypeLocal}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("as another type: %v", err)
+	}
+}
+
 func TestBudget(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
@@ -204,7 +295,7 @@ func TestDuplicatesAndDomainsAreBounded(t *testing.T) {
 	w.reconcile("shop.example.com")
 	for range 8 { // a user who asks again and again
 		w.pass(2 * time.Hour)
-		if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", cause); err != nil {
+		if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", provision.Settings{}, cause); err != nil {
 			t.Fatal(err)
 		}
 		w.reconcile("shop.example.com")

@@ -311,7 +311,7 @@ func TestUploadReplacesAndIsWatched(t *testing.T) {
 	if c, _ = w.reconcile("shop.example.com"); c.Status.State != certificates.StateExpired || w.count() != orders {
 		t.Errorf("past its end: %+v", c.Status)
 	}
-	if _, err := w.svc.Renew(t.Context(), project, env, "shop.example.com", cause); !fault.Is(err, fault.Invalid) {
+	if _, err := w.svc.Renew(t.Context(), project, env, "shop.example.com", provision.Settings{}, cause); !fault.Is(err, fault.Invalid) {
 		t.Errorf("renewing an upload: %v", err)
 	}
 	// Back to an automatic one.

@@ -60,6 +60,16 @@ func (r *Reconciler) due(c certificates.Certificate, now time.Time) string {
 			return "names changed"
 		}
 	}
+	if st.Asked != nil {
+		switch asked := c.Spec.AskedBy(); {
+		case st.Asked.Names != asked.Names:
+			return "names changed"
+		case st.Asked.MustStaple != asked.MustStaple:
+			return "must-staple changed"
+		case st.Asked.Profile != asked.Profile && st.IssuedType == certificates.TypeACME:
+			return "profile changed"
+		}
+	}
 	if renews(c) && st.RenewAt != nil && !now.Before(*st.RenewAt) {
 		return "renewal"
 	}
