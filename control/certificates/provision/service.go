@@ -211,7 +211,14 @@ func (s *Service) PlanRenew(ctx context.Context, project, environment, domain st
 	if c.Spec.Type == certificates.TypeCustom && c.Status.IssuedType == certificates.TypeCustom {
 		return plan, fault.New(fault.Invalid, "an uploaded certificate is not renewed here: upload its successor, or provision an automatic one").About("certificate " + c.Name)
 	}
-	if set.Type != "" && set.Type != certificates.TypeAuto && s.Mode.Resolve(set.Type, c.Spec.Domains) != c.Spec.Type {
+	wanted := set.Type
+	switch wanted {
+	case "", certificates.TypeAuto:
+		wanted = c.Spec.Type
+	case certificates.TypeACME, certificates.TypeLocal:
+		wanted = s.Mode.Resolve(wanted, c.Spec.Domains)
+	}
+	if wanted != c.Spec.Type {
 		return plan, fault.InvalidField("/type", fmt.Sprintf("it is of type %s", c.Spec.Type), "leave renew out: with another type there is a new certificate anyway")
 	}
 	spec, err := s.changed(ctx, c, set)
