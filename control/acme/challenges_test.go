@@ -234,6 +234,9 @@ func TestDescribe(t *testing.T) {
 	if kept, err := client.AccountURI(t.Context()); err != nil || kept != uri {
 		t.Errorf("kept %q, %v", kept, err)
 	}
+	if profiles, err := client.Profiles(t.Context()); err != nil || !slices.Contains(profiles, "shortlived") || !slices.IsSorted(profiles) {
+		t.Errorf("profiles %q, %v", profiles, err)
+	}
 }
 
 // plane is the room with a loop on the real CA, as a control plane has it.

@@ -74,7 +74,7 @@ type ExportedCertificate struct {
 
 // ReadinessCheck is one thing that was looked at.
 type ReadinessCheck struct {
-	Check     string `json:"check" doc:"ownership, address, port, caa, dnssec, proof or budget"`
+	Check     string `json:"check" doc:"ownership, address, port, caa, dnssec, proof, profile or budget"`
 	Subject   string `json:"subject,omitempty" doc:"The host name"`
 	Authority string `json:"authority,omitempty" doc:"The CA, where it is about one"`
 	State     string `json:"state" doc:"passed, failed, warning or unknown"`

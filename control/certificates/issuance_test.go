@@ -259,6 +259,40 @@ func TestRenewWithSettings(t *testing.T) {
 	}
 }
 
+// profiled is a CA that says which profiles it has.
+type profiled struct{ *ca }
+
+func (profiled) Profiles(context.Context) ([]string, error) { return []string{"classic", "shortlived"}, nil }
+
+// A profile that the CA does not have is known before any order.
+func TestProfileIsPreflighted(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	offers := named("one", one)
+	offers.Issuer = profiled{one}
+	w.with(offers)
+	w.ensure("shop.example.com")
+	for profile, ready := range map[string]bool{"": true, "shortlived": true, "nosuch": false} {
+		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Profile: &profile}, 0, cause); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.svc.CheckReadiness(t.Context(), project, env, "shop.example.com", nil, "")
+		if err != nil || got.Ready != ready {
+			t.Errorf("%q: %+v, %v", profile, got, err)
+		}
+		if k, failed := certificates.FirstFailed(got.Checks); failed && (k.Name != certificates.CheckProfile || !strings.Contains(k.Fix, "classic, shortlived")) {
+			t.Errorf("%q: %+v", profile, k)
+		}
+	}
+	nosuch := "nosuch"
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Profile: &nosuch}, 0, cause); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 0 || c.Status.LastError == nil || c.Status.LastError.Reason != "NoProfile" {
+		t.Errorf("%d orders, %+v", one.asked, c.Status.LastError)
+	}
+}
+
 func TestBudget(t *testing.T) {
 	w := newWorld(t)
 	one := &ca{w: w}
