@@ -262,7 +262,9 @@ func TestRenewWithSettings(t *testing.T) {
 // profiled is a CA that says which profiles it has.
 type profiled struct{ *ca }
 
-func (profiled) Profiles(context.Context) ([]string, error) { return []string{"classic", "shortlived"}, nil }
+func (profiled) Profiles(context.Context) ([]string, error) {
+	return []string{"classic", "shortlived"}, nil
+}
 
 // A profile that the CA does not have is known before any order.
 func TestProfileIsPreflighted(t *testing.T) {
