@@ -238,6 +238,35 @@ func TestChangeAfterFailure(t *testing.T) {
 	}
 }
 
+// Who asks again does not wait for the next attempt either, also while there is an
+// older certificate.
+func TestAskedAgainAfterFailure(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	w.with(named("one", one))
+	w.ensure("www.example.com")
+	w.ensure("shop.example.com")
+	w.reconcile("shop.example.com")
+	ask := provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Domains: []string{"www.example.com"}, AutoRenew: true}
+	one.fail = refused
+	if _, err := w.svc.Provision(done(t), ask, cause); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 2 || c.Status.State != certificates.StateValid || c.Status.LastError == nil {
+		t.Fatalf("%d orders, %+v", one.asked, c.Status)
+	}
+	one.fail = nil
+	if _, err := w.svc.Provision(done(t), ask, cause); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 3 || len(c.Status.Names) != 2 || c.Status.LastError != nil {
+		t.Errorf("%d orders, %v, %+v", one.asked, c.Status.Names, c.Status.LastError)
+	}
+	if plan, err := w.svc.PlanProvision(t.Context(), ask); err != nil || !plan.Empty() {
+		t.Errorf("when it is there: %+v, %v", plan, err)
+	}
+}
+
 // A renewal that is asked for takes the settings that come with it.
 func TestRenewWithSettings(t *testing.T) {
 	w := newWorld(t)

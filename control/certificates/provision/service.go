@@ -85,7 +85,8 @@ func (s *Service) PlanProvision(ctx context.Context, r Request) (resource.Plan, 
 			plan.Warnings = append(plan.Warnings, "the uploaded certificate is replaced")
 			spec.Upload, spec.Takeover = 0, false
 		}
-		if cert.Status.State == certificates.StateFailed && cert.Status.Request == spec.Request {
+		// One that is valid may still lack a name, or have failed to be renewed.
+		if cert.Status.LastError != nil && cert.Status.Request == spec.Request {
 			spec.Request++
 		}
 	}
