@@ -285,7 +285,16 @@ func operationState(c certificates.Certificate, revision int64) string {
 		return operationRunning
 	}
 	switch c.Status.State {
-	case certificates.StateValid, certificates.StateExpiring, certificates.StateExternal:
+	case certificates.StateValid, certificates.StateExpiring:
+		// What is valid may be the one before.
+		switch failed := c.Status.LastError; {
+		case failed == nil:
+			return operationSucceeded
+		case failed.Reason == certificates.ReasonBudget:
+			return operationRunning // it goes on when there is room
+		}
+		return operationFailed
+	case certificates.StateExternal:
 		return operationSucceeded
 	case certificates.StateFailed, certificates.StateExpired:
 		return operationFailed
@@ -301,10 +310,11 @@ func (s *Server) issueOperation(o store.Operation, c certificates.Certificate) O
 		Resource: string(certificates.Kind) + " " + c.ID, StartedAt: o.CreatedAt,
 	}
 	if out.State == operationSucceeded {
-		out.FinishedAt = c.Status.NotBefore
-		if ready, ok := resource.ConditionOf(c.Status.Conditions, certificates.Ready); ok {
-			out.FinishedAt = timeOrNil(ready.Since)
+		finished := o.CreatedAt
+		if at := c.Status.IssuedAt; at != nil && at.After(finished) {
+			finished = *at
 		}
+		out.FinishedAt = &finished
 	}
 	return out
 }

@@ -127,7 +127,11 @@ func Describe(c Certificate) string {
 	case StateIssuing:
 		return fmt.Sprintf("it is being issued (%s)", st.Step)
 	case StateValid:
-		return fmt.Sprintf("issued by %s, valid until %s", st.Issuer, date(st.NotAfter))
+		text := fmt.Sprintf("issued by %s, valid until %s", st.Issuer, date(st.NotAfter))
+		if why := failed(); why != "" {
+			text += "; getting another failed: " + why
+		}
+		return text
 	case StateExpiring:
 		if text := failed(); text != "" {
 			return fmt.Sprintf("it expires at %s and renewing it failed: %s", date(st.NotAfter), text)
