@@ -20,6 +20,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -334,6 +335,32 @@ func weakRSA(t *testing.T) *rsa.PrivateKey {
 		t.Fatal(err)
 	}
 	return key
+}
+
+// A spec that names an upload which is not here leaves in use what was.
+func TestUploadThatIsNotHere(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("shop.example.com")
+	before, _ := w.reconcile("shop.example.com")
+	stored, err := w.svc.Store.Get(t.Context(), certificates.Kind, before.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := before.Spec
+	spec.Type, spec.Upload, spec.AutoRenew = certificates.TypeCustom, 7, false
+	plan := resource.NewPlan(project, env)
+	plan.Update(stored, spec.Encode())
+	if _, err := w.svc.Store.Commit(t.Context(), plan.Commit(cause)); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := w.reconcile("shop.example.com")
+	if st := c.Status; st.Generation != before.Status.Generation || st.State != certificates.StateValid || st.LastError == nil || st.LastError.Reason != "NotUploaded" {
+		t.Errorf("%+v", st)
+	}
+	w.pass(200 * day)
+	if c, _ = w.reconcile("shop.example.com"); c.Status.State != certificates.StateExpired {
+		t.Errorf("at its end: %s", c.Status.State)
+	}
 }
 
 func TestUploadReplacesAndIsWatched(t *testing.T) {
