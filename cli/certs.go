@@ -161,7 +161,11 @@ func (c *certsIssue) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: &c.AutoRenew, Renew: c.Renew, Domains: further(c.Domain, c.Name), KeyType: c.KeyType, Challenge: c.Challenge, Profile: c.Profile, Authority: c.CA})
+	autoRenew := &c.AutoRenew
+	if c.Renew && c.AutoRenew {
+		autoRenew = nil // as before
+	}
+	done, err := cl.Provision(a.ctx, c.Domain, client.Provision{Type: c.Type, AutoRenew: autoRenew, Renew: c.Renew, Domains: further(c.Domain, c.Name), KeyType: c.KeyType, Challenge: c.Challenge, Profile: c.Profile, Authority: c.CA})
 	return a.showProvisioned(cl, c.Domain, done, err, c.Timeout)
 }
 

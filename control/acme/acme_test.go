@@ -322,6 +322,7 @@ func TestRoomWithPebble(t *testing.T) {
 	go func() { ended <- loop.Run(ctx) }()
 	defer func() { stop(); <-ended }()
 	cause := resource.Cause{Actor: "user usr_test", Via: "test"}
+	var asBefore provision.Settings
 	provision := func(domain string) certificates.Certificate {
 		t.Helper()
 		bound, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -343,7 +344,7 @@ func TestRoomWithPebble(t *testing.T) {
 	}
 	verify(t, p, parseChain(t, b.ChainPEM), "shop.example.com")
 
-	renewed, err := room.Renew(t.Context(), "alpha", "production", "shop.example.com", cause)
+	renewed, err := room.Renew(t.Context(), "alpha", "production", "shop.example.com", asBefore, cause)
 	if err != nil || renewed.Status.State != certificates.StateValid || renewed.Status.Serial == c.Status.Serial {
 		t.Errorf("renewed: %+v, %v", renewed.Status, err)
 	}

@@ -98,6 +98,7 @@ func (c *Client) authorize(ctx context.Context, client *acme.Client, account acm
 			return err
 		}
 	}
+	c.awaitTXT(ctx, proofs)
 	o.Progress(certificates.StepValidate)
 	for _, p := range proofs {
 		if p.told {

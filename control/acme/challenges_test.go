@@ -234,6 +234,9 @@ func TestDescribe(t *testing.T) {
 	if kept, err := client.AccountURI(t.Context()); err != nil || kept != uri {
 		t.Errorf("kept %q, %v", kept, err)
 	}
+	if profiles, err := client.Profiles(t.Context()); err != nil || !slices.Contains(profiles, "shortlived") || !slices.IsSorted(profiles) {
+		t.Errorf("profiles %q, %v", profiles, err)
+	}
 }
 
 // plane is the room with a loop on the real CA, as a control plane has it.
@@ -494,5 +497,40 @@ func TestSetFallsBack(t *testing.T) {
 	states, err := pl.room.AuthorityStates(t.Context())
 	if err != nil || len(states) != 3 || states[1].AccountURI == "" || states[1].Used[0].Used != 1 {
 		t.Errorf("states %+v, %v", states, err)
+	}
+}
+
+// remembering is a resolver that keeps its first answer, as those that people ask
+// do for the life of a record.
+type remembering struct {
+	*zone
+	first atomic.Pointer[[]string]
+}
+
+func (r *remembering) TXT(ctx context.Context, name string) ([]string, error) {
+	texts, err := r.zone.TXT(ctx, name)
+	if len(texts) > 0 {
+		texts = slices.Clone(texts)
+		r.first.CompareAndSwap(nil, &texts)
+	}
+	if kept := r.first.Load(); kept != nil {
+		return *kept, err
+	}
+	return texts, err
+}
+
+// A wildcard and its base are proved at one name: nobody asks for it before both
+// answers stand there.
+func TestBothAnswersStandBeforeAnyIsLookedFor(t *testing.T) {
+	p := startPebble(t, "0")
+	resolver := &remembering{zone: p.zone}
+	client := p.client(t, storetest.SQLite(t), func(o *acme.Options) { o.TXT, o.Resolver = []acme.TXTChooser{p.zone}, resolver })
+	order, _ := newOrder(t, "both.example.com", "*.both.example.com")
+	order.Challenges = only(certificates.ChallengeDNS01, "both.example.com", "*.both.example.com")
+	if _, err := client.Issue(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	if kept := resolver.first.Load(); kept == nil || len(*kept) != 2 {
+		t.Errorf("a resolver that was asked once keeps %v, want both answers", kept)
 	}
 }

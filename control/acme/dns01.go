@@ -144,8 +144,7 @@ func (c *Client) placeTXT(ctx context.Context, proofs []*proof, o *certificates.
 	return o.Keep(o.Pending)
 }
 
-// presentTXT writes the answer of a DNS-01 challenge and waits until resolvers
-// have it.
+// presentTXT writes the answer of a DNS-01 challenge.
 func (c *Client) presentTXT(ctx context.Context, p *proof) error {
 	writing, cancel := context.WithTimeout(ctx, txtTimeout)
 	defer cancel()
@@ -153,7 +152,6 @@ func (c *Client) presentTXT(ctx context.Context, p *proof) error {
 	if err := p.presenter.PresentTXT(writing, p.record.At, p.record.Value); err != nil {
 		return notWritten(p.record.Name, err)
 	}
-	c.awaitTXT(ctx, p.record.At, p.record.Value)
 	return nil
 }
 
@@ -201,24 +199,35 @@ func (c *Client) removeTXT(ctx context.Context, o *certificates.Order, r certifi
 	return err
 }
 
-// awaitTXT waits until a record is seen. That it is not within the bound is for
-// the CA to tell: it may look elsewhere.
-func (c *Client) awaitTXT(ctx context.Context, fqdn, value string) {
+// awaitTXT waits until resolvers have all records. One bound is for all of them: a
+// wildcard and its base have one name, and a resolver that was asked for it between
+// the two would remember the first alone. That they are not seen within the bound
+// is for the CA to tell: it may look elsewhere.
+func (c *Client) awaitTXT(ctx context.Context, proofs []*proof) {
 	if c.options.Resolver == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, visibleTimeout)
 	defer cancel()
+	for _, p := range proofs {
+		if p.record != nil && !c.seenTXT(ctx, p.record.At, p.record.Value) {
+			return
+		}
+	}
+}
+
+// seenTXT waits until a record is seen, or ctx ends.
+func (c *Client) seenTXT(ctx context.Context, fqdn, value string) bool {
 	for {
 		seen, err := c.options.Resolver.TXT(ctx, fqdn)
 		if err == nil && slices.Contains(seen, value) {
-			return
+			return true
 		}
 		select {
 		case <-time.After(visibleEvery):
 		case <-ctx.Done():
 			c.options.Logger.Warn("a challenge is not seen in DNS yet", "record", fqdn, "error", err)
-			return
+			return false
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/mholt/acmez/v3/acme"
 
@@ -30,6 +32,18 @@ func (c *Client) Revoke(ctx context.Context, leaf *x509.Certificate, key crypto.
 		return fault.New(fault.Conflict, "the CA refuses to revoke it: %s", problem.Detail)
 	}
 	return fault.New(fault.Unavailable, "the CA could not be told to revoke it: %w", fmt.Errorf("%w", err))
+}
+
+// Profiles implements certificates.Profiles.
+func (c *Client) Profiles(ctx context.Context) ([]string, error) {
+	directory, err := c.connect().GetDirectory(ctx)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the CA's directory could not be read: %w", err)
+	}
+	if directory.Meta == nil {
+		return nil, nil
+	}
+	return slices.Sorted(maps.Keys(directory.Meta.Profiles)), nil
 }
 
 // Describe implements certificates.Describer.

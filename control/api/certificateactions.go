@@ -74,7 +74,7 @@ type ExportedCertificate struct {
 
 // ReadinessCheck is one thing that was looked at.
 type ReadinessCheck struct {
-	Check     string `json:"check" doc:"ownership, address, port, caa, dnssec, proof or budget"`
+	Check     string `json:"check" doc:"ownership, address, port, caa, dnssec, proof, profile or budget"`
 	Subject   string `json:"subject,omitempty" doc:"The host name"`
 	Authority string `json:"authority,omitempty" doc:"The CA, where it is about one"`
 	State     string `json:"state" doc:"passed, failed, warning or unknown"`
@@ -267,8 +267,34 @@ func (s *Server) issued(ctx context.Context, made certificates.Certificate, err 
 func (s *Server) renewCertificate(ctx context.Context, c *call, in *renewInput) (*answer, error) {
 	wait, cancel := context.WithTimeout(ctx, s.issueWait)
 	defer cancel()
-	made, err := s.certificates.Renew(wait, c.project, c.environment, in.Domain, c.cause)
+	made, err := s.certificates.Renew(wait, c.project, c.environment, in.Domain, provision.Settings{}, c.cause)
 	return s.issued(ctx, made, err)
+}
+
+// renewWith renews with what else was asked for.
+func (s *Server) renewWith(ctx context.Context, c *call, in *provisionInput) (*answer, error) {
+	b := in.Body
+	patch := CertificatePatch{
+		AutoRenew: b.AutoRenew, PinKey: b.PinKey, MustStaple: b.MustStaple, KeyType: given(b.KeyType), Challenge: given(b.Challenge),
+		Profile: given(b.Profile), Authority: given(b.Authority), Domains: certificates.Named(in.Domain, b.Domains),
+	}
+	set := settingsOf(patch)
+	set.Type = certificates.CertType(b.Type)
+	if c.dryRun {
+		return planAnswer(s.certificates.PlanRenew(ctx, c.project, c.environment, in.Domain, set))
+	}
+	wait, cancel := context.WithTimeout(ctx, s.issueWait)
+	defer cancel()
+	made, err := s.certificates.Renew(wait, c.project, c.environment, in.Domain, set, c.cause)
+	return s.issued(ctx, made, err)
+}
+
+// given is a word that was sent, nil when it was not.
+func given(word string) *string {
+	if word == "" {
+		return nil
+	}
+	return &word
 }
 
 func (s *Server) revokeCertificate(ctx context.Context, c *call, in *revokeCertificateInput) (*answer, error) {

@@ -80,6 +80,12 @@ func TestBrokenCertificateRequests(t *testing.T) {
 		{"a reason that is none", http.MethodPost, ssl + "/revoke", Revocation{Reason: "because"}, 400, "/reason"},
 		{"a weak password", http.MethodPost, ssl + "/export", ExportWish{Password: "short"}, 400, "/password"},
 		{"a country that is none", http.MethodPost, ssl + "/csr", NewCSR{Subject: CSRSubject{Country: "X"}}, 400, "/subject/country"},
+		{"a country in figures", http.MethodPost, ssl + "/csr", NewCSR{Subject: CSRSubject{Country: "1!"}}, 400, "/subject/country"},
+		{"a subject of another name", http.MethodPost, ssl + "/csr", NewCSR{Subject: CSRSubject{CommonName: "evil.example.org"}}, 400, "/subject/common_name"},
+		{"a CA that is not there", http.MethodPost, ssl, Provision{Type: "lets_encrypt", Authority: "nope"}, 400, "/authority"},
+		{"a CA that is not there, set", http.MethodPatch, ssl, map[string]any{"authority": "nope"}, 400, "/authority"},
+		{"a renewal as another type", http.MethodPost, ssl, Provision{Renew: true, Type: "external"}, 400, "/type"},
+		{"a renewal with an unknown challenge", http.MethodPost, ssl, Provision{Renew: true, Challenge: "pigeon"}, 400, "/challenge"},
 		{"takeover of an automatic one", http.MethodPatch, ssl, map[string]any{"takeover": true}, 400, "/takeover"},
 		{"another domain first", http.MethodPatch, ssl, map[string]any{"domains": []string{"other.localhost"}}, 400, "/domains/0"},
 	} {

@@ -197,6 +197,8 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	switch {
 	case !custom && (in.Body.ChainPEM+in.Body.KeyPEM != "" || len(in.Body.PKCS12) > 0):
 		return nil, fault.InvalidField("/type", "a chain or key was sent for a certificate that is issued", "set type to custom, or leave chain_pem, key_pem and pkcs12 out")
+	case in.Body.Renew && !custom:
+		return s.renewWith(ctx, c, in)
 	case c.dryRun && custom:
 		plan, err := s.certificates.PlanUpload(ctx, upload)
 		return planAnswer(plan, uploadPointers(err))
@@ -210,8 +212,6 @@ func (s *Server) provision(ctx context.Context, c *call, in *provisionInput) (*a
 	switch {
 	case custom:
 		made, err = s.certificates.Upload(wait, upload, c.cause)
-	case in.Body.Renew:
-		made, err = s.certificates.Renew(wait, c.project, c.environment, in.Domain, c.cause)
 	default:
 		made, err = s.certificates.Provision(wait, request, c.cause)
 	}
@@ -285,7 +285,16 @@ func operationState(c certificates.Certificate, revision int64) string {
 		return operationRunning
 	}
 	switch c.Status.State {
-	case certificates.StateValid, certificates.StateExpiring, certificates.StateExternal:
+	case certificates.StateValid, certificates.StateExpiring:
+		// What is valid may be the one before.
+		switch failed := c.Status.LastError; {
+		case failed == nil:
+			return operationSucceeded
+		case failed.Reason == certificates.ReasonBudget:
+			return operationRunning // it goes on when there is room
+		}
+		return operationFailed
+	case certificates.StateExternal:
 		return operationSucceeded
 	case certificates.StateFailed, certificates.StateExpired:
 		return operationFailed
@@ -301,10 +310,11 @@ func (s *Server) issueOperation(o store.Operation, c certificates.Certificate) O
 		Resource: string(certificates.Kind) + " " + c.ID, StartedAt: o.CreatedAt,
 	}
 	if out.State == operationSucceeded {
-		out.FinishedAt = c.Status.NotBefore
-		if ready, ok := resource.ConditionOf(c.Status.Conditions, certificates.Ready); ok {
-			out.FinishedAt = timeOrNil(ready.Since)
+		finished := o.CreatedAt
+		if at := c.Status.IssuedAt; at != nil && at.After(finished) {
+			finished = *at
 		}
+		out.FinishedAt = &finished
 	}
 	return out
 }

@@ -22,6 +22,13 @@ type gatedIssuer struct {
 	certificates.Issuer
 	mu   sync.Mutex
 	gate chan struct{} // nil: open
+	fail error         // nil: it issues
+}
+
+func (g *gatedIssuer) refuse(with error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fail = with
 }
 
 func (g *gatedIssuer) close() (open func()) {
@@ -34,8 +41,11 @@ func (g *gatedIssuer) close() (open func()) {
 
 func (g *gatedIssuer) Issue(ctx context.Context, o certificates.Order) (string, error) {
 	g.mu.Lock()
-	gate := g.gate
+	gate, fail := g.gate, g.fail
 	g.mu.Unlock()
+	if fail != nil {
+		return "", fail
+	}
 	if gate != nil {
 		select {
 		case <-gate:

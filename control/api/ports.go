@@ -103,7 +103,8 @@ type TrafficSource interface {
 type Certificates interface {
 	PlanProvision(ctx context.Context, r provision.Request) (resource.Plan, error)
 	Provision(ctx context.Context, r provision.Request, cause resource.Cause) (certificates.Certificate, error)
-	Renew(ctx context.Context, project, environment, domain string, cause resource.Cause) (certificates.Certificate, error)
+	PlanRenew(ctx context.Context, project, environment, domain string, set provision.Settings) (resource.Plan, error)
+	Renew(ctx context.Context, project, environment, domain string, set provision.Settings, cause resource.Cause) (certificates.Certificate, error)
 	Upload(ctx context.Context, r custom.UploadRequest, cause resource.Cause) (certificates.Certificate, error)
 	Get(ctx context.Context, project, environment, domain string) (certificates.Certificate, error)
 	List(ctx context.Context, project, environment string, limit int, cursor string) ([]certificates.Certificate, string, error)

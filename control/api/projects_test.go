@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/edgewright/edgewright/control/access"
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/store"
 	"github.com/edgewright/edgewright/control/traffic"
 	"github.com/edgewright/edgewright/edgeconfig"
@@ -45,6 +47,27 @@ func TestOperation(t *testing.T) {
 	a.get(r.header.Get("Location")).want(http.StatusOK, &gone)
 	if gone.Operation.State != operationFailed {
 		t.Errorf("%+v", gone.Operation)
+	}
+}
+
+// A renewal that failed is not told as done for the certificate before it, which is
+// still good.
+func TestFailedRenewal(t *testing.T) {
+	e := newEnv(t)
+	f := newTenant(e, "renewed")
+	path := infrastructure + "/ssl/" + f.domain + "/renew?project_id=" + f.id
+	e.issuer.refuse(&certificates.IssueError{Problem: certificates.Problem{Reason: "KeyRefused", Message: "the CA does not take the key", Fix: "take another"}})
+	var p Provisioned
+	f.who.post(path, nil).want(http.StatusAccepted, &p)
+	if p.Operation == nil || p.Operation.State != operationFailed || p.Certificate.State != "valid" || !strings.Contains(p.Operation.Message, "the CA does not take the key. take another") {
+		t.Fatalf("%+v", p)
+	}
+	e.issuer.refuse(nil)
+	f.who.post(path, nil).want(http.StatusOK)
+	var got OperationAnswer
+	f.who.get(infrastructure+"/operations/"+p.Operation.ID).want(http.StatusOK, &got)
+	if o := got.Operation; o.State != operationSucceeded || o.FinishedAt == nil || o.FinishedAt.Before(o.StartedAt) {
+		t.Errorf("when another has succeeded: %+v", o)
 	}
 }
 

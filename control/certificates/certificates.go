@@ -147,6 +147,7 @@ type Status struct {
 	Fingerprint string     `json:"fingerprint,omitempty"` // lower-case hex SHA-256 of the leaf
 	Names       []string   `json:"names,omitempty"`       // what the leaf is valid for
 	KeyType     string     `json:"key_type,omitempty"`
+	Asked       *Asked     `json:"asked,omitempty"` // what the one in use was ordered with; nil: not known
 
 	Failures    int         `json:"failures,omitempty"` // since the last success
 	FailedAt    []time.Time `json:"failed_at,omitempty"`

@@ -123,11 +123,204 @@ func TestNamedCA(t *testing.T) {
 		t.Errorf("named: %q", c.Status.Authority)
 	}
 	name = "three"
-	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
+	var f *fault.Error
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != "/authority" {
+		t.Errorf("a CA that is not there: %v", err)
+	}
+	if _, err := w.svc.PlanProvision(t.Context(), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Authority: name}); !errors.As(err, &f) || f.Fields[0].Fix != "use one of one, two, or leave it out" {
+		t.Errorf("asked for: %v", err)
+	}
+}
+
+// A certificate that names a CA from which nothing is ordered any more is renewed
+// by the others, and not again and again.
+func TestNamedCAIsGone(t *testing.T) {
+	tests := map[string]func(one, two certificates.Authority) []certificates.Authority{
+		"removed": func(one, _ certificates.Authority) []certificates.Authority { return []certificates.Authority{one} },
+		"disabled": func(one, two certificates.Authority) []certificates.Authority {
+			two.Retired = true
+			return []certificates.Authority{one, two}
+		},
+	}
+	for what, left := range tests {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			one, two := &ca{w: w}, &ca{w: w}
+			w.with(named("one", one), named("two", two))
+			w.ensure("shop.example.com")
+			w.reconcile("shop.example.com")
+			name := "two"
+			if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Authority: &name}, 0, cause); err != nil {
+				t.Fatal(err)
+			}
+			w.reconcile("shop.example.com")
+			w.with(left(named("one", one), named("two", two))...)
+			if c, _ := w.reconcile("shop.example.com"); c.Status.Authority != "two" || one.asked != 1 {
+				t.Errorf("before it is due: by %q, %d orders at the other", c.Status.Authority, one.asked)
+			}
+			w.now = w.get("shop.example.com").Status.RenewAt.Add(time.Minute)
+			for range 2 {
+				if c, _ := w.reconcile("shop.example.com"); c.Status.Authority != "one" || one.asked != 2 || c.Status.LastError != nil {
+					t.Errorf("when it is due: by %q, %d orders, %+v", c.Status.Authority, one.asked, c.Status.LastError)
+				}
+			}
+		})
+	}
+}
+
+// What is in the certificate itself makes it be ordered anew when it is changed,
+// once.
+func TestSettingsInTheCertificate(t *testing.T) {
+	yes, profile := true, "shortlived"
+	tests := map[string]provision.Settings{
+		"must-staple": {MustStaple: &yes},
+		"profile":     {Profile: &profile},
+		"a name less": {Domains: []string{"shop.example.com"}},
+	}
+	for what, set := range tests {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			one := &ca{w: w}
+			w.with(named("one", one))
+			w.ensure("www.example.com")
+			w.verified["shop.example.com"] = true
+			names := []string{"shop.example.com", "www.example.com"}
+			if _, err := w.svc.Provision(done(t), provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Domains: names, AutoRenew: true}, cause); err != nil {
+				t.Fatal(err)
+			}
+			w.reconcile("shop.example.com")
+			if c, _ := w.reconcile("shop.example.com"); one.asked != 1 || c.Status.State != certificates.StateValid {
+				t.Fatalf("%d orders, %+v", one.asked, c.Status)
+			}
+			if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", set, 0, cause); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if w.reconcile("shop.example.com"); one.asked != 2 {
+					t.Errorf("%d orders, want 2", one.asked)
+				}
+			}
+			if set.Domains != nil && len(one.order.Names) != 1 {
+				t.Errorf("ordered %v", one.order.Names)
+			}
+		})
+	}
+}
+
+// Who mends what an attempt failed for does not wait for the next one.
+func TestChangeAfterFailure(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w, fail: refused}
+	w.with(named("one", one))
+	w.ensure("shop.example.com")
+	for range 4 {
+		w.now = w.now.Add(2 * time.Hour)
+		w.reconcile("shop.example.com")
+	}
+	if c := w.get("shop.example.com"); c.Status.NextAttempt == nil || c.Status.NextAttempt.Sub(w.now) < time.Hour {
+		t.Fatalf("the next attempt is at %v, it is %v", c.Status.NextAttempt, w.now)
+	}
+	asked := one.asked
+	challenge, pin := certificates.ChallengeTLSALPN, true
+	change := func(set provision.Settings) {
+		t.Helper()
+		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", set, 0, cause); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile("shop.example.com")
+	}
+	if change(provision.Settings{PinKey: &pin}); one.asked != asked {
+		t.Error("what has to do with no order had one made")
+	}
+	one.fail = nil
+	if change(provision.Settings{Challenge: &challenge}); one.asked != asked+1 || w.get("shop.example.com").Status.State != certificates.StateValid {
+		t.Errorf("%d orders more, %+v", one.asked-asked, w.get("shop.example.com").Status)
+	}
+}
+
+// Who asks again does not wait for the next attempt either, also while there is an
+// older certificate.
+func TestAskedAgainAfterFailure(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	w.with(named("one", one))
+	w.ensure("www.example.com")
+	w.ensure("shop.example.com")
+	w.reconcile("shop.example.com")
+	ask := provision.Request{Project: project, Environment: env, Domain: "shop.example.com", Domains: []string{"www.example.com"}, AutoRenew: true}
+	one.fail = refused
+	if _, err := w.svc.Provision(done(t), ask, cause); err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := w.reconcile("shop.example.com"); c.Status.LastError == nil || c.Status.LastError.Reason != "NoIssuer" || c.Status.State != certificates.StateValid {
-		t.Errorf("a CA that is not there: %+v", c.Status)
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 2 || c.Status.State != certificates.StateValid || c.Status.LastError == nil {
+		t.Fatalf("%d orders, %+v", one.asked, c.Status)
+	}
+	one.fail = nil
+	if _, err := w.svc.Provision(done(t), ask, cause); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 3 || len(c.Status.Names) != 2 || c.Status.LastError != nil {
+		t.Errorf("%d orders, %v, %+v", one.asked, c.Status.Names, c.Status.LastError)
+	}
+	if plan, err := w.svc.PlanProvision(t.Context(), ask); err != nil || !plan.Empty() {
+		t.Errorf("when it is there: %+v, %v", plan, err)
+	}
+}
+
+// A renewal that is asked for takes the settings that come with it.
+func TestRenewWithSettings(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	w.with(named("one", one))
+	w.ensure("shop.example.com")
+	w.reconcile("shop.example.com")
+	challenge, no := certificates.ChallengeTLSALPN, false
+	set := provision.Settings{Challenge: &challenge, AutoRenew: &no, Type: certificates.TypeACME}
+	if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", set, cause); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := w.reconcile("shop.example.com")
+	if got := one.order.Challenges["shop.example.com"]; one.asked != 2 || len(got) != 1 || got[0] != challenge || c.Spec.AutoRenew {
+		t.Errorf("%d orders, the last to be proved by %v, %+v", one.asked, got, c.Spec)
+	}
+	if _, err := w.svc.PlanRenew(t.Context(), project, env, "shop.example.com", provision.Settings{Type: certificates.TypeLocal}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("as another type: %v", err)
+	}
+}
+
+// profiled is a CA that says which profiles it has.
+type profiled struct{ *ca }
+
+func (profiled) Profiles(context.Context) ([]string, error) {
+	return []string{"classic", "shortlived"}, nil
+}
+
+// A profile that the CA does not have is known before any order.
+func TestProfileIsPreflighted(t *testing.T) {
+	w := newWorld(t)
+	one := &ca{w: w}
+	offers := named("one", one)
+	offers.Issuer = profiled{one}
+	w.with(offers)
+	w.ensure("shop.example.com")
+	for profile, ready := range map[string]bool{"": true, "shortlived": true, "nosuch": false} {
+		if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Profile: &profile}, 0, cause); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.svc.CheckReadiness(t.Context(), project, env, "shop.example.com", nil, "")
+		if err != nil || got.Ready != ready {
+			t.Errorf("%q: %+v, %v", profile, got, err)
+		}
+		if k, failed := certificates.FirstFailed(got.Checks); failed && (k.Name != certificates.CheckProfile || !strings.Contains(k.Fix, "classic, shortlived")) {
+			t.Errorf("%q: %+v", profile, k)
+		}
+	}
+	nosuch := "nosuch"
+	if _, err := w.svc.Change(t.Context(), project, env, "shop.example.com", provision.Settings{Profile: &nosuch}, 0, cause); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.reconcile("shop.example.com"); one.asked != 0 || c.Status.LastError == nil || c.Status.LastError.Reason != "NoProfile" {
+		t.Errorf("%d orders, %+v", one.asked, c.Status.LastError)
 	}
 }
 
@@ -167,7 +360,7 @@ func TestDuplicatesAndDomainsAreBounded(t *testing.T) {
 	w.reconcile("shop.example.com")
 	for range 8 { // a user who asks again and again
 		w.pass(2 * time.Hour)
-		if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", cause); err != nil {
+		if _, err := w.svc.Renew(done(t), project, env, "shop.example.com", provision.Settings{}, cause); err != nil {
 			t.Fatal(err)
 		}
 		w.reconcile("shop.example.com")

@@ -87,6 +87,12 @@ type Proofs interface {
 	Proofs(ctx context.Context, project, environment, name string) []Challenge
 }
 
+// Profiles is the ability of an issuer to say which profiles it offers. It may ask
+// the CA.
+type Profiles interface {
+	Profiles(ctx context.Context) ([]string, error)
+}
+
 // RenewalAdvisor is the ability of an issuer to say when a certificate should
 // be renewed (ACME renewal information, RFC 9773).
 type RenewalAdvisor interface {

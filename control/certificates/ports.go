@@ -79,8 +79,9 @@ const (
 	CheckPort      = "port"    // and they can be reached there
 	CheckCAA       = "caa"
 	CheckDNSSEC    = "dnssec"
-	CheckProof     = "proof"  // there is a challenge that can be answered
-	CheckBudget    = "budget" // of this platform at the CA
+	CheckProof     = "proof"   // there is a challenge that can be answered
+	CheckProfile   = "profile" // the CA offers it
+	CheckBudget    = "budget"  // of this platform at the CA
 )
 
 // Check is one thing that was looked at before an order.

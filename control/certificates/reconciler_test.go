@@ -508,7 +508,7 @@ func TestProvisionWaits(t *testing.T) {
 	if err != nil || again.Status.Fingerprint != c.Status.Fingerprint || again.Revision != c.Revision {
 		t.Errorf("provisioning what is there: %+v, %v", again.Status, err)
 	}
-	renewed, err := w.svc.Renew(t.Context(), project, env, "shop.localhost", cause)
+	renewed, err := w.svc.Renew(t.Context(), project, env, "shop.localhost", provision.Settings{}, cause)
 	if err != nil || renewed.Status.Fingerprint == c.Status.Fingerprint || renewed.Status.State != certificates.StateValid {
 		t.Errorf("renewed on request: %+v, %v", renewed.Status, err)
 	}

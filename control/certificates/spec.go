@@ -86,6 +86,19 @@ func CanonicalName(name string) (string, error) {
 	return ascii, nil
 }
 
+// Named are the names of a certificate, that of the certificate itself first; nil
+// when there are none.
+func Named(name string, names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	own, _ := CanonicalName(name)
+	if first, err := CanonicalName(names[0]); err != nil || first != own {
+		return append([]string{name}, names...)
+	}
+	return slices.Clone(names)
+}
+
 // Normalize checks a spec of a name and puts it into its one form. Errors: Invalid.
 func (s *Spec) Normalize(name string, mode Mode) error {
 	var faults []fault.Field

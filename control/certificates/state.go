@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgewright/edgewright/control/certificates/authority"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
@@ -36,7 +37,21 @@ type Held struct {
 	KeyType     pki.KeyType `json:"key_type"`
 	Request     int         `json:"request,omitempty"` // of the spec that it answers
 	Upload      int         `json:"upload,omitempty"`  // likewise
-	AskAt       time.Time   `json:"ask_at"`            // when its CA is asked again
+	Asked       *Asked      `json:"asked,omitempty"`
+	AskAt       time.Time   `json:"ask_at"` // when its CA is asked again
+}
+
+// Asked is what a certificate was ordered with. The leaf does not always tell: CAs
+// add names, and leave out what they do not offer.
+type Asked struct {
+	Names      string `json:"names"` // authority.SetOf
+	Profile    string `json:"profile,omitempty"`
+	MustStaple bool   `json:"must_staple,omitempty"`
+}
+
+// AskedBy is what a certificate of this spec is ordered with.
+func (s Spec) AskedBy() Asked {
+	return Asked{Names: authority.SetOf(s.Domains), Profile: s.Profile, MustStaple: s.MustStaple}
 }
 
 // Superseded is a certificate that another has replaced and that its CA shall
@@ -112,7 +127,11 @@ func Describe(c Certificate) string {
 	case StateIssuing:
 		return fmt.Sprintf("it is being issued (%s)", st.Step)
 	case StateValid:
-		return fmt.Sprintf("issued by %s, valid until %s", st.Issuer, date(st.NotAfter))
+		text := fmt.Sprintf("issued by %s, valid until %s", st.Issuer, date(st.NotAfter))
+		if why := failed(); why != "" {
+			text += "; getting another failed: " + why
+		}
+		return text
 	case StateExpiring:
 		if text := failed(); text != "" {
 			return fmt.Sprintf("it expires at %s and renewing it failed: %s", date(st.NotAfter), text)

@@ -20,6 +20,7 @@ import (
 	"github.com/edgewright/edgewright/control/certificates/custom"
 	"github.com/edgewright/edgewright/control/certificates/pki"
 	"github.com/edgewright/edgewright/control/certificates/provision"
+	"github.com/edgewright/edgewright/control/resource"
 	"github.com/edgewright/edgewright/fault"
 )
 
@@ -50,6 +51,8 @@ func newKey(t *testing.T, kind string) crypto.Signer {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "p224":
 		key, err = ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	case "rsa1024":
+		return weakRSA(t)
 	case "rsa2048":
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "ed25519":
@@ -122,6 +125,54 @@ func TestCheckUpload(t *testing.T) {
 	key := pemKey(t, leafKey)
 	full := leaf.pem + inter.pem + middle.pem
 
+	renewed := func(change func(*x509.Certificate)) *issuer {
+		return sign(t, "intermediate", middle, inter.key, func(c *x509.Certificate) { asCA(c); change(c) })
+	}
+	old := renewed(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) })
+	coming := renewed(func(c *x509.Certificate) { c.NotBefore = now.Add(day) })
+	other := sign(t, "other root", nil, newKey(t, "p256"), asCA)
+	cross := sign(t, "root", other, root.key, asCA)
+	leafOf := func(parent *issuer, change func(*x509.Certificate)) string {
+		return sign(t, "leaf", parent, leafKey, func(c *x509.Certificate) { forHost("shop.example.com")(c); change(c) }).pem
+	}
+	noCA := sign(t, "no CA", middle, newKey(t, "p256"), nil)
+	weak := sign(t, "weak", middle, newKey(t, "rsa1024"), asCA)
+	namesake := sign(t, "intermediate", middle, newKey(t, "p256"), asCA)
+	short := sign(t, "short", root, newKey(t, "p256"), func(c *x509.Certificate) { asCA(c); c.MaxPathLenZero = true })
+	below := sign(t, "below", short, newKey(t, "p256"), asCA)
+	bound := sign(t, "bound", middle, newKey(t, "p256"), func(c *x509.Certificate) {
+		asCA(c)
+		c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{"example.org"}
+	})
+	asIs := func(*x509.Certificate) {}
+	strange := leafOf(inter, func(c *x509.Certificate) {
+		c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3, 4, 5}, Critical: true, Value: []byte{5, 0}}}
+	})
+	upTo := func(end *x509.Certificate, text string) string {
+		if chain := parse(t, text); !chain[len(chain)-1].Equal(end) {
+			return chain[len(chain)-1].Subject.String()
+		}
+		return ""
+	}
+	for what, tt := range map[string]struct {
+		chain string
+		end   *x509.Certificate
+	}{
+		"an old intermediate beside the new one":  {leaf.pem + old.pem + inter.pem + middle.pem, middle.cert},
+		"one that is not valid yet beside it":     {leaf.pem + coming.pem + inter.pem + middle.pem, middle.cert},
+		"root, then cross-signed":                 {full + root.pem + cross.pem, cross.cert},
+		"cross-signed, then root":                 {full + cross.pem + root.pem + other.pem, cross.cert},
+		"with a byte order mark":                  {"\ufeff" + full, middle.cert},
+		"files put together without a line's end": {strings.TrimSpace(leaf.pem) + inter.pem + middle.pem, middle.cert},
+	} {
+		b, _, err := pki.Check("shop.example.com", tt.chain, "\ufeff"+key, now)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		} else if end := upTo(tt.end, b.ChainPEM); end != "" {
+			t.Errorf("%s: it ends at %s", what, end)
+		}
+	}
+
 	good := []struct{ what, domain, chain, key string }{
 		{"in order", "shop.example.com", full, key},
 		{"reversed", "shop.example.com", middle.pem + inter.pem + leaf.pem, key},
@@ -177,6 +228,15 @@ func TestCheckUpload(t *testing.T) {
 		{"not PEM", "hello", key, "/chain", "not PEM", "BEGIN CERTIFICATE"},
 		{"DER", string(leaf.cert.Raw), key, "/chain", "DER or PKCS #12", "openssl x509"},
 		{"damaged PEM", strings.Replace(leaf.pem, "MII", "M!!", 1), key, "/chain", "damaged", "copy it again"},
+		{"an old intermediate", leaf.pem + old.pem + middle.pem, key, "/chain", `the intermediate "intermediate" expired`, "your CA"},
+		{"an intermediate that is not valid yet", leaf.pem + coming.pem + middle.pem, key, "/chain", "is valid only from", "your CA"},
+		{"a weak intermediate", leafOf(weak, asIs) + weak.pem, key, "/chain", "RSA key of 1024 bits", "below a newer one"},
+		{"signed by what is no CA", leafOf(noCA, asIs) + noCA.pem, key, "/chain", "is no CA", "issued by a CA"},
+		{"another CA of the same name", leaf.pem + namesake.pem, key, "/chain", "but another key", "belongs to the certificate"},
+		{"a path that is too long", leafOf(below, asIs) + below.pem + short.pem, key, "/chain", "browsers refuse the chain", "reissued"},
+		{"a name that its CA may not sign", leafOf(bound, asIs) + bound.pem + middle.pem, key, "/chain", "browsers refuse the chain", "reissued"},
+		{"an extension that nobody knows", strange + inter.pem, key, "/chain", "unhandled critical extension", "reissued"},
+		{"damaged in the middle", leaf.pem + strings.Replace(inter.pem, "MII", "M!!", 1) + middle.pem, key, "/chain", "damaged", "copy it again"},
 		{"cut off", leaf.pem + inter.pem[:200], key, "/chain", "what follows certificate 1 is damaged", "to the last line"},
 		{"damaged certificate", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.cert.Raw[:100]})), key, "/chain", "certificate 1 cannot be read", "copy it again"},
 		{"a CSR", csr(t, leafKey), key, "/chain", "a certificate request", "what the CA made"},
@@ -277,6 +337,32 @@ func weakRSA(t *testing.T) *rsa.PrivateKey {
 	return key
 }
 
+// A spec that names an upload which is not here leaves in use what was.
+func TestUploadThatIsNotHere(t *testing.T) {
+	w := newWorld(t)
+	w.ensure("shop.example.com")
+	before, _ := w.reconcile("shop.example.com")
+	stored, err := w.svc.Store.Get(t.Context(), certificates.Kind, before.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := before.Spec
+	spec.Type, spec.Upload, spec.AutoRenew = certificates.TypeCustom, 7, false
+	plan := resource.NewPlan(project, env)
+	plan.Update(stored, spec.Encode())
+	if _, err := w.svc.Store.Commit(t.Context(), plan.Commit(cause)); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := w.reconcile("shop.example.com")
+	if st := c.Status; st.Generation != before.Status.Generation || st.State != certificates.StateValid || st.LastError == nil || st.LastError.Reason != "NotUploaded" {
+		t.Errorf("%+v", st)
+	}
+	w.pass(200 * day)
+	if c, _ = w.reconcile("shop.example.com"); c.Status.State != certificates.StateExpired {
+		t.Errorf("at its end: %s", c.Status.State)
+	}
+}
+
 func TestUploadReplacesAndIsWatched(t *testing.T) {
 	w := newWorld(t)
 	w.ensure("shop.example.com")
@@ -311,7 +397,7 @@ func TestUploadReplacesAndIsWatched(t *testing.T) {
 	if c, _ = w.reconcile("shop.example.com"); c.Status.State != certificates.StateExpired || w.count() != orders {
 		t.Errorf("past its end: %+v", c.Status)
 	}
-	if _, err := w.svc.Renew(t.Context(), project, env, "shop.example.com", cause); !fault.Is(err, fault.Invalid) {
+	if _, err := w.svc.Renew(t.Context(), project, env, "shop.example.com", provision.Settings{}, cause); !fault.Is(err, fault.Invalid) {
 		t.Errorf("renewing an upload: %v", err)
 	}
 	// Back to an automatic one.

@@ -329,11 +329,12 @@ func TestPlanRevert(t *testing.T) {
 func TestPlanRollback(t *testing.T) {
 	ctx := context.Background()
 	f := fixture{storetest.SQLite(t), "p"}
-	f.apply(t, f.plan(t, false, declared("origin", "app", `{}`), declared("site", "shop", `{"origin":"app"}`)))
+	f.apply(t, f.plan(t, false, declared("origin", "app", `{}`), declared("site", "shop", `{"origin":"app"}`), declared("site", "taken", `{"made":true}`)))
 	then := f.apply(t, f.plan(t, false, declared("site", "shop", `{"origin":"app","ttl":5}`)))
 	before := f.state(t)
 	f.apply(t, f.plan(t, true, declared("origin", "app2", `{}`), declared("site", "shop", `{"origin":"app2"}`)))
 	f.apply(t, f.plan(t, false, declared("site", "blog", `{}`), declared("site", "auto", `{"made":true}`)))
+	f.apply(t, f.plan(t, false, declared("site", "taken", `{"ttl":7}`))) // somebody declares what the platform had made
 	rename, err := f.db.List(ctx, resource.Query{Kind: "site", Name: "blog"})
 	if err != nil {
 		t.Fatal(err)

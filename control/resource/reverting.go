@@ -81,7 +81,7 @@ func PlanRollback(ctx context.Context, store Store, types Types, project, enviro
 			return plan, err
 		}
 		t, known := types.Of(state.kind)
-		if known && (t.Scope != ScopeEnvironment || t.derived(state.spec) || current != nil && t.derived(current.Spec)) {
+		if known && (t.Scope != ScopeEnvironment || t.platforms(state.spec, current)) {
 			continue
 		}
 		if err := plan.backTo(types, state, current); err != nil {
@@ -89,6 +89,13 @@ func PlanRollback(ctx context.Context, store Store, types Types, project, enviro
 		}
 	}
 	return plan, finishPlaces(ctx, store, types, &plan)
+}
+
+// platforms reports that a resource was the platform's own then and is now, or is
+// not there at one of the times. What somebody has since declared is theirs, and
+// goes back to what the platform had made.
+func (t Type) platforms(then json.RawMessage, current *Resource) bool {
+	return (then == nil || t.derived(then)) && (current == nil || t.derived(current.Spec))
 }
 
 // state is what a resource was at some time; a nil spec means that it was not.

@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/control/certificates"
@@ -30,6 +33,8 @@ type Request struct {
 func (r Request) PEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.CSR}))
 }
+
+var twoLetters = regexp.MustCompile(`^[A-Z]{2}$`)
 
 // maxRequests is how many are kept for a domain; the oldest goes.
 const maxRequests = 5
@@ -73,7 +78,11 @@ func (d *Desk) NewRequest(ctx context.Context, project, environment, domain stri
 	if spec.KeyType == pki.KeyEd25519 {
 		return Request{}, fault.InvalidField("/key_type", "CAs that people buy from do not take Ed25519", `use "p256" or "rsa2048"`)
 	}
-	if len(subject.Country) != 0 && len(subject.Country) != 2 {
+	if subject.CommonName != "" && !slices.ContainsFunc(spec.Domains, func(n string) bool { return strings.EqualFold(n, subject.CommonName) }) {
+		return Request{}, fault.InvalidField("/subject/common_name", fmt.Sprintf("%q is none of the names of the request, which CAs refuse", subject.CommonName), "leave it out, or take one of domains")
+	}
+	subject.Country = strings.ToUpper(subject.Country)
+	if subject.Country != "" && !twoLetters.MatchString(subject.Country) {
 		return Request{}, fault.InvalidField("/subject/country", fmt.Sprintf("%q is not a country code", subject.Country), "write two letters, such as DE")
 	}
 	for _, own := range spec.Domains {

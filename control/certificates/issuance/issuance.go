@@ -108,9 +108,6 @@ func (o *Orders) Try(ctx context.Context, w Wanted, journal Journal) (Result, er
 	}
 	if len(authorities) == 0 {
 		message, fix := fmt.Sprintf("this platform issues no %s certificates", w.Type), "let the operator start it with --issuer auto, or upload a certificate"
-		if c.Spec.Authority != "" && w.Type == certificates.TypeACME {
-			message, fix = fmt.Sprintf("there is no CA named %s", c.Spec.Authority), "name another, or leave it out"
-		}
 		return Result{Problem: &certificates.IssueError{Away: true, Problem: certificates.Problem{Reason: "NoIssuer", Message: message, Fix: fix}}}, nil
 	}
 	t := &attempt{Orders: o, Wanted: w, journal: journal, book: o.open(ctx, c.ID)}
@@ -378,10 +375,10 @@ func (t *attempt) receive(ctx context.Context, c certificates.Certificate, a cer
 		return nil, err
 	}
 	t.progress(ctx, certificates.StepStore)
-	number := c.Status.Issued + 1
+	number, asked := c.Status.Issued+1, c.Spec.AskedBy()
 	got := &Issued{For: c, Number: number, Chain: chain, At: now, Ordered: p.URL != "", Others: t.book.authorities(p), Held: certificates.Held{
 		Generation: strconv.Itoa(number), Type: t.Type, Authority: a.Name, AuthorityAt: a.Directory, IssuedAt: now.UTC().Truncate(time.Second),
-		KeyType: c.Spec.KeyType, Request: c.Spec.Request, Upload: c.Spec.Upload,
+		KeyType: c.Spec.KeyType, Request: c.Spec.Request, Upload: c.Spec.Upload, Asked: &asked,
 	}}
 	bundle := pki.Bundle{ChainPEM: pki.EncodeChain(chain), KeyDER: p.Key, CSRDER: p.CSR}
 	return got, t.room.PutBundle(ctx, c.ID, got.Generation, bundle)

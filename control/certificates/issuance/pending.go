@@ -28,6 +28,7 @@ type pendingOrder struct {
 	Names       string      `json:"names"`  // setOf
 	KeyType     pki.KeyType `json:"key_type"`
 	Staple      bool        `json:"must_staple,omitempty"`
+	Profile     string      `json:"profile,omitempty"`
 	Key         []byte      `json:"key"` // PKCS #8
 	CSR         []byte      `json:"csr"`
 	// Over is true of an order that is not gone on with, and has left something
@@ -121,7 +122,7 @@ func (b *book) fit(c certificates.Certificate) {
 	for _, p := range b.list {
 		p.signer = nil
 		if p.Over || p.URL == "" || p.Number <= c.Status.Issued ||
-			p.Names != authority.SetOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple {
+			p.Names != authority.SetOf(c.Spec.Domains) || p.KeyType != c.Spec.KeyType || p.Staple != c.Spec.MustStaple || p.Profile != c.Spec.Profile {
 			continue
 		}
 		if c.Spec.PinKey && (certificates.ToRevoke(c) || c.Status.ReplaceReason != "") {
@@ -243,7 +244,7 @@ func (t *attempt) prepare(ctx context.Context, a certificates.Authority, c certi
 	}
 	p := &pendingOrder{
 		Authority: a.Name, Project: c.Project, Environment: c.Environment, Number: c.Status.Issued + 1,
-		Names: authority.SetOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple,
+		Names: authority.SetOf(c.Spec.Domains), KeyType: c.Spec.KeyType, Staple: c.Spec.MustStaple, Profile: c.Spec.Profile,
 	}
 	if c.Spec.PinKey && c.Status.Generation != "" && c.Status.KeyType == string(c.Spec.KeyType) && c.Spec.Revoke == nil && c.Status.Revoked == nil && c.Status.ReplaceReason == "" {
 		if b, err := t.room.Bundle(ctx, c.ID, c.Status.Generation); err == nil {

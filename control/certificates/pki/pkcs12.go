@@ -36,6 +36,8 @@ func ReadPKCS12(data []byte, password string) (chainPEM, keyPEM string, err erro
 		return "", "", fault.InvalidField("/password", "the file is protected by a password", "send the password that it was exported with")
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
 		return "", "", fault.InvalidField("/password", "the password does not open the file", "send the one that it was exported with")
+	case strings.ContainsFunc(password, func(r rune) bool { return r > 0xffff }) && err != nil:
+		return "", "", fault.InvalidField("/password", "PKCS #12 takes no password with such characters", "export it again, with a password of usual letters")
 	case err != nil && strings.Contains(err.Error(), "certificate missing"):
 		return "", "", BadPKCS12("there is no certificate in it", "export the certificate together with its key")
 	case err != nil && strings.Contains(err.Error(), "private key missing"):

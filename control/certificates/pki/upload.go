@@ -50,6 +50,9 @@ func Check(domain, chainPEM, keyPEM string, now time.Time) (b Bundle, warnings [
 	if err != nil {
 		return b, nil, err
 	}
+	if MustStaple(leaf) && len(leaf.OCSPServer) == 0 {
+		warnings = append(warnings, "it must be stapled, but names no OCSP responder to ask: clients that heed that refuse it")
+	}
 	if left := leaf.NotAfter.Sub(now); left < 7*24*time.Hour {
 		warnings = append(warnings, fmt.Sprintf("it expires in %d days", int(left.Hours()/24)))
 	}
@@ -63,6 +66,12 @@ func Check(domain, chainPEM, keyPEM string, now time.Time) (b Bundle, warnings [
 func badChain(detail, fix string) error { return fault.InvalidField("/chain", detail, fix) }
 func BadKey(detail, fix string) error   { return fault.InvalidField("/key", detail, fix) }
 
+// tidy takes away what editors and cat do to PEM that is whole otherwise: a byte
+// order mark, and files put together without a line's end between them.
+func tidy(text string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "----------BEGIN ", "-----\n-----BEGIN ")
+}
+
 const pasteChain = "paste the certificate and its intermediates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
 
 func ReadCertificates(text string) ([]*x509.Certificate, error) {
@@ -75,6 +84,7 @@ func ReadCertificates(text string) ([]*x509.Certificate, error) {
 		return nil, badChain("this is DER or PKCS #12, not PEM", "convert it: openssl x509 -inform der -in cert.der -out cert.pem, or openssl pkcs12 -in cert.p12 -nodes")
 	}
 	var certs []*x509.Certificate
+	text = tidy(text)
 	rest := []byte(text)
 	blocks := 0
 	for {
@@ -108,6 +118,8 @@ func ReadCertificates(text string) ([]*x509.Certificate, error) {
 	switch {
 	case len(certs) > 0 && bytes.Contains(rest, []byte("-----BEGIN")):
 		return nil, badChain(fmt.Sprintf("what follows certificate %d is damaged", len(certs)), "copy it again, to the last line")
+	case len(certs) > 0 && blocks < strings.Count(text, "-----BEGIN "):
+		return nil, badChain("a part of it is damaged", "copy it again, with all its lines and dashes")
 	case len(certs) > 0:
 		return certs, nil
 	case blocks > 0:
@@ -128,7 +140,7 @@ func readKey(text string) (crypto.Signer, error) {
 	}
 	var keys []*pem.Block
 	sawCertificate, sawPublic := false, false
-	rest := []byte(text)
+	rest := []byte(tidy(text))
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -261,40 +273,6 @@ func Covers(names []string, host string) bool {
 		}
 	}
 	return false
-}
-
-// orderChain puts each certificate's issuer after it. A root at the end is left
-// out: who trusts it has it.
-func orderChain(leaf *x509.Certificate, rest []*x509.Certificate, now time.Time) (chain []*x509.Certificate, warnings []string, err error) {
-	chain = []*x509.Certificate{leaf}
-	for last := leaf; !SelfSigned(last); {
-		i := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return last.CheckSignatureFrom(c) == nil })
-		if i < 0 {
-			break
-		}
-		last = rest[i]
-		rest = slices.Delete(slices.Clone(rest), i, i+1)
-		if SelfSigned(last) {
-			break
-		}
-		if now.After(last.NotAfter) {
-			return nil, nil, badChain(fmt.Sprintf("the intermediate %q expired at %s", last.Subject.CommonName, last.NotAfter.UTC().Format(time.RFC3339)), "get the present one from your CA")
-		}
-		if weakSignature(last.SignatureAlgorithm) {
-			return nil, nil, badChain(fmt.Sprintf("the intermediate %q is signed with %s, which browsers refuse", last.Subject.CommonName, last.SignatureAlgorithm), "get a newer one from your CA")
-		}
-		chain = append(chain, last)
-	}
-	rest = slices.DeleteFunc(slices.Clone(rest), SelfSigned)
-	if len(rest) > 0 {
-		return nil, nil, badChain(fmt.Sprintf("%q is not part of the chain: it signed none of the other certificates", rest[0].Subject.CommonName), fmt.Sprintf("remove it, or add what is missing; %q is signed by %q", chain[len(chain)-1].Subject.CommonName, chain[len(chain)-1].Issuer.CommonName))
-	}
-	if last := chain[len(chain)-1]; SelfSigned(leaf) {
-		warnings = append(warnings, "it signs itself, so browsers will warn everybody")
-	} else if !issuedByKnownRoot(chain, now) {
-		warnings = append(warnings, fmt.Sprintf("its chain ends at %q, signed by %q, which is no root that this machine trusts: if that is an intermediate, add its certificate", last.Subject.CommonName, last.Issuer.CommonName))
-	}
-	return chain, warnings, nil
 }
 
 // SelfSigned reports that a certificate is signed with its own key.

@@ -21,6 +21,9 @@ type Settings struct {
 	Profile    *string
 	Authority  *string
 	Domains    []string
+	// Type is for renewals only, which keep it: any other is refused. "" and TypeAuto
+	// ask for none.
+	Type certificates.CertType
 }
 
 // PlanChange plans to change settings. What of them is in the certificate itself
@@ -32,6 +35,25 @@ func (s *Service) PlanChange(ctx context.Context, project, environment, domain s
 	if err != nil {
 		return plan, err
 	}
+	spec, err := s.changed(ctx, c, set)
+	if err != nil {
+		return plan, err
+	}
+	if c.Status.LastError != nil && ordersDiffer(c.Spec, spec) {
+		spec.Request = max(spec.Request, c.Status.Request) + 1 // what failed may succeed now
+	}
+	plan.Update(r, spec.Encode())
+	return plan, nil
+}
+
+// ordersDiffer reports that an order for one spec would be another than for the
+// other.
+func ordersDiffer(before, after certificates.Spec) bool {
+	return before.AskedBy() != after.AskedBy() || before.KeyType != after.KeyType || before.Challenge != after.Challenge || before.Authority != after.Authority
+}
+
+// changed is a certificate's spec with settings changed.
+func (s *Service) changed(ctx context.Context, c certificates.Certificate, set Settings) (certificates.Spec, error) {
 	spec := c.Spec
 	assign(&spec.AutoRenew, set.AutoRenew)
 	assign(&spec.Takeover, set.Takeover)
@@ -42,24 +64,26 @@ func (s *Service) PlanChange(ctx context.Context, project, environment, domain s
 	assign(&spec.Profile, set.Profile)
 	assign(&spec.Authority, set.Authority)
 	if set.Takeover != nil && *set.Takeover && spec.Type != certificates.TypeCustom {
-		return plan, fault.InvalidField("/takeover", "it is automatic already", "leave it out; takeover is for uploaded certificates")
+		return spec, fault.InvalidField("/takeover", "it is automatic already", "leave it out; takeover is for uploaded certificates")
 	}
 	if set.AutoRenew != nil && *set.AutoRenew && spec.Type == certificates.TypeCustom {
-		return plan, fault.InvalidField("/auto_renew", "an uploaded certificate is not renewed here", "set takeover, so that an automatic one follows at its end")
+		return spec, fault.InvalidField("/auto_renew", "an uploaded certificate is not renewed here", "set takeover, so that an automatic one follows at its end")
 	}
 	if len(set.Domains) > 0 {
 		spec.Domains = set.Domains
 	}
 	if err := spec.Normalize(c.Name, s.Mode); err != nil {
-		return plan, err
+		return spec, err
 	}
 	for _, d := range spec.Domains {
-		if err := s.CheckOwned(ctx, project, environment, d); err != nil {
-			return plan, err
+		if err := s.CheckOwned(ctx, c.Project, c.Environment, d); err != nil {
+			return spec, err
 		}
 	}
-	plan.Update(r, spec.Encode())
-	return plan, nil
+	if spec.Authority != c.Spec.Authority {
+		return spec, s.CheckNamed(ctx, spec.Authority)
+	}
+	return spec, nil
 }
 
 func assign[T any](to *T, from *T) {

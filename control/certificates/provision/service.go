@@ -85,7 +85,8 @@ func (s *Service) PlanProvision(ctx context.Context, r Request) (resource.Plan, 
 			plan.Warnings = append(plan.Warnings, "the uploaded certificate is replaced")
 			spec.Upload, spec.Takeover = 0, false
 		}
-		if cert.Status.State == certificates.StateFailed && cert.Status.Request == spec.Request {
+		// One that is valid may still lack a name, or have failed to be renewed.
+		if cert.Status.LastError != nil && cert.Status.Request == spec.Request {
 			spec.Request++
 		}
 	}
@@ -95,6 +96,11 @@ func (s *Service) PlanProvision(ctx context.Context, r Request) (resource.Plan, 
 	}
 	for _, d := range spec.Domains {
 		if err := s.CheckOwned(ctx, r.Project, r.Environment, d); err != nil {
+			return resource.Plan{}, err
+		}
+	}
+	if spec.Authority != cert.Spec.Authority {
+		if err := s.CheckNamed(ctx, spec.Authority); err != nil {
 			return resource.Plan{}, err
 		}
 	}
@@ -116,10 +122,7 @@ func (s *Service) PlanProvision(ctx context.Context, r Request) (resource.Plan, 
 func (r Request) into(spec *certificates.Spec, name string) {
 	spec.Type, spec.AutoRenew = r.Type, r.AutoRenew
 	if len(r.Domains) > 0 {
-		spec.Domains = r.Domains
-		if first, err := certificates.CanonicalName(r.Domains[0]); err != nil || first != name {
-			spec.Domains = append([]string{name}, r.Domains...)
-		}
+		spec.Domains = certificates.Named(name, r.Domains)
 	}
 	if r.KeyType != "" {
 		spec.KeyType = r.KeyType
@@ -197,28 +200,48 @@ func (s *Service) wait(ctx context.Context, c certificates.Certificate) (certifi
 	return c, err
 }
 
-// Renew asks for a new certificate before the present one is due, and waits as
-// Provision does. Errors: NotFound, Invalid for a custom certificate.
-func (s *Service) Renew(ctx context.Context, project, environment, domain string, cause resource.Cause) (certificates.Certificate, error) {
-	c, err := s.Get(ctx, project, environment, domain)
+// PlanRenew plans to get a new certificate before the present one is due, with
+// settings changed. Errors: NotFound; Invalid, also for a custom certificate;
+// Conflict when a name is not verified here.
+func (s *Service) PlanRenew(ctx context.Context, project, environment, domain string, set Settings) (resource.Plan, error) {
+	plan := resource.NewPlan(project, environment)
+	r, c, err := s.current(ctx, project, environment, domain, 0)
 	if err != nil {
-		return certificates.Certificate{}, err
+		return plan, err
 	}
 	if c.Spec.Type == certificates.TypeCustom && c.Status.IssuedType == certificates.TypeCustom {
-		return certificates.Certificate{}, fault.New(fault.Invalid, "an uploaded certificate is not renewed here: upload its successor, or provision an automatic one").About("certificate " + c.Name)
+		return plan, fault.New(fault.Invalid, "an uploaded certificate is not renewed here: upload its successor, or provision an automatic one").About("certificate " + c.Name)
 	}
-	r, err := s.Store.Get(ctx, certificates.Kind, c.ID)
+	wanted := set.Type
+	switch wanted {
+	case "", certificates.TypeAuto:
+		wanted = c.Spec.Type
+	case certificates.TypeACME, certificates.TypeLocal:
+		wanted = s.Mode.Resolve(wanted, c.Spec.Domains)
+	}
+	if wanted != c.Spec.Type {
+		return plan, fault.InvalidField("/type", fmt.Sprintf("it is of type %s", c.Spec.Type), "leave renew out: with another type there is a new certificate anyway")
+	}
+	spec, err := s.changed(ctx, c, set)
+	if err != nil {
+		return plan, err
+	}
+	spec.Request = max(spec.Request, c.Status.Request) + 1
+	plan.Update(r, spec.Encode())
+	return plan, nil
+}
+
+// Renew carries out PlanRenew, and waits as Provision does.
+func (s *Service) Renew(ctx context.Context, project, environment, domain string, set Settings, cause resource.Cause) (certificates.Certificate, error) {
+	plan, err := s.PlanRenew(ctx, project, environment, domain, set)
 	if err != nil {
 		return certificates.Certificate{}, err
 	}
-	spec := c.Spec
-	spec.Request = max(spec.Request, c.Status.Request) + 1
-	plan := resource.NewPlan(project, environment)
-	plan.Update(r, spec.Encode())
 	if _, err := s.Store.Commit(ctx, plan.Commit(cause)); err != nil {
 		return certificates.Certificate{}, err
 	}
-	if c, err = s.Get(ctx, project, environment, domain); err != nil {
+	c, err := s.Get(ctx, project, environment, domain)
+	if err != nil {
 		return certificates.Certificate{}, err
 	}
 	return s.wait(ctx, c)

@@ -2,6 +2,7 @@ package readiness
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,12 +12,44 @@ import (
 )
 
 // Authorities are the CAs that may issue a type, in their order, or the one that
-// is named.
+// is named. Where nothing is ordered from that one any more, they are all again: a
+// certificate must not expire for the name of a CA that is gone.
 func (j *Judge) Authorities(ctx context.Context, typ certificates.CertType, named string) ([]certificates.Authority, error) {
 	list, err := j.known(ctx, typ)
-	return slices.DeleteFunc(slices.Clone(list), func(a certificates.Authority) bool {
-		return a.Retired || named != "" && typ == certificates.TypeACME && a.Name != named
-	}), err
+	list = slices.DeleteFunc(slices.Clone(list), func(a certificates.Authority) bool { return a.Retired })
+	if i := slices.IndexFunc(list, func(a certificates.Authority) bool { return a.Name == named }); i >= 0 && typ == certificates.TypeACME {
+		return list[i : i+1], err
+	}
+	return list, err
+}
+
+// Orders reports whether certificates are ordered from the CA of a name.
+func (j *Judge) Orders(ctx context.Context, named string) (bool, error) {
+	a, ok, err := j.Named(ctx, certificates.TypeACME, named)
+	return ok && !a.Retired, err
+}
+
+// CheckNamed checks that certificates are ordered from the CA that is named.
+// Errors: Invalid.
+func (j *Judge) CheckNamed(ctx context.Context, named string) error {
+	if named == "" {
+		return nil
+	}
+	list, err := j.Authorities(ctx, certificates.TypeACME, "")
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(list))
+	for _, a := range list {
+		names = append(names, a.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return fault.InvalidField("/authority", fmt.Sprintf("there is no CA named %q", named), "leave it out: this platform orders from none")
+	case !slices.Contains(names, named):
+		return fault.InvalidField("/authority", fmt.Sprintf("there is no CA named %q", named), fmt.Sprintf("use one of %s, or leave it out", strings.Join(names, ", ")))
+	}
+	return nil
 }
 
 // known are all CAs of a type, those among them that nothing is ordered from.

@@ -72,6 +72,9 @@ func (j *Judge) Checks(ctx context.Context, a certificates.Authority, c certific
 			checks = append(checks, noProof(a, c, name))
 		}
 	}
+	if k, lacks := noProfile(ctx, a, c); lacks {
+		checks = append(checks, k)
+	}
 	if j.room.Preflight == nil || a.Internal {
 		return checks, r.Challenges
 	}
@@ -94,6 +97,24 @@ func (j *Judge) Checks(ctx context.Context, a certificates.Authority, c certific
 		}
 	}
 	return checks, r.Challenges
+}
+
+// noProfile tells of a profile that the CA does not offer. What cannot be asked is
+// for the order to find.
+func noProfile(ctx context.Context, a certificates.Authority, c certificates.Certificate) (certificates.Check, bool) {
+	p, ok := a.Issuer.(certificates.Profiles)
+	if !ok || c.Spec.Profile == "" {
+		return certificates.Check{}, false
+	}
+	offered, err := p.Profiles(ctx)
+	if err != nil || slices.Contains(offered, c.Spec.Profile) {
+		return certificates.Check{}, false
+	}
+	k := certificates.Check{Name: certificates.CheckProfile, Authority: a.Name, State: certificates.CheckFailed, Reason: "NoProfile", Detail: fmt.Sprintf("the CA has no profile %q", c.Spec.Profile)}
+	if k.Fix = "leave the profile out: it has none"; len(offered) > 0 {
+		k.Fix = fmt.Sprintf("take one of %s, or leave the profile out", strings.Join(offered, ", "))
+	}
+	return k, true
 }
 
 func noProof(a certificates.Authority, c certificates.Certificate, name string) certificates.Check {

@@ -19,6 +19,19 @@ const (
 	manualRetries = 4
 )
 
+// placed is a certificate without the CA that it names when nothing is ordered
+// there any more: then any of the others is as good.
+func (r *Reconciler) placed(ctx context.Context, c certificates.Certificate) (certificates.Certificate, error) {
+	if c.Spec.Authority == "" || c.Spec.Authority == c.Status.Authority {
+		return c, nil
+	}
+	ordered, err := r.judge.Orders(ctx, c.Spec.Authority)
+	if !ordered {
+		c.Spec.Authority = ""
+	}
+	return c, err
+}
+
 // due says why a certificate has to be issued, or "".
 func (r *Reconciler) due(c certificates.Certificate, now time.Time) string {
 	st := c.Status
@@ -45,6 +58,16 @@ func (r *Reconciler) due(c certificates.Certificate, now time.Time) string {
 	for _, name := range c.Spec.Domains {
 		if !pki.Covers(st.Names, name) {
 			return "names changed"
+		}
+	}
+	if st.Asked != nil {
+		switch asked := c.Spec.AskedBy(); {
+		case st.Asked.Names != asked.Names:
+			return "names changed"
+		case st.Asked.MustStaple != asked.MustStaple:
+			return "must-staple changed"
+		case st.Asked.Profile != asked.Profile && st.IssuedType == certificates.TypeACME:
+			return "profile changed"
 		}
 	}
 	if renews(c) && st.RenewAt != nil && !now.Before(*st.RenewAt) {

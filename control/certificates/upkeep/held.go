@@ -32,7 +32,7 @@ func (r *Reconciler) adopt(c *certificates.Certificate, fresh certificates.Held,
 	at := fresh.IssuedAt
 	st.IssuedAt = &at
 	take(st, leaf)
-	st.KeyType = string(fresh.KeyType)
+	st.KeyType, st.Asked = string(fresh.KeyType), fresh.Asked
 	st.AdviceAt, st.Window, st.Held = nil, nil, nil
 	st.Revoked, st.Replacement, st.ReplaceReason, st.Staple, st.CheckAt = nil, "", "", staple, checkAt
 	st.Request = fresh.Request

@@ -179,7 +179,11 @@ func (r *Reconciler) certificate(ctx context.Context, c certificates.Certificate
 	if c, err = r.release(ctx, c, now); err != nil {
 		return 0, err
 	}
-	why := r.due(c, now)
+	placed, err := r.placed(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	why := r.due(placed, now)
 	if why == "" || c.Status.Held != nil {
 		return r.keep(ctx, c, now)
 	}
@@ -250,11 +254,14 @@ func (r *Reconciler) custom(ctx context.Context, c certificates.Certificate) (ti
 	generation := certificates.UploadGeneration(c.Spec.Upload)
 	b, err := r.room.Bundle(ctx, c.ID, generation)
 	if fault.Is(err, fault.NotFound) {
+		// What is served stays: a file that names an upload must not end a site.
+		now := r.room.Now()
 		_, err := r.answer(ctx, c, func(c *certificates.Certificate) {
-			c.Status = certificates.Status{State: certificates.StateFailed, LastError: &certificates.Problem{Reason: "NotUploaded", Message: "its chain and key are not here", Fix: "upload them again"}}
-			r.ready(c, resource.False, "NotUploaded", "its chain and key are not here: upload them again")
+			c.Status.LastError = &certificates.Problem{Reason: "NotUploaded", Message: "the chain and key that it names are not here", Fix: "upload them again"}
+			c.Status.Step, c.Status.StartedAt, c.Status.NextAttempt, c.Status.RenewAt = "", nil, nil, nil
+			r.settle(c, now)
 		})
-		return 0, err
+		return lookAgain, err
 	}
 	if err != nil {
 		return 0, err
