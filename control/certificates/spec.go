@@ -55,6 +55,7 @@ func Type(mode Mode) resource.Type {
 			}
 			return spec.Encode(), nil
 		},
+		Carry: carry,
 		Derived: func(raw json.RawMessage) bool {
 			var spec struct {
 				Automatic bool `json:"automatic"`
@@ -62,6 +63,19 @@ func Type(mode Mode) resource.Type {
 			return json.Unmarshal(raw, &spec) == nil && spec.Automatic
 		},
 	}
+}
+
+// carry keeps what users have asked for by an operation and not by a declaration:
+// a new certificate, a revocation. A file does not say that, and going back to
+// what was before neither ends a revocation under way nor makes the next request
+// look answered.
+func carry(current, wanted json.RawMessage) json.RawMessage {
+	var was, now Spec
+	if json.Unmarshal(current, &was) != nil || json.Unmarshal(wanted, &now) != nil {
+		return wanted
+	}
+	now.Request, now.Revoke = max(now.Request, was.Request), was.Revoke
+	return now.Encode()
 }
 
 // CanonicalName returns a host name in lower-case A-labels without trailing
