@@ -62,7 +62,27 @@ func Type(mode Mode) resource.Type {
 			}
 			return json.Unmarshal(raw, &spec) == nil && spec.Automatic
 		},
+		Tuned: func(name string, raw json.RawMessage) bool { return tuned(name, raw, mode) },
 	}
+}
+
+// Automatic is the certificate that the platform makes by itself for a verified
+// domain. Errors: Invalid.
+func Automatic(domain string, mode Mode) (Spec, error) {
+	spec := Spec{Domains: []string{domain}, AutoRenew: true, Automatic: true}
+	err := spec.Normalize(domain, mode)
+	return spec, err
+}
+
+// tuned reports that an automatic certificate is not as the platform makes it.
+func tuned(domain string, raw json.RawMessage, mode Mode) bool {
+	var spec Spec
+	made, err := Automatic(domain, mode)
+	if err != nil || json.Unmarshal(raw, &spec) != nil {
+		return false
+	}
+	spec.Request, spec.Revoke = made.Request, made.Revoke
+	return !resource.EqualJSON(spec.Encode(), made.Encode())
 }
 
 // carry keeps what users have asked for by an operation and not by a declaration:

@@ -39,3 +39,33 @@ func TestPlansLeaveRequestsAlone(t *testing.T) {
 		}
 	}
 }
+
+// What a user sets in an automatic certificate is declared from then on.
+func TestAutomaticCertificatesAreTunedBySettings(t *testing.T) {
+	typ := certificates.Type(certificates.ModeAuto)
+	for _, domain := range []string{"shop.localhost", "shop.example.com"} {
+		made, err := certificates.Automatic(domain, certificates.ModeAuto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			name   string
+			change func(*certificates.Spec)
+			want   bool
+		}{
+			{"nothing", func(*certificates.Spec) {}, false},
+			{"renewal", func(s *certificates.Spec) { s.Request = 2 }, false},
+			{"revocation", func(s *certificates.Spec) { s.Revoke = &certificates.RevokeWish{Serial: "0a"} }, false},
+			{"not renewed by itself", func(s *certificates.Spec) { s.AutoRenew = false }, true},
+			{"another key", func(s *certificates.Spec) { s.KeyType = "rsa2048" }, true},
+			{"more names", func(s *certificates.Spec) { s.Domains = append([]string{domain}, "www."+domain) }, true},
+			{"no more automatic", func(s *certificates.Spec) { s.Automatic = false }, true},
+		} {
+			spec := made
+			c.change(&spec)
+			if got := typ.Declared(domain, spec.Encode()); got != c.want {
+				t.Errorf("%s, %s: declared %v", domain, c.name, got)
+			}
+		}
+	}
+}

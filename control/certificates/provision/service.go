@@ -231,8 +231,8 @@ func (s *Service) Ensure(ctx context.Context, project, environment, domain strin
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	spec := certificates.Spec{Domains: []string{domain}, AutoRenew: true, Automatic: true}
-	if err := spec.Normalize(domain, s.Mode); err != nil {
+	spec, err := certificates.Automatic(domain, s.Mode)
+	if err != nil {
 		return err
 	}
 	plan := resource.NewPlan(project, environment)
