@@ -386,6 +386,7 @@ func TestPlanRollbackOfWhatUsersSetInDerived(t *testing.T) {
 		{"replaced by the user's own", made, own, made},
 		{"tuned and gone", tuned, "", tuned},
 		{"tuned, gone, and derived again", tuned, "again " + made, tuned},
+		{"the user's own, gone, and derived in its place", own, "again " + made, own},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -84,8 +84,8 @@ func PlanRollback(ctx context.Context, store Store, types Types, project, enviro
 		if known && (t.Scope != ScopeEnvironment || t.keeps(state, current)) {
 			continue
 		}
-		if known && current == nil && t.derived(state.spec) {
-			// It was tuned, and the platform may have made another one since.
+		if known && current == nil && t.Derived != nil {
+			// The platform may have made another one since.
 			if current, err = successor(ctx, store, t, state); err != nil {
 				return plan, err
 			}
