@@ -245,6 +245,31 @@ func (s *Service) Ensure(ctx context.Context, project, environment, domain strin
 	return err
 }
 
+// Drop deletes the certificate that Ensure made for a domain that is gone. One that
+// covers other names too, or that a user has declared, stays. Like Ensure, the
+// reconciler of domains calls it.
+func (s *Service) Drop(ctx context.Context, project, environment, domain string, cause resource.Cause) error {
+	r, err := s.Find(ctx, project, environment, domain)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := certificates.Decode(r)
+	if err != nil || !c.Spec.Automatic || len(c.Spec.Domains) > 1 {
+		return err
+	}
+	plan := resource.NewPlan(project, environment)
+	plan.Reason = "the domain " + domain + " was removed"
+	plan.Delete(r)
+	_, err = s.Store.Commit(ctx, plan.Commit(cause))
+	if fault.Is(err, fault.Stale) || fault.Is(err, fault.NotFound) {
+		return nil // somebody sees to it
+	}
+	return err
+}
+
 // Summary returns the state of a domain's certificate in a word and a sentence.
 func (s *Service) Summary(ctx context.Context, project, environment, domain string) (state, message string, err error) {
 	c, err := s.Get(ctx, project, environment, domain)
