@@ -36,6 +36,7 @@ type clientBody struct {
 	read    int64
 	begin   time.Time
 	renewAt time.Time
+	hurried time.Time // the deadline that hurry has set
 	ended   bool
 	err     error // the first failure that is the client's
 }
@@ -110,13 +111,17 @@ func (b *clientBody) Read(p []byte) (int, error) {
 }
 
 // hurry bounds the time that net/http waits for the rest of a content nobody
-// wants, which it reads before it answers, and before it reuses a connection.
+// wants, which it reads before it answers, and before it reuses a connection. It
+// never gives more time than it gave before.
 func (b *clientBody) hurry(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ended {
-		_ = b.control.SetReadDeadline(time.Now().Add(d))
+	at := time.Now().Add(d)
+	if b.ended || !b.hurried.IsZero() && b.hurried.Before(at) {
+		return
 	}
+	b.hurried = at
+	_ = b.control.SetReadDeadline(at)
 }
 
 // renew sets the deadline for the next read. With a declared length the whole

@@ -196,6 +196,48 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// After an answer, a content that nobody wants does not keep the connection: what
+// comes of it later is not read as a request.
+func TestContentThatNobodyWants(t *testing.T) {
+	early := originServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "0")
+		_ = http.NewResponseController(w).EnableFullDuplex() // else net/http would wait for it
+	})
+	for name, c := range map[string]struct {
+		bodyTimeout   time.Duration
+		input, status string
+	}{
+		"too large":        {time.Hour, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5000\r\n\r\nabc", "HTTP/1.1 413 "},
+		"of another site":  {time.Hour, "POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 500\r\n\r\nabc", "HTTP/1.1 421 "},
+		"answered already": {50 * time.Millisecond, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 500\r\n\r\nabc", "HTTP/1.1 200 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := nodetest.Start(t, func(o *node.Options) {
+				o.Limits = httpedge.Limits{BodyTimeout: c.bodyTimeout, IdleTimeout: time.Hour}
+			})
+			site := nodetest.Site("dom_shop", "shop.test", early)
+			site.Limits.MaxBodyBytes = 1000
+			e.Serve(site)
+			conn, err := net.Dial("tcp", e.HTTPAddr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, c.input); err != nil {
+				t.Fatal(err)
+			}
+			out, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(out), c.status) {
+				t.Errorf("answered %q, and then %v", out, err)
+			}
+		})
+	}
+}
+
 // originServer is a real server without the test's site.
 func originServer(t *testing.T, f http.HandlerFunc) string {
 	t.Helper()
