@@ -184,7 +184,7 @@ type Undone struct {
 // spec they had before the revision.
 func (c *Client) Revert(ctx context.Context, revision int64, force bool, reason string) (*Undone, error) {
 	out := new(Undone)
-	_, err := c.do(ctx, call{method: http.MethodPost, path: revisionPath(revision) + "/revert", query: c.scoped(), body: undoBody(0, force, reason)}, out)
+	_, err := c.do(ctx, call{method: http.MethodPost, path: revisionPath(revision) + "/revert", query: c.scoped(), body: undoBody(force, reason)}, out)
 	if err != nil {
 		return nil, err
 	}
@@ -193,14 +193,14 @@ func (c *Client) Revert(ctx context.Context, revision int64, force bool, reason 
 
 // PlanRevert tells what Revert would do.
 func (c *Client) PlanRevert(ctx context.Context, revision int64, force bool) (*Plan, error) {
-	return c.dryRun(ctx, call{method: http.MethodPost, path: revisionPath(revision) + "/revert", body: undoBody(0, force, "")})
+	return c.dryRun(ctx, call{method: http.MethodPost, path: revisionPath(revision) + "/revert", body: undoBody(force, "")})
 }
 
 // Rollback brings the project and environment back to what they were at a
 // revision.
 func (c *Client) Rollback(ctx context.Context, revision int64, reason string) (*Undone, error) {
 	out := new(Undone)
-	_, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/rollback", query: c.scoped(), body: undoBody(revision, false, reason)}, out)
+	_, err := c.do(ctx, call{method: http.MethodPost, path: infra + "/rollback", query: c.scoped(), body: rollbackBody(revision, reason)}, out)
 	if err != nil {
 		return nil, err
 	}
@@ -209,14 +209,17 @@ func (c *Client) Rollback(ctx context.Context, revision int64, reason string) (*
 
 // PlanRollback tells what Rollback would do.
 func (c *Client) PlanRollback(ctx context.Context, revision int64) (*Plan, error) {
-	return c.dryRun(ctx, call{method: http.MethodPost, path: infra + "/rollback", body: undoBody(revision, false, "")})
+	return c.dryRun(ctx, call{method: http.MethodPost, path: infra + "/rollback", body: rollbackBody(revision, "")})
 }
 
-func undoBody(revision int64, force bool, reason string) map[string]any {
+func rollbackBody(revision int64, reason string) map[string]any {
+	body := undoBody(false, reason)
+	body["revision"] = revision
+	return body
+}
+
+func undoBody(force bool, reason string) map[string]any {
 	body := map[string]any{}
-	if revision != 0 {
-		body["revision"] = revision
-	}
 	if force {
 		body["force"] = true
 	}

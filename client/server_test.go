@@ -278,6 +278,9 @@ func TestRoundTrip(t *testing.T) {
 	if !nothing.Empty() {
 		t.Errorf("rollback to now: %+v", nothing)
 	}
+	if _, err = c.PlanRollback(ctx, 0); !fault.Is(err, fault.NotFound) {
+		t.Errorf("rollback to revision 0: %v", err)
+	}
 
 	// Tokens, and what they may not.
 	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)

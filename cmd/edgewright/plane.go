@@ -370,7 +370,7 @@ func (p *plane) url() string {
 	return scheme + "://" + reachable(p.listener.Addr().String())
 }
 
-// login is the page to sign in: with a one-time link on the first start.
+// login is the page to sign in: with a one-time link until an owner has a password.
 func (p *plane) login() string {
 	if p.firstRun.Link == "" {
 		return p.url() + "/login"

@@ -144,11 +144,34 @@ func TestBootstrap(t *testing.T) {
 	}
 	again, err := s.Bootstrap(ctx, "another-token-of-tests")
 	check(t, err)
-	if again.First || again.Link != "" {
+	if again.First {
 		t.Fatalf("a later start is %+v", again)
 	}
 	_, err = s.AuthenticateToken(ctx, "another-token-of-tests", client)
 	code(t, err, fault.Unauthenticated)
+}
+
+// Whoever missed the link of the first start is not locked out by the next one.
+func TestStartsGiveALinkUntilThereIsAPassword(t *testing.T) {
+	r := newRoom(t)
+	start := func() access.Started {
+		started, err := r.Bootstrap(ctx, "")
+		check(t, err)
+		return started
+	}
+	missed, used := start(), start()
+	owner := r.link(used.Link)
+	if missed.First || used.First || owner.User.Email != "owner@localhost" {
+		t.Fatalf("later starts are %+v and %+v, for %+v", missed, used, owner.User)
+	}
+	_, err := r.UpdateAccount(ctx, r.session(owner), owner.User.Revision, access.AccountChange{Password: "a long enough passphrase"}, by)
+	check(t, err)
+	if again := start(); again.Link != "" {
+		t.Fatal("a start gave a link although the owner has a password")
+	}
+	if n := strings.Count(r.trace(), "login_link.create"); n != 3 {
+		t.Errorf("%d links in the audit log: %s", n, r.trace())
+	}
 }
 
 func TestLoginLinks(t *testing.T) {

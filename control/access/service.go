@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -60,16 +61,22 @@ func New(o Options) (*Service, error) {
 type Started struct {
 	First bool   // this was the first start: an owner was made
 	Owner User   // with First
-	Link  string // with First: the secret of a one-time login link for the owner
+	Link  string // while no owner has a password: the secret of a one-time login link for one
 }
 
 // Bootstrap makes the owner's account on the first start, with a one-time login
 // link and, when adminToken is not "", that string as an API token with the
-// owner's rights on the whole platform. Later starts change nothing.
+// owner's rights on the whole platform. Later starts give another link while no
+// owner has a password, and change nothing else.
 func (s *Service) Bootstrap(ctx context.Context, adminToken string) (Started, error) {
 	n, err := s.store.CountUsers(ctx)
-	if err != nil || n > 0 {
+	if err != nil {
 		return Started{}, err
+	}
+	by := Caller{Actor: "system bootstrap"}
+	if n > 0 {
+		link, err := s.unclaimed(ctx, by)
+		return Started{Link: link}, err
 	}
 	if adminToken != "" {
 		if err := checkAdminToken(adminToken); err != nil {
@@ -78,7 +85,6 @@ func (s *Service) Bootstrap(ctx context.Context, adminToken string) (Started, er
 	}
 	now := s.now().UTC()
 	owner := User{ID: resource.NewID("usr"), Email: "owner@localhost", Name: "Owner", Revision: 1, CreatedAt: now, UpdatedAt: now}
-	by := Caller{Actor: "system bootstrap"}
 	grant := Grant{User: owner.ID, Project: Platform, Role: Owner, Revision: 1, CreatedAt: now, UpdatedAt: now}
 	// The token goes first: the owner's row is what ends the first start, so a
 	// crash in between repeats it.
@@ -103,6 +109,37 @@ func (s *Service) Bootstrap(ctx context.Context, adminToken string) (Started, er
 	return Started{First: true, Owner: owner, Link: link}, err
 }
 
+// unclaimed returns a link while no owner of the platform has a password: the
+// first start's works once and for a day, and nobody could sign in without one.
+// A platform without owners is left to its operator.
+func (s *Service) unclaimed(ctx context.Context, by Caller) (string, error) {
+	owners, err := s.owners(ctx)
+	if err != nil || len(owners) == 0 || slices.ContainsFunc(owners, func(u User) bool { return u.HasPassword }) {
+		return "", err
+	}
+	return s.link(ctx, owners[0], FirstLinkLife, by)
+}
+
+// owners returns the owners of the whole platform.
+func (s *Service) owners(ctx context.Context) ([]User, error) {
+	grants, err := s.store.Grants(ctx, "", Platform)
+	if err != nil {
+		return nil, err
+	}
+	var owners []User
+	for _, g := range grants {
+		if g.Role != Owner {
+			continue
+		}
+		u, err := s.store.User(ctx, g.User)
+		if err != nil {
+			return nil, err
+		}
+		owners = append(owners, u)
+	}
+	return owners, nil
+}
+
 // checkAdminToken refuses what could be guessed or could not be sent in a header.
 func checkAdminToken(token string) error {
 	bad := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
@@ -124,17 +161,12 @@ func (s *Service) IssueLoginLink(ctx context.Context, email string, by Caller) (
 		}
 		return s.link(ctx, u, LoginLinkLife, by)
 	}
-	grants, err := s.store.Grants(ctx, "", Platform)
+	owners, err := s.owners(ctx)
 	if err != nil {
 		return "", err
 	}
-	for _, g := range grants {
-		if g.Role == Owner {
-			if u, err = s.store.User(ctx, g.User); err != nil {
-				return "", err
-			}
-			return s.link(ctx, u, LoginLinkLife, by)
-		}
+	if len(owners) > 0 {
+		return s.link(ctx, owners[0], LoginLinkLife, by)
 	}
 	return "", fault.New(fault.NotFound, "the platform has no owner yet; start it once with `edgewright up`")
 }

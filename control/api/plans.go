@@ -173,7 +173,7 @@ func (s *Server) export(ctx context.Context, c *call, _ *InProject) (*answer, er
 			}
 			for _, r := range page.Items {
 				// What the platform derives by itself is not declared.
-				if t.Derived == nil || !t.Derived(r.Spec) {
+				if t.Declared(r.Name, r.Spec) {
 					out.Resources = append(out.Resources, Declared{Kind: string(r.Kind), Name: r.Name, Spec: r.Spec})
 				}
 			}

@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 		{`{"origins":[]}`, "/origins", "no origin"},
 		{`{"origins":[` + strings.TrimSuffix(strings.Repeat(`{"url":"http://o.example.com"},`, 33), ",") + `]}`, "/origins", "more than 32"},
 		{`{"orgins":[]}`, "/orgins", `did you mean "origins"?`},
-		{`{"origins":[{"url":"http://a.example.com","name":"x"},{"url":"http://b.example.com","name":"x"}]}`, "/origins/1/name", "also the name of origin 0"},
+		{`{"origins":[{"url":"http://a.example.com","name":"x"},{"url":"http://b.example.com","name":"x"}]}`, "/origins/1/name", "also the name of origin 1"},
 		{origin(`"url":""`), "/origins/0/url", "missing"},
 		{origin(`"url":"origin.example.com"`), "/origins/0/url", `write "https://origin.example.com"`},
 		{origin(`"url":"ftp://origin.example.com"`), "/origins/0/url", "not a scheme"},

@@ -98,7 +98,7 @@ func (s *Spec) normalize(policy *netguard.Policy) error {
 	for i := range s.Origins {
 		s.Origins[i].normalize(i, policy, add)
 		if first, taken := names[s.Origins[i].Name]; taken {
-			add(fmt.Sprintf("/origins/%d/name", i), fmt.Sprintf("%q is also the name of origin %d", s.Origins[i].Name, first), "give each origin its own name")
+			add(fmt.Sprintf("/origins/%d/name", i), fmt.Sprintf("%q is also the name of origin %d", s.Origins[i].Name, first+1), "give each origin its own name")
 		}
 		names[s.Origins[i].Name] = i
 	}

@@ -55,13 +55,47 @@ func Type(mode Mode) resource.Type {
 			}
 			return spec.Encode(), nil
 		},
+		Carry: carry,
 		Derived: func(raw json.RawMessage) bool {
 			var spec struct {
 				Automatic bool `json:"automatic"`
 			}
 			return json.Unmarshal(raw, &spec) == nil && spec.Automatic
 		},
+		Tuned: func(name string, raw json.RawMessage) bool { return tuned(name, raw, mode) },
 	}
+}
+
+// Automatic is the certificate that the platform makes by itself for a verified
+// domain. Errors: Invalid.
+func Automatic(domain string, mode Mode) (Spec, error) {
+	spec := Spec{Domains: []string{domain}, AutoRenew: true, Automatic: true}
+	err := spec.Normalize(domain, mode)
+	return spec, err
+}
+
+// tuned reports that an automatic certificate is not as the platform makes it.
+func tuned(domain string, raw json.RawMessage, mode Mode) bool {
+	var spec Spec
+	made, err := Automatic(domain, mode)
+	if err != nil || json.Unmarshal(raw, &spec) != nil {
+		return false
+	}
+	spec.Request, spec.Revoke = made.Request, made.Revoke
+	return !resource.EqualJSON(spec.Encode(), made.Encode())
+}
+
+// carry keeps what users have asked for by an operation and not by a declaration:
+// a new certificate, a revocation. A file does not say that, and going back to
+// what was before neither ends a revocation under way nor makes the next request
+// look answered.
+func carry(current, wanted json.RawMessage) json.RawMessage {
+	var was, now Spec
+	if json.Unmarshal(current, &was) != nil || json.Unmarshal(wanted, &now) != nil {
+		return wanted
+	}
+	now.Request, now.Revoke = max(now.Request, was.Request), was.Revoke
+	return now.Encode()
 }
 
 // CanonicalName returns a host name in lower-case A-labels without trailing

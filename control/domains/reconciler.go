@@ -2,6 +2,7 @@ package domains
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -18,6 +19,8 @@ import (
 type Certificates interface {
 	// Ensure makes a certificate for a verified domain that has none.
 	Ensure(ctx context.Context, project, environment, domain string, cause resource.Cause) error
+	// Drop deletes the one that Ensure made, once the domain is gone.
+	Drop(ctx context.Context, project, environment, domain string, cause resource.Cause) error
 	// Summary returns its state ("valid", "issuing", ...) and a sentence.
 	Summary(ctx context.Context, project, environment, domain string) (state, message string, err error)
 }
@@ -227,9 +230,10 @@ func (r *Reconciler) domain(ctx context.Context, id string) (time.Duration, erro
 	return next, nil
 }
 
-// orphans releases the claim of a domain that was removed without it. The
-// history has the name that the claim is found by. Where it is not kept, the
-// claim's own event finds the claim, or whoever adds the name next.
+// orphans takes away what was there for a domain alone that a plan of users
+// removed: its automatic certificate and its claim. The history has the name that
+// they are found by. Where it is not kept, the claim's own event finds the claim,
+// or whoever adds the name next.
 func (r *Reconciler) orphans(ctx context.Context, id string) error {
 	past, _, err := r.service.Store.History(ctx, resource.HistoryQuery{Kind: Kind, ID: id, Limit: 1})
 	if err != nil {
@@ -237,24 +241,36 @@ func (r *Reconciler) orphans(ctx context.Context, id string) error {
 	}
 	for _, revision := range past {
 		for _, entry := range revision.Entries {
-			if entry.Kind != Kind || entry.ID != id {
-				continue
+			if entry.Kind == Kind && entry.ID == id {
+				return errors.Join(r.dropCertificate(ctx, entry), r.orphanedClaim(ctx, entry))
 			}
-			stored, err := r.service.findClaim(ctx, entry.Name)
-			if fault.Is(err, fault.NotFound) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			claim, err := DecodeClaim(stored)
-			if err != nil || claim.Spec.DomainID != id {
-				return err
-			}
-			return r.release(ctx, stored)
 		}
 	}
 	return nil
+}
+
+// dropCertificate drops the certificate of a domain, unless it was added anew.
+func (r *Reconciler) dropCertificate(ctx context.Context, gone resource.Entry) error {
+	_, err := r.service.find(ctx, gone.Project, gone.Environment, gone.Name)
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return r.certificates.Drop(ctx, gone.Project, gone.Environment, gone.Name, resource.Cause{Actor: "system reconciler", Via: "system"})
+}
+
+func (r *Reconciler) orphanedClaim(ctx context.Context, gone resource.Entry) error {
+	stored, err := r.service.findClaim(ctx, gone.Name)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	claim, err := DecodeClaim(stored)
+	if err != nil || claim.Spec.DomainID != gone.ID {
+		return err
+	}
+	return r.release(ctx, stored)
 }
 
 const reasonNoOrigin = "NoOrigin"

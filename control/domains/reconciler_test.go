@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/control/cdn"
+	"github.com/edgewright/edgewright/control/certificates"
 	"github.com/edgewright/edgewright/control/domains"
 	"github.com/edgewright/edgewright/control/reconcile"
 	"github.com/edgewright/edgewright/control/resource"
@@ -157,6 +158,59 @@ func TestClaimsOfRemovedDomainsAreReleased(t *testing.T) {
 		if err := w.svc.Remove(t.Context(), "beta", env, "shop.localhost", 0, cause); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A plan that removes a domain, such as a rollback, leaves no certificate behind
+// that would wait for it for ever.
+func TestCertificatesOfRemovedDomainsAreDropped(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*certificates.Spec)
+		again  bool
+		kept   bool
+	}{
+		"automatic":           {change: func(*certificates.Spec) {}},
+		"tuned":               {change: func(s *certificates.Spec) { s.KeyType = "p384" }},
+		"declared by a user":  {change: func(s *certificates.Spec) { s.Automatic = false }, kept: true},
+		"of other names too":  {change: func(s *certificates.Spec) { s.Domains = append(s.Domains, "b.example.com") }, kept: true},
+		"of one that is back": {change: func(*certificates.Spec) {}, again: true, kept: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, certs, d := handover(t)
+			rec := domains.NewReconciler(w.svc, certs, w, nil)
+			stored, err := w.db.Get(t.Context(), domains.Kind, d.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert, err := certs.Find(t.Context(), "alpha", env, d.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			of, err := certificates.Decode(cert)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(&of.Spec)
+			plan := resource.NewPlan("alpha", env)
+			plan.Update(cert, of.Spec.Encode())
+			plan.Delete(stored)
+			if _, err := w.db.Commit(t.Context(), plan.Commit(cause)); err != nil {
+				t.Fatal(err)
+			}
+			if c.again {
+				w.add("alpha", d.Name)
+			}
+			if _, err := rec.Reconcile(t.Context(), reconcile.Ref{Kind: domains.Kind, ID: d.ID}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := certs.Find(t.Context(), "alpha", env, d.Name); (err == nil) != c.kept {
+				t.Errorf("the certificate: %v, want it kept: %v", err, c.kept)
+			}
+			if n := w.claims(d.Name); n != 0 {
+				t.Errorf("%d claims are left", n)
+			}
+		})
 	}
 }
 

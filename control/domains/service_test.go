@@ -112,6 +112,8 @@ func (w *world) Ensure(_ context.Context, project, environment, domain string, _
 	return nil
 }
 
+func (w *world) Drop(context.Context, string, string, string, resource.Cause) error { return nil }
+
 func (w *world) Summary(context.Context, string, string, string) (string, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -87,6 +87,10 @@ func types() resource.Types {
 				var s siteSpec
 				return json.Unmarshal(spec, &s) == nil && s.Made
 			},
+			Tuned: func(_ string, spec json.RawMessage) bool {
+				var s siteSpec
+				return json.Unmarshal(spec, &s) == nil && s.TTL > 0
+			},
 		},
 		{
 			Kind: "edge", Prefix: "edge", Scope: resource.ScopePlatform,
@@ -364,6 +368,71 @@ func TestPlanRollback(t *testing.T) {
 	for _, revision := range []int64{0, -1, 9999} {
 		_, err = resource.PlanRollback(ctx, f.db, types(), "p", "production", revision)
 		wantCode(t, err, fault.NotFound, fmt.Sprint(revision))
+	}
+}
+
+// What users set in a resource that the platform derived is theirs: a rollback
+// gives it back, whatever became of the resource; the resource itself is not its
+// business.
+func TestPlanRollbackOfWhatUsersSetInDerived(t *testing.T) {
+	const made, tuned, other, own = `{"made":true,"ttl":0}`, `{"made":true,"ttl":5}`, `{"made":true,"ttl":7}`, `{"ttl":9}`
+	for _, c := range []struct{ name, then, now, want string }{
+		{"not tuned and not there any more", made, "", ""},
+		{"not there then", "", made, made},
+		{"not there then, tuned", "", tuned, tuned},
+		{"the same", tuned, tuned, tuned},
+		{"tuned since", made, tuned, made},
+		{"tuned otherwise", tuned, other, tuned},
+		{"not tuned any more", tuned, made, tuned},
+		{"replaced by the user's own", made, own, made},
+		{"tuned and gone", tuned, "", tuned},
+		{"tuned, gone, and derived again", tuned, "again " + made, tuned},
+		{"the user's own, gone, and derived in its place", own, "again " + made, own},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			f := fixture{storetest.SQLite(t), "p"}
+			f.apply(t, f.plan(t, false, declared("origin", "app", `{}`)))
+			set := func(spec string) {
+				t.Helper()
+				found, err := f.db.List(ctx, resource.Query{Kind: "site", Name: "shop"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				spec, again := strings.CutPrefix(spec, "again ")
+				if len(found.Items) > 0 && (spec == "" || again) {
+					change := resource.Change{Op: resource.Delete, Kind: "site", ID: found.Items[0].ID}
+					if _, err := f.db.Commit(ctx, resource.Commit{Changes: []resource.Change{change}, Cause: cause}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if spec != "" {
+					f.apply(t, f.plan(t, false, declared("site", "shop", spec)))
+				}
+			}
+			set(c.then)
+			then := f.apply(t, f.plan(t, false, declared("origin", "app", `{"port":81}`)))
+			set(c.now)
+			f.apply(t, f.plan(t, false, declared("origin", "app", `{"port":82}`)))
+
+			plan, err := resource.PlanRollback(ctx, f.db, types(), "p", "production", then)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.apply(t, plan)
+			found, err := f.db.List(ctx, resource.Query{Kind: "site", Name: "shop"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if len(found.Items) > 0 {
+				got = string(found.Items[0].Spec)
+			}
+			if got != c.want && !resource.EqualJSON(json.RawMessage(got), json.RawMessage(c.want)) {
+				t.Errorf("rolled back to %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

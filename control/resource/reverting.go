@@ -66,8 +66,8 @@ func noRevision(revision int64) error {
 }
 
 // PlanRollback plans to bring an environment back to what it was right after a
-// revision. Resources that the platform derived, and those of the whole project,
-// stay as they are.
+// revision. Resources that the platform derived, but for what users have set in
+// them, and those of the whole project, stay as they are.
 func PlanRollback(ctx context.Context, store Store, types Types, project, environment string, toRevision int64) (Plan, error) {
 	plan := NewPlan(project, environment)
 	plan.Reason = fmt.Sprintf("rollback to revision %d", toRevision)
@@ -81,8 +81,14 @@ func PlanRollback(ctx context.Context, store Store, types Types, project, enviro
 			return plan, err
 		}
 		t, known := types.Of(state.kind)
-		if known && (t.Scope != ScopeEnvironment || t.platforms(state.spec, current)) {
+		if known && (t.Scope != ScopeEnvironment || t.keeps(state, current)) {
 			continue
+		}
+		if known && current == nil && t.Derived != nil {
+			// The platform may have made another one since.
+			if current, err = successor(ctx, store, t, state); err != nil {
+				return plan, err
+			}
 		}
 		if err := plan.backTo(types, state, current); err != nil {
 			return plan, err
@@ -91,11 +97,23 @@ func PlanRollback(ctx context.Context, store Store, types Types, project, enviro
 	return plan, finishPlaces(ctx, store, types, &plan)
 }
 
-// platforms reports that a resource was the platform's own then and is now, or is
-// not there at one of the times. What somebody has since declared is theirs, and
-// goes back to what the platform had made.
-func (t Type) platforms(then json.RawMessage, current *Resource) bool {
-	return (then == nil || t.derived(then)) && (current == nil || t.derived(current.Spec))
+// keeps reports that a rollback leaves a resource as it is: it was there because
+// the platform wanted it, or is now, and no user had a say in what it was.
+func (t Type) keeps(to state, current *Resource) bool {
+	if to.spec == nil {
+		return current != nil && t.derived(current.Spec)
+	}
+	return !t.Declared(to.name, to.spec) && (current == nil || !t.Declared(current.Name, current.Spec))
+}
+
+// successor returns the resource that the platform derived in the place of one
+// that is gone, nil when there is none.
+func successor(ctx context.Context, store Store, t Type, gone state) (*Resource, error) {
+	page, err := store.List(ctx, Query{Kind: t.Kind, Project: gone.project, Environment: gone.environment, Name: gone.name, Limit: 1})
+	if err != nil || len(page.Items) == 0 || !t.derived(page.Items[0].Spec) {
+		return nil, err
+	}
+	return &page.Items[0], nil
 }
 
 // state is what a resource was at some time; a nil spec means that it was not.

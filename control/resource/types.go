@@ -68,12 +68,23 @@ type Type struct {
 	// does a certificate for a verified domain. Plans neither prune nor roll
 	// back such a resource, and it does not hold what it refers to. nil: never.
 	Derived func(spec json.RawMessage) bool
+
+	// Tuned reports, of a resource that the platform derived, that users have set
+	// something in it, as the key type of an automatic certificate. That is theirs:
+	// an export declares it and a rollback brings it back. nil: never.
+	Tuned func(name string, spec json.RawMessage) bool
 }
 
 // NewID returns an ID for a new resource of this type.
 func (t Type) NewID() string { return NewID(t.Prefix) }
 
 func (t Type) derived(spec json.RawMessage) bool { return t.Derived != nil && t.Derived(spec) }
+
+// Declared reports that a resource is, or says, what users want: one that the
+// platform did not derive, or that is tuned.
+func (t Type) Declared(name string, spec json.RawMessage) bool {
+	return len(spec) > 0 && (!t.derived(spec) || t.Tuned != nil && t.Tuned(name, spec))
+}
 
 func (t Type) carry(current, wanted json.RawMessage) json.RawMessage {
 	if t.Carry == nil || len(current) == 0 {

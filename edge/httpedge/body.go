@@ -1,6 +1,7 @@
 package httpedge
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -36,6 +37,10 @@ type clientBody struct {
 	read    int64
 	begin   time.Time
 	renewAt time.Time
+	hurried time.Time // the deadline that hurry has set
+	reading bool      // from src, now
+	left    bool      // the exchange is over: nobody reads any more
+	quiet   sync.Cond // reading has become false
 	ended   bool
 	err     error // the first failure that is the client's
 }
@@ -47,6 +52,7 @@ func newClientBody(x *exchange) *clientBody {
 		patient: isGRPC(r.Header.Get("Content-Type")),
 		arrived: func() http.Header { return r.Trailer },
 	}
+	b.quiet.L = &b.mu
 	// HTTP/1 and 2 have turned the announcement into keys; HTTP/3 leaves it.
 	for name := range r.Trailer {
 		b.announce(name)
@@ -75,17 +81,20 @@ var errTooLarge = errors.New("the content is larger than the site allows")
 func (b *clientBody) Read(p []byte) (int, error) {
 	b.started.Store(true)
 	b.mu.Lock()
-	if b.err != nil {
+	if b.err != nil || b.left {
 		defer b.mu.Unlock()
-		return 0, b.err
+		return 0, cmp.Or(b.err, errLeft)
 	}
 	b.renew()
+	b.reading = true
 	b.mu.Unlock()
 
 	n, err := b.src.Read(p)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.reading = false
+	b.quiet.Broadcast()
 	if b.read += int64(n); b.max > 0 && b.read > b.max {
 		b.err = errTooLarge
 		return 0, b.err
@@ -103,20 +112,47 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		if b.atEnd != nil {
 			b.atEnd()
 		}
-	case err != nil:
+	case err != nil && !b.left:
 		b.err = err
 	}
 	return n, err
 }
 
+var errLeft = errors.New("the request was answered before its content was read")
+
+// leave ends the reading of a content whose request the origin has answered early;
+// the handler must not return before. HTTP/2's writer takes no deadline after that:
+// it would panic, in the goroutine that writes to the origin. And HTTP/1's server
+// would break a read off itself, take every deadline away with it, and wait for the
+// rest of the content for ever.
+func (b *clientBody) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+	if !b.reading {
+		return
+	}
+	_ = b.control.SetReadDeadline(time.Unix(1, 0))
+	for b.reading {
+		b.quiet.Wait()
+	}
+	if !b.ended {
+		_ = b.control.SetReadDeadline(b.hurried)
+	}
+}
+
 // hurry bounds the time that net/http waits for the rest of a content nobody
-// wants, which it reads before it answers, and before it reuses a connection.
+// wants, which it reads before it answers, and before it reuses a connection. It
+// never gives more time than it gave before.
 func (b *clientBody) hurry(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ended {
-		_ = b.control.SetReadDeadline(time.Now().Add(d))
+	at := time.Now().Add(d)
+	if b.ended || !b.hurried.IsZero() && b.hurried.Before(at) {
+		return
 	}
+	b.hurried = at
+	_ = b.control.SetReadDeadline(at)
 }
 
 // renew sets the deadline for the next read. With a declared length the whole

@@ -115,8 +115,11 @@ func (x *exchange) account() {
 	x.finish() // no interim answer after this
 	x.departure.end()
 	x.watch.stop(x)
-	if x.body != nil && x.r.ProtoMajor < 2 {
-		x.body.hurry(x.s.limits.BodyTimeout)
+	if x.body != nil {
+		x.body.leave()
+		if x.r.ProtoMajor < 2 {
+			x.body.hurry(x.s.limits.BodyTimeout)
+		}
 	}
 	if x.own {
 		return

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,6 +195,77 @@ func TestSlowClients(t *testing.T) {
 	if out := raw(t, e.HTTPSAddr(), "\x16\x03\x01"); out != "" {
 		t.Errorf("a handshake that stops was answered %q", out)
 	}
+}
+
+// After an answer, a content that nobody wants does not keep the connection: what
+// comes of it later is not read as a request.
+func TestContentThatNobodyWants(t *testing.T) {
+	early := earlyOrigin(t)
+	for name, c := range map[string]struct {
+		bodyTimeout   time.Duration
+		input, status string
+	}{
+		"too large":        {time.Hour, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5000\r\n\r\nabc", "HTTP/1.1 413 "},
+		"of another site":  {time.Hour, "POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 500\r\n\r\nabc", "HTTP/1.1 421 "},
+		"answered already": {time.Second, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 500\r\n\r\nabc", "HTTP/1.1 200 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := nodetest.Start(t, func(o *node.Options) {
+				o.Limits = httpedge.Limits{BodyTimeout: c.bodyTimeout, IdleTimeout: time.Hour}
+			})
+			site := nodetest.Site("dom_shop", "shop.test", early)
+			site.Limits.MaxBodyBytes = 1000
+			e.Serve(site)
+			conn, err := net.Dial("tcp", e.HTTPAddr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, c.input); err != nil {
+				t.Fatal(err)
+			}
+			out, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(out), c.status) {
+				t.Errorf("answered %q, and then %v", out, err)
+			}
+		})
+	}
+}
+
+// earlyOrigin answers each request as soon as something of it has come, reads no
+// more and holds the connection.
+func earlyOrigin(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				defer conn.Close()
+				if _, err := conn.Read(make([]byte, 4096)); err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				_, _ = io.Copy(io.Discard, conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		served.Wait()
+	})
+	return "http://" + ln.Addr().String()
 }
 
 // originServer is a real server without the test's site.

@@ -254,8 +254,8 @@ func (s *Service) Ensure(ctx context.Context, project, environment, domain strin
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	spec := certificates.Spec{Domains: []string{domain}, AutoRenew: true, Automatic: true}
-	if err := spec.Normalize(domain, s.Mode); err != nil {
+	spec, err := certificates.Automatic(domain, s.Mode)
+	if err != nil {
 		return err
 	}
 	plan := resource.NewPlan(project, environment)
@@ -264,6 +264,31 @@ func (s *Service) Ensure(ctx context.Context, project, environment, domain strin
 	_, err = s.Store.Commit(ctx, plan.Commit(cause))
 	if fault.Is(err, fault.Conflict) {
 		return nil // made in between
+	}
+	return err
+}
+
+// Drop deletes the certificate that Ensure made for a domain that is gone. One that
+// covers other names too, or that a user has declared, stays. Like Ensure, the
+// reconciler of domains calls it.
+func (s *Service) Drop(ctx context.Context, project, environment, domain string, cause resource.Cause) error {
+	r, err := s.Find(ctx, project, environment, domain)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := certificates.Decode(r)
+	if err != nil || !c.Spec.Automatic || len(c.Spec.Domains) > 1 {
+		return err
+	}
+	plan := resource.NewPlan(project, environment)
+	plan.Reason = "the domain " + domain + " was removed"
+	plan.Delete(r)
+	_, err = s.Store.Commit(ctx, plan.Commit(cause))
+	if fault.Is(err, fault.Stale) || fault.Is(err, fault.NotFound) {
+		return nil // somebody sees to it
 	}
 	return err
 }

@@ -199,8 +199,10 @@ func (c *Conn) readBody(p []byte) (int, error) {
 	var err error
 	if stashed {
 		n = copy(p, c.stash)
-	} else {
-		n, err = c.read(p)
+	} else if n, err = c.read(p); err != nil && !c.interrupted() {
+		// net/http may go on with the connection, and would take the rest of the
+		// body, when it comes after all, for a request.
+		c.err = err
 	}
 	k, done, bad := c.body.advance(p[:n])
 	if stashed {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,43 @@ func TestConnBreaksBadChunks(t *testing.T) {
 
 // TestConnUnderNetHTTP serves real requests through a checked connection:
 // background reads, pipelining, keep-alive and hijacking work.
+// stalling is a connection that misses its deadline at each empty piece.
+type stalling struct{ scripted }
+
+func (s *stalling) Read(p []byte) (int, error) {
+	if len(s.pieces) > 0 && len(s.pieces[0]) == 0 {
+		s.pieces = s.pieces[1:]
+		return 0, os.ErrDeadlineExceeded
+	}
+	return s.scripted.Read(p)
+}
+
+// A body that came too late is not read as the next request.
+func TestConnEndsWithABodyThatIsLate(t *testing.T) {
+	for name, head := range map[string]string{
+		"length":  "POST /d HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhe",
+		"chunked": "POST /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhe",
+	} {
+		c := NewConn(&stalling{scripted{pieces: [][]byte{[]byte(head), nil, []byte(get)}}}, options())
+		buf := make([]byte, 4096)
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != head {
+			t.Fatalf("%s: read %q, %v", name, buf[:n], err)
+		}
+		if err := c.SetReadDeadline(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(buf); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%s: at the deadline: %q, %v", name, buf[:n], err)
+		}
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(buf); n != 0 || err == nil {
+			t.Errorf("%s: after the deadline: %q, %v", name, buf[:n], err)
+		}
+	}
+}
+
 func TestConnUnderNetHTTP(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
