@@ -1,9 +1,10 @@
 import { Modal, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { FormEnd } from "./FormEnd";
 
-/** Asks for the name of what is about to go, letter by letter, before it goes. */
+/** Asks for the name of what is about to go, letter by letter, before it goes: as people write it, or as the DNS has it. */
 export function ConfirmByTyping({
   opened,
   onClose,
@@ -61,7 +62,7 @@ function Body({
 }) {
   const [typed, setTyped] = useState("");
   const [past] = useState(error); // of the last time that it was open
-  const matches = typed.trim() === name;
+  const matches = [name, readable(name)].includes(typed.trim().normalize("NFC"));
   return (
     <form
       className="stack"
@@ -74,7 +75,7 @@ function Body({
       <TextInput
         label={
           <>
-            {t.confirm.type} <span className="mono">{name}</span>
+            {t.confirm.type} <span className="mono">{readable(name)}</span>
           </>
         }
         value={typed}

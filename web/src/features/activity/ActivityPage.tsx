@@ -56,7 +56,7 @@ export function ActivityPage() {
               onClick={() => show(kind ? { kind } : {})}
               aria-label={t.activity.showAll}
             >
-              {t.activity.only}: {only ? resourceName(only.kind, only.name) : id}
+              {t.activity.only}: {only ? resourceName(only.kind, only.name).text : id}
             </Button>
           )}
         </div>
