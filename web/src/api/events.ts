@@ -27,6 +27,7 @@ const affected: Record<string, string[]> = {
   rrset: ["zones"],
   tsigkey: ["zones"],
   dnsprovider: ["dns-providers"],
+  placement: ["dns-placements"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],
   ca: ["authorities"],
