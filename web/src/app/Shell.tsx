@@ -13,6 +13,7 @@ import { Icon, type IconName, Mark } from "@/ui/icons";
 import { ErrorState, SkeletonRows } from "@/ui/PageState";
 import { CommandPalette } from "./CommandPalette";
 import { HeldBack } from "./HeldBack";
+import { Remarks } from "./Remarks";
 import { ScopeSwitch } from "./ScopeSwitch";
 import { Shortcuts, shortcutsHelp } from "./Shortcuts";
 import { expiry, type Session, scopeOf, sessionQuery, useExpired } from "./session";
@@ -108,6 +109,7 @@ function Frame({ session }: { session: Session }) {
       <main className={styles["main"]} id="main" tabIndex={-1}>
         <Suspense fallback={<SkeletonRows rows={8} />}>
           <HeldBack session={session} />
+          {scope && <Remarks scope={scope} wanted={search} />}
           {scope ? <Outlet /> : <EmptyState icon="layers" title={t.errors.forbidden} level={2} />}
         </Suspense>
         <div id="overlays" />
@@ -237,6 +239,17 @@ export function useSignOut(): () => void {
   };
 }
 
+/** Above every dialog that may be open when a session ends (Mantine's are at 200). */
+const overDialogs = 400;
+
+/** A button that waits for its answer loses the focus, so there may be nothing to give it back to: then to what is on top. */
+function focusSomewhere(): void {
+  if (document.activeElement !== document.body) return;
+  const dialog = [...document.querySelectorAll('[role="dialog"][aria-modal="true"]')].at(-1);
+  const field = dialog?.querySelector<HTMLElement>("[data-autofocus]") ?? document.getElementById("main");
+  field?.focus();
+}
+
 /** Over the page, not instead of it: a form half filled in is still there after signing in again. */
 function Expired() {
   const expired = useExpired();
@@ -248,6 +261,8 @@ function Expired() {
       withCloseButton={false}
       closeOnEscape={false}
       closeOnClickOutside={false}
+      zIndex={overDialogs}
+      onExitTransitionEnd={() => setTimeout(focusSomewhere, 50)}
       title={t.login.expired}
     >
       <div className="stack">

@@ -34,6 +34,7 @@ export const common = {
     unknown: "Something unexpected happened in the dashboard.",
     requestId: "Request ID",
     network: "The control plane cannot be reached. Check that edgewright is running and the network is up.",
+    ended: "Your session had ended, and nothing was changed. Sign in, then try again.",
     stale: "Shown from before, the refresh failed.",
     crash: "This page stopped working",
     crashText: "The rest of the dashboard still works. Reload the page; if it happens again, report the message below.",
