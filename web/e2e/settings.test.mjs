@@ -47,7 +47,7 @@ test("keeps credentials of a DNS provider, never shows them, forgets them by nam
       await picture(page, "settings-dns-add");
       await accessible(page, "add a provider");
       await dialog.getByRole("button", { name: "Cancel" }).click();
-      await page.getByRole("button", { name: "Load more: main" }).click();
+      await page.getByRole("button", { name: "More: main" }).click();
       await page.getByRole("menuitem", { name: "Forget" }).click();
       const forget = page.getByRole("dialog", { name: "Forget main" });
       await forget.getByRole("textbox").fill("main");

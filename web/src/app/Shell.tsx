@@ -2,7 +2,7 @@ import { ActionIcon, Drawer, Loader, Menu, Modal, Tooltip, useMantineColorScheme
 import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useRouter, useRouterState } from "@tanstack/react-router";
 import { Suspense, useEffect } from "react";
 import { ApiError, api } from "@/api/client";
 import { useEventStream, useLiveState } from "@/api/events";
@@ -61,7 +61,9 @@ function ToLogin() {
 
 function Frame({ session }: { session: Session }) {
   const [menu, { open, close }] = useDisclosure();
-  const { pathname, search } = useLocation();
+  const { search } = useLocation();
+  // Of the page that is on screen: while the next one is on its way, what was clicked has the focus still.
+  const pathname = useRouterState({ select: (s) => s.resolvedLocation?.pathname });
   const scope = scopeOf(session, search);
   useEventStream(scope?.query ?? null);
 
@@ -242,14 +244,6 @@ export function useSignOut(): () => void {
 /** Above every dialog that may be open when a session ends (Mantine's are at 200). */
 const overDialogs = 400;
 
-/** A button that waits for its answer loses the focus, so there may be nothing to give it back to: then to what is on top. */
-function focusSomewhere(): void {
-  if (document.activeElement !== document.body) return;
-  const dialog = [...document.querySelectorAll('[role="dialog"][aria-modal="true"]')].at(-1);
-  const field = dialog?.querySelector<HTMLElement>("[data-autofocus]") ?? document.getElementById("main");
-  field?.focus();
-}
-
 /** Over the page, not instead of it: a form half filled in is still there after signing in again. */
 function Expired() {
   const expired = useExpired();
@@ -262,7 +256,6 @@ function Expired() {
       closeOnEscape={false}
       closeOnClickOutside={false}
       zIndex={overDialogs}
-      onExitTransitionEnd={() => setTimeout(focusSomewhere, 50)}
       title={t.login.expired}
     >
       <div className="stack">

@@ -1,5 +1,6 @@
 import { Modal, TextInput } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
+import { refocus } from "@/lib/focus";
 import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { FormEnd } from "./FormEnd";
@@ -26,6 +27,8 @@ export function ConfirmByTyping({
   pending: boolean;
   error?: Error | null;
 }) {
+  // Who shows it only while it is open takes it away with the focus in it.
+  useEffect(() => () => void setTimeout(refocus, 50), []);
   return (
     <Modal opened={opened} onClose={onClose} title={title}>
       <Body

@@ -18,7 +18,7 @@ export const common = {
     none: "None",
     yes: "Yes",
     no: "No",
-    more: "Load more",
+    more: "More",
     view: "View",
     details: "Details",
     skip: "Skip to content",
