@@ -5,6 +5,10 @@ import { fakeAPI } from "@/test/api";
 import { domain, session } from "@/test/fixtures";
 import { open } from "@/test/render";
 
+// Compiled before the clock of a test runs.
+import "@/features/activity/ActivityPage";
+import "@/features/certificates/CertificatePage";
+
 const P = "/api/v1/infrastructure";
 
 /** A control plane that knows shop.example.com, which has no certificate, and no revision. */

@@ -5,6 +5,10 @@ import { fakeAPI } from "@/test/api";
 import { session } from "@/test/fixtures";
 import { open } from "@/test/render";
 
+// Compiled before the clock of a test runs.
+import "@/features/edges/EdgesPage";
+import "@/features/settings/SettingsPage";
+
 const P = "/api/v1/infrastructure";
 
 function frame(over: Partial<typeof session> = {}) {

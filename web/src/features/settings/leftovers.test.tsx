@@ -6,6 +6,10 @@ import { fakeAPI, problem } from "@/test/api";
 import { session } from "@/test/fixtures";
 import { open } from "@/test/render";
 
+// Compiled before the clock of a test runs.
+import "@/features/domains/DomainsPage";
+import "@/features/settings/SettingsPage";
+
 const P = "/api/v1/infrastructure";
 
 const placement = (over: Partial<Placement>): Placement => ({
