@@ -11,6 +11,7 @@ export default defineConfig({
   build: {
     target: "es2022",
     sourcemap: false,
+    cssCodeSplit: false, // a style that failed to come with a screen is not asked for again
     assetsInlineLimit: 0, // data: URLs in styles would widen the policy
     license: { fileName: "third-party-licenses.md" },
     rolldownOptions: {

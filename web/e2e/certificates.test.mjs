@@ -117,11 +117,21 @@ test("an environment without certificates says when there will be some; failures
   await ew.page(
     "/certificates/none.example.com",
     async (page) => {
+      await page.getByRole("heading", { name: "There is no such domain here" }).waitFor();
+      await lookAt(page, "certificate-missing");
+    },
+    { allow: /status of 404/ },
+  );
+  await ew.api("POST", "/api/v1/infrastructure/domains", { domain: "none.example.com", origin: "http://127.0.0.1:1" });
+  await ew.page(
+    "/certificates/none.example.com",
+    async (page) => {
       await page.getByRole("heading", { name: "No certificate yet" }).waitFor();
       await lookAt(page, "certificate-none");
     },
     { allow: /status of 404/ },
   );
+  await ew.api("DELETE", "/api/v1/infrastructure/domains/none.example.com");
   await ew.lookAtErrors("certificates", "/certificates", listed);
 });
 

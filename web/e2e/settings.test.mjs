@@ -47,7 +47,7 @@ test("keeps credentials of a DNS provider, never shows them, forgets them by nam
       await picture(page, "settings-dns-add");
       await accessible(page, "add a provider");
       await dialog.getByRole("button", { name: "Cancel" }).click();
-      await page.getByRole("button", { name: "Load more: main" }).click();
+      await page.getByRole("button", { name: "More: main" }).click();
       await page.getByRole("menuitem", { name: "Forget" }).click();
       const forget = page.getByRole("dialog", { name: "Forget main" });
       await forget.getByRole("textbox").fill("main");
@@ -56,6 +56,75 @@ test("keeps credentials of a DNS provider, never shows them, forgets them by nam
       await page.getByRole("heading", { name: "No DNS providers yet" }).waitFor();
     },
     { allow: /status of 4\d\d/ },
+  );
+});
+
+test("shows which records are left at a DNS provider, why, and what can be done", async () => {
+  const left = (over) => ({
+    id: "plc_1",
+    domain: "shop.example.com",
+    account: "main",
+    project_id: "prj_1",
+    environment: "production",
+    revision: 7,
+    state: "needs_consent",
+    reason: "NeedsConsent",
+    message: "",
+    removing_since: "2026-11-20T10:00:00Z",
+    next_attempt: "2026-11-20T16:00:00Z",
+    given_up_at: "2026-12-04T10:00:00Z",
+    attempts: 3,
+    records: ["A shop.example.com 192.0.2.1", `TXT _edgewright.shop.example.com "${"heritage=edgewright,".repeat(8)}"`],
+    ...over,
+  });
+  const placements = [
+    left({}),
+    left({
+      id: "plc_2",
+      domain: "xn--mnchen-3ya.example",
+      state: "removing",
+      reason: "Refused",
+      message: "the token may not",
+    }),
+    left({
+      id: "plc_3",
+      domain: `${"long-name-".repeat(6)}a.example`,
+      state: "removing",
+      reason: "ProviderAway",
+      records: [],
+    }),
+  ];
+  const prepare = (page) =>
+    page.route(/\/dns\/placements\?/, (route) => route.fulfill({ json: { placements, next_cursor: "" } }));
+  await ew.look(
+    "settings-leftovers",
+    "/settings?tab=dns",
+    async (page) => {
+      await page.getByText("münchen.example", { exact: true }).waitFor();
+      await page.getByText("2 records that would go").first().click();
+    },
+    { prepare },
+  );
+  await ew.look(
+    "domains-leftovers",
+    "/domains",
+    (page) => page.getByText(/^Records of 3 domains are still/).waitFor(),
+    {
+      prepare,
+    },
+  );
+  await ew.page(
+    "/settings?tab=dns",
+    async (page) => {
+      await page.getByRole("button", { name: "Remove: records of shop.example.com at main" }).click();
+      await page
+        .getByRole("dialog", { name: "Remove records at the provider" })
+        .getByText(/^A shop/)
+        .waitFor();
+      await picture(page, "leftovers-remove");
+      await accessible(page, "remove what is left");
+    },
+    { prepare },
   );
 });
 

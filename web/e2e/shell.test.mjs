@@ -123,6 +123,76 @@ test("an ended session is signed in again over the page", async () => {
   );
 });
 
+test("an ended session is told of over an open dialog, which keeps what was typed and gets the focus back", async () => {
+  await ew.page(
+    "/domains/demo.localhost?tab=cache",
+    async (page) => {
+      await page.getByRole("button", { name: "Purge everything" }).click();
+      const purge = page.getByRole("dialog", { name: /^Purge/ });
+      await purge.getByRole("textbox").fill("demo.localhost");
+      await page.context().clearCookies();
+      await purge.getByRole("button", { name: "Purge everything" }).click();
+      const login = page.getByRole("dialog", { name: "Your session has ended" });
+      await login.getByLabel("Email").click(); // which is refused for what lies below something else
+      await login.getByLabel("Email").fill("ada@example.com");
+      await login.getByRole("textbox", { name: "Password" }).fill(password);
+      await picture(page, "session-ended-over-dialog");
+      await page.keyboard.press("Enter");
+      await login.waitFor({ state: "detached" });
+      await purge.getByText("Your session had ended, and nothing was changed. Sign in, then try again.").waitFor();
+      assert.equal(await purge.getByRole("textbox").inputValue(), "demo.localhost");
+      await page.waitForFunction(() => document.activeElement?.closest('[role="dialog"]'));
+      await page.keyboard.press("Enter");
+      await purge.waitFor({ state: "detached" });
+    },
+    { allow: /status of 401/ },
+  );
+});
+
+test("a screen whose code does not come while the server is away comes when it is back", async () => {
+  await ew.page(
+    "/",
+    async (page) => {
+      await overview(page);
+      await page.evaluate(() => {
+        globalThis.kept = true;
+      });
+      const away = (url) => url.pathname === "/" || /EdgesPage/.test(url.pathname);
+      await page.route(away, (route) => route.abort());
+      const asked = page.waitForRequest((request) => request.method() === "HEAD");
+      await page.getByRole("link", { name: "Edges", exact: true }).click();
+      await asked;
+      await page.getByRole("navigation", { name: "Main" }).waitFor();
+      await page.unroute(away);
+      await page.getByRole("heading", { name: "Edges", level: 1 }).waitFor();
+      await picture(page, "edges-after-away");
+      assert.equal(await page.evaluate(() => globalThis.kept), true, "the page was loaded anew");
+    },
+    { allow: /Failed to (load resource|fetch)|ERR_FAILED/ },
+  );
+});
+
+test("says where the page is to be seen without colours, and where nothing moves", async () => {
+  await ew.page("/domains/demo.localhost?tab=settings", async (page) => {
+    await page.emulateMedia({ forcedColors: "active" });
+    const track = page.locator(".mantine-Switch-track").first();
+    await track.waitFor();
+    await picture(page, "forced-colours");
+    const line = (locator, what) => locator.evaluate((e, what) => getComputedStyle(e)[what], what);
+    assert.equal(await line(page.locator('[aria-current="page"]').first(), "outlineStyle"), "solid");
+    assert.equal(await line(track, "borderTopStyle"), "solid");
+    await page.emulateMedia({ forcedColors: "none" });
+    await page.route(/\/domains\?/, () => undefined); // an answer that does not come
+    await page.goto(`${ew.server.dashboard}/domains`);
+    await page.locator(".mantine-Skeleton-root").first().waitFor();
+    const moving = () =>
+      document
+        .getAnimations()
+        .filter((a) => a.playState === "running" && !Number.isFinite(a.effect.getComputedTiming().endTime));
+    await page.waitForFunction(`(${moving})().length === 0`);
+  });
+});
+
 test("an address that nothing answers to is told so inside the frame", async () => {
   await ew.page("/nowhere/at/all", async (page) => {
     await page.getByRole("heading", { name: "There is no such page" }).waitFor();

@@ -62,7 +62,7 @@ const guard: Middleware = {
     if (!safe.has(request.method)) request.headers.set("X-Edgewright-CSRF", "1");
     return request;
   },
-  async onResponse({ response }) {
+  async onResponse({ request, response }) {
     if (response.ok) return;
     let problem: Partial<Problem> = {};
     if (response.headers.get("content-type")?.includes("json")) {
@@ -71,12 +71,14 @@ const guard: Middleware = {
         .json()
         .catch(() => ({}))) as Partial<Problem>;
     }
+    // The API speaks of credentials and tokens; whoever was signed in here has to hear that nothing was done.
+    const ended = response.status === 401 && !new URL(request.url).pathname.endsWith("/login");
     throw new ApiError({
       ...problem,
       title: problem.title ?? (response.statusText || t.errors.title),
       status: response.status,
       code: problem.code ?? "internal",
-      ...(problem.detail ? { detail: sentence(problem.detail) } : {}),
+      ...(problem.detail ? { detail: sentence(ended ? t.errors.ended : problem.detail) } : {}),
     });
   },
   onError({ error }) {

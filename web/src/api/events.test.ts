@@ -1,7 +1,7 @@
 import { renderHook } from "@testing-library/react";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { rollout } from "@/test/fixtures";
-import { forget, type Purge, receive, useLive, usePurge, useRollout } from "./events";
+import { forget, invalidator, type Purge, receive, useLive, usePurge, useRollout } from "./events";
 
 function take(type: string, data: unknown): string[] {
   const old: string[] = [];
@@ -59,5 +59,34 @@ describe("receive", () => {
     };
     take("purge", { purge: { ...purge, state: "pending", edges: { ...purge.edges, acknowledged: 1 } } });
     expect(renderHook(() => usePurge(purge)).result.current.state).toBe("acknowledged");
+  });
+});
+
+describe("what changes make old", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("is read again once for many changes, and not anew before it has come", async () => {
+    const came: (() => void)[] = [];
+    const asked: unknown[] = [];
+    const old = invalidator({
+      invalidateQueries: (filters) => {
+        asked.push(filters?.queryKey?.[0]);
+        return new Promise<void>((ok) => came.push(ok));
+      },
+    });
+    old(["domains"]);
+    old(["domains"]);
+    await vi.runAllTimersAsync();
+    expect(asked).toEqual(["domains"]);
+    old(["domains", "edges"]);
+    await vi.runAllTimersAsync();
+    expect(asked).toEqual(["domains", "edges"]);
+    came[0]?.();
+    await vi.runAllTimersAsync();
+    expect(asked).toEqual(["domains", "edges", "domains"]);
+    came[2]?.();
+    await vi.runAllTimersAsync();
+    expect(asked).toHaveLength(3);
   });
 });

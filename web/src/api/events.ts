@@ -27,6 +27,7 @@ const affected: Record<string, string[]> = {
   rrset: ["zones"],
   tsigkey: ["zones"],
   dnsprovider: ["dns-providers"],
+  placement: ["dns-placements"],
   cdn: ["cdn", "domains"],
   certificate: ["certificates", "domains"],
   ca: ["authorities"],
@@ -114,20 +115,50 @@ export function forget(): void {
 
 const events = ["change", "rollout", "live", "purge", "edge", "operation", "held", "reset"];
 
+/**
+ * Makes cached answers old, at most once each `settleMs`. What is being read
+ * again is not asked for anew before it has come: while changes arrive faster
+ * than a long list does, the list would never come at all.
+ */
+export function invalidator(client: Pick<QueryClient, "invalidateQueries">): ((keys: string[]) => void) & {
+  stop: () => void;
+} {
+  const stale = new Set<string>();
+  const busy = new Set<string>();
+  let settle: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    settle = undefined;
+    if (stale.delete("*")) {
+      stale.clear();
+      void client.invalidateQueries();
+      return;
+    }
+    for (const key of [...stale]) {
+      if (busy.has(key)) continue;
+      stale.delete(key);
+      busy.add(key);
+      void client.invalidateQueries({ queryKey: [key] }).finally(() => {
+        busy.delete(key);
+        if (stale.has(key)) settle ??= setTimeout(flush, settleMs);
+      });
+    }
+  };
+  const old = (keys: string[]) => {
+    for (const key of keys) stale.add(key);
+    settle ??= setTimeout(flush, settleMs);
+  };
+  return Object.assign(old, {
+    stop: () => {
+      clearTimeout(settle);
+      stale.clear();
+    },
+  });
+}
+
 function open(client: QueryClient, url: string): () => void {
   let source: EventSource | undefined;
   let reopen: ReturnType<typeof setTimeout> | undefined;
-  let settle: ReturnType<typeof setTimeout> | undefined;
-  const stale = new Set<string>();
-  const old = (keys: string[]) => {
-    for (const key of keys) stale.add(key);
-    settle ??= setTimeout(() => {
-      settle = undefined;
-      if (stale.has("*")) void client.invalidateQueries();
-      else for (const key of stale) void client.invalidateQueries({ queryKey: [key] });
-      stale.clear();
-    }, settleMs);
-  };
+  const old = invalidator(client);
   const connect = () => {
     let missed = state.get() === "lost";
     source = new EventSource(url);
@@ -152,7 +183,7 @@ function open(client: QueryClient, url: string): () => void {
   connect();
   return () => {
     clearTimeout(reopen);
-    clearTimeout(settle);
+    old.stop();
     source?.close();
   };
 }

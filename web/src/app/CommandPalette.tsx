@@ -1,16 +1,23 @@
 import { useMantineColorScheme } from "@mantine/core";
-import { Spotlight, type SpotlightActionGroupData } from "@mantine/spotlight";
+import { Spotlight, type SpotlightActionData, type SpotlightActionGroupData } from "@mantine/spotlight";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { domainsQuery } from "@/features/domains/queries";
+import { type Domain, domainsQuery } from "@/features/domains/queries";
 import { edgesQuery } from "@/features/edges/queries";
 import { t } from "@/lib/strings";
 import { Icon } from "@/ui/icons";
 import { projectTitle } from "./ScopeSwitch";
 import { pages, useSignOut } from "./Shell";
 import { shortcutsHelp } from "./Shortcuts";
-import type { Scope, Session } from "./session";
+import { isPlatformAdmin, may, type Scope, type Session } from "./session";
+
+const byName = (a: Domain, b: Domain) => (a.display || a.domain).localeCompare(b.display || b.domain);
+
+/** An action, for those who may. */
+function only(allowed: boolean, action: SpotlightActionData): SpotlightActionData[] {
+  return allowed ? [action] : [];
+}
 
 /** Ctrl-K: every page, domain, edge, action and scope by a few letters of its name. */
 export function CommandPalette({ session, scope }: { session: Session; scope: Scope }) {
@@ -35,24 +42,24 @@ export function CommandPalette({ session, scope }: { session: Session; scope: Sc
     {
       group: t.palette.actions,
       actions: [
-        {
+        ...only(may(scope, "developer"), {
           id: "add-domain",
           label: t.palette.addDomain,
           leftSection: <Icon name="plus" />,
           onClick: () => void navigate({ to: "/domains/add" }),
-        },
-        {
+        }),
+        ...only(isPlatformAdmin(session), {
           id: "join-edge",
           label: t.palette.joinEdge,
           leftSection: <Icon name="edges" />,
           onClick: () => void navigate({ to: "/edges", search: { join: true } }),
-        },
-        {
+        }),
+        ...only(may(scope, "developer"), {
           id: "create-token",
           label: t.palette.createToken,
           leftSection: <Icon name="key" />,
           onClick: () => void navigate({ to: "/settings", search: { tab: "tokens" } }),
-        },
+        }),
         {
           id: "dns-providers",
           label: t.providers.title,
@@ -84,7 +91,7 @@ export function CommandPalette({ session, scope }: { session: Session; scope: Sc
     },
     {
       group: t.palette.domains,
-      actions: (domains.data?.domains ?? []).map((d) => ({
+      actions: [...(domains.data?.domains ?? [])].sort(byName).map((d) => ({
         id: `domain ${d.domain}`,
         label: d.display || d.domain,
         description: d.origin ?? "",

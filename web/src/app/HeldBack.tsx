@@ -6,11 +6,11 @@ import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { Notice } from "@/ui/Notice";
 import { toast } from "@/ui/UndoToast";
-import type { Session } from "./session";
+import { isPlatformAdmin, type Session } from "./session";
 
 /** On every screen of the platform's admins while a removal waits for consent: what would go, and the way to agree. */
 export function HeldBack({ session }: { session: Session }) {
-  const admin = ["admin", "owner"].includes(session.principal.platform_role ?? "");
+  const admin = isPlatformAdmin(session);
   const held = useQuery({ ...heldQuery(), enabled: admin });
   const [reviewing, setReviewing] = useState<Held | null>(null);
   if (!held.data?.length) return null;

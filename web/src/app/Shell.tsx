@@ -2,7 +2,7 @@ import { ActionIcon, Drawer, Loader, Menu, Modal, Tooltip, useMantineColorScheme
 import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useRouter, useRouterState } from "@tanstack/react-router";
 import { Suspense, useEffect } from "react";
 import { ApiError, api } from "@/api/client";
 import { useEventStream, useLiveState } from "@/api/events";
@@ -13,6 +13,7 @@ import { Icon, type IconName, Mark } from "@/ui/icons";
 import { ErrorState, SkeletonRows } from "@/ui/PageState";
 import { CommandPalette } from "./CommandPalette";
 import { HeldBack } from "./HeldBack";
+import { Remarks } from "./Remarks";
 import { ScopeSwitch } from "./ScopeSwitch";
 import { Shortcuts, shortcutsHelp } from "./Shortcuts";
 import { expiry, type Session, scopeOf, sessionQuery, useExpired } from "./session";
@@ -60,7 +61,9 @@ function ToLogin() {
 
 function Frame({ session }: { session: Session }) {
   const [menu, { open, close }] = useDisclosure();
-  const { pathname, search } = useLocation();
+  const { search } = useLocation();
+  // Of the page that is on screen: while the next one is on its way, what was clicked has the focus still.
+  const pathname = useRouterState({ select: (s) => s.resolvedLocation?.pathname });
   const scope = scopeOf(session, search);
   useEventStream(scope?.query ?? null);
 
@@ -108,6 +111,7 @@ function Frame({ session }: { session: Session }) {
       <main className={styles["main"]} id="main" tabIndex={-1}>
         <Suspense fallback={<SkeletonRows rows={8} />}>
           <HeldBack session={session} />
+          {scope && <Remarks scope={scope} wanted={search} />}
           {scope ? <Outlet /> : <EmptyState icon="layers" title={t.errors.forbidden} level={2} />}
         </Suspense>
         <div id="overlays" />
@@ -237,6 +241,9 @@ export function useSignOut(): () => void {
   };
 }
 
+/** Above every dialog that may be open when a session ends (Mantine's are at 200). */
+const overDialogs = 400;
+
 /** Over the page, not instead of it: a form half filled in is still there after signing in again. */
 function Expired() {
   const expired = useExpired();
@@ -248,6 +255,7 @@ function Expired() {
       withCloseButton={false}
       closeOnEscape={false}
       closeOnClickOutside={false}
+      zIndex={overDialogs}
       title={t.login.expired}
     >
       <div className="stack">

@@ -1,15 +1,9 @@
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  Outlet,
-  retainSearchParams,
-} from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, Outlet, retainSearchParams } from "@tanstack/react-router";
 import { t } from "@/lib/strings";
 import { SkeletonRows } from "@/ui/PageState";
 import { Crash, NotFound } from "./ErrorBoundary";
 import { Shell } from "./Shell";
+import { screen } from "./screens";
 
 /** What an address may carry. Anything malformed is dropped: a link from an older binary still opens. */
 type Raw = Record<string, unknown>;
@@ -51,7 +45,7 @@ const login = createRoute({
   path: "/login",
   validateSearch: (raw: Raw) =>
     only({ link: text(raw["link"]), next: text(raw["next"]), signed_out: flag(raw["signed_out"]) }),
-  component: lazyRouteComponent(() => import("@/features/auth/LoginPage"), "LoginPage"),
+  component: screen(() => import("@/features/auth/LoginPage"), "LoginPage"),
 });
 
 const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
@@ -63,21 +57,21 @@ const overview = createRoute({
   getParentRoute: () => shell,
   path: "/",
   validateSearch: (raw: Raw) => only({ range: oneOf(raw["range"], ranges), view: oneOf(raw["view"], ["table"]) }),
-  component: lazyRouteComponent(() => import("@/features/overview/OverviewPage"), "OverviewPage"),
+  component: screen(() => import("@/features/overview/OverviewPage"), "OverviewPage"),
 });
 
 const domains = createRoute({
   getParentRoute: () => shell,
   path: "/domains",
   validateSearch: (raw: Raw) => only({ q: text(raw["q"]), status: text(raw["status"]), sort: text(raw["sort"]) }),
-  component: lazyRouteComponent(() => import("@/features/domains/DomainsPage"), "DomainsPage"),
+  component: screen(() => import("@/features/domains/DomainsPage"), "DomainsPage"),
 });
 
 const addDomain = createRoute({
   getParentRoute: () => shell,
   path: "/domains/add",
   validateSearch: (raw: Raw) => only({ domain: text(raw["domain"]) }),
-  component: lazyRouteComponent(() => import("@/features/domains/AddDomainPage"), "AddDomainPage"),
+  component: screen(() => import("@/features/domains/AddDomainPage"), "AddDomainPage"),
 });
 
 export const domainTabs = [
@@ -109,7 +103,7 @@ const domain = createRoute({
       record: text(raw["record"]),
       import: flag(raw["import"]),
     }),
-  component: lazyRouteComponent(() => import("@/features/domains/DomainPage"), "DomainPage"),
+  component: screen(() => import("@/features/domains/DomainPage"), "DomainPage"),
 });
 
 export const certificateViews = ["list", "authorities", "replacements"] as const;
@@ -125,7 +119,7 @@ const certificates = createRoute({
       state: text(raw["state"]),
       sort: text(raw["sort"]),
     }),
-  component: lazyRouteComponent(() => import("@/features/certificates/CertificatesPage"), "CertificatesPage"),
+  component: screen(() => import("@/features/certificates/CertificatesPage"), "CertificatesPage"),
 });
 
 export const certificateTabs = ["overview", "chain", "edges", "settings", "own"] as const;
@@ -135,14 +129,14 @@ const certificate = createRoute({
   getParentRoute: () => shell,
   path: "/certificates/$domain",
   validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], certificateTabs) }),
-  component: lazyRouteComponent(() => import("@/features/certificates/CertificatePage"), "CertificatePage"),
+  component: screen(() => import("@/features/certificates/CertificatePage"), "CertificatePage"),
 });
 
 const edges = createRoute({
   getParentRoute: () => shell,
   path: "/edges",
   validateSearch: (raw: Raw) => only({ q: text(raw["q"]), sort: text(raw["sort"]), join: flag(raw["join"]) }),
-  component: lazyRouteComponent(() => import("@/features/edges/EdgesPage"), "EdgesPage"),
+  component: screen(() => import("@/features/edges/EdgesPage"), "EdgesPage"),
 });
 
 const activity = createRoute({
@@ -150,7 +144,7 @@ const activity = createRoute({
   path: "/activity",
   validateSearch: (raw: Raw) =>
     only({ kind: text(raw["kind"]), id: text(raw["id"]), rev: number(raw["rev"]), q: text(raw["q"]) }),
-  component: lazyRouteComponent(() => import("@/features/activity/ActivityPage"), "ActivityPage"),
+  component: screen(() => import("@/features/activity/ActivityPage"), "ActivityPage"),
 });
 
 export const settingsTabs = ["account", "tokens", "members", "projects", "dns", "trust", "about"] as const;
@@ -160,7 +154,7 @@ const settings = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
   validateSearch: (raw: Raw) => only({ tab: oneOf(raw["tab"], settingsTabs) }),
-  component: lazyRouteComponent(() => import("@/features/settings/SettingsPage"), "SettingsPage"),
+  component: screen(() => import("@/features/settings/SettingsPage"), "SettingsPage"),
 });
 
 /** An address that nothing answers to is told so inside the frame, with the navigation at hand. */

@@ -85,3 +85,8 @@ const ranks: Record<string, number> = { viewer: 0, developer: 1, admin: 2, owner
 export function may(scope: Scope, role: "developer" | "admin" | "owner"): boolean {
   return (ranks[scope.project.role] ?? 0) >= (ranks[role] ?? 3);
 }
+
+/** Whether the role on the whole platform lets its holder change it. */
+export function isPlatformAdmin(session: Session): boolean {
+  return ["admin", "owner"].includes(session.principal.platform_role ?? "");
+}

@@ -9,6 +9,7 @@ import { certificateState } from "./strings/certificates";
 import { common } from "./strings/common";
 import { domains } from "./strings/domains";
 import { fleet } from "./strings/fleet";
+import { leftovers } from "./strings/leftovers";
 import { names } from "./strings/names";
 import { overview } from "./strings/overview";
 import { providers } from "./strings/providers";
@@ -33,6 +34,7 @@ export const t = {
   ...activity,
   ...settings,
   ...providers,
+  ...leftovers,
 };
 
 export type Catalogue = typeof t;

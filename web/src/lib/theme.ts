@@ -21,6 +21,7 @@ import {
   TextInput,
   Tooltip,
 } from "@mantine/core";
+import { refocus } from "./focus";
 
 /** The accent: a quiet blue-violet. Shade 7 has 6.6:1 on white, shade 3 has 7.4:1 on the dark surface. */
 const iris: MantineColorsTuple = [
@@ -137,6 +138,8 @@ export const theme = createTheme({
     Modal: Modal.extend({
       defaultProps: {
         closeButtonProps: { "aria-label": "Close" },
+        // After Mantine has tried to give the focus back by itself.
+        onExitTransitionEnd: () => setTimeout(refocus, 50),
         transitionProps: { duration: 120, transition: "pop" },
         overlayProps: { backgroundOpacity: 0.45 },
         centered: true,

@@ -1,9 +1,11 @@
 import { Modal, TextInput } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
+import { refocus } from "@/lib/focus";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { FormEnd } from "./FormEnd";
 
-/** Asks for the name of what is about to go, letter by letter, before it goes. */
+/** Asks for the name of what is about to go, letter by letter, before it goes: as people write it, or as the DNS has it. */
 export function ConfirmByTyping({
   opened,
   onClose,
@@ -25,6 +27,8 @@ export function ConfirmByTyping({
   pending: boolean;
   error?: Error | null;
 }) {
+  // Who shows it only while it is open takes it away with the focus in it.
+  useEffect(() => () => void setTimeout(refocus, 50), []);
   return (
     <Modal opened={opened} onClose={onClose} title={title}>
       <Body
@@ -61,7 +65,7 @@ function Body({
 }) {
   const [typed, setTyped] = useState("");
   const [past] = useState(error); // of the last time that it was open
-  const matches = typed.trim() === name;
+  const matches = [name, readable(name)].includes(typed.trim().normalize("NFC"));
   return (
     <form
       className="stack"
@@ -74,7 +78,7 @@ function Body({
       <TextInput
         label={
           <>
-            {t.confirm.type} <span className="mono">{name}</span>
+            {t.confirm.type} <span className="mono">{readable(name)}</span>
           </>
         }
         value={typed}

@@ -40,12 +40,12 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
         <article
           key={`${change.kind}/${change.name}/${change.op}`}
           className={diff["diff"]}
-          aria-label={t.diff.of(change.op, change.kind, resourceName(change.kind, change.name))}
+          aria-label={t.diff.of(change.op, change.kind, resourceName(change.kind, change.name).text)}
         >
           <div className={diff["diffHead"]}>
             <OpBadge op={change.op} />
             <span className="soft">{t.kinds[change.kind] ?? change.kind}</span>
-            <span className="mono">{resourceName(change.kind, change.name)}</span>
+            <ResourceName kind={change.kind} name={change.name} />
           </div>
           {(change.diff ?? []).length === 0 && <p className={`dim ${diff["diffPointer"]}`}>{t.diff.noFields}</p>}
           {(change.diff ?? []).map((field) => (
@@ -79,6 +79,17 @@ export function Diff({ changes }: { changes: ResourceChange[] }) {
         </Button>
       )}
     </div>
+  );
+}
+
+/** The name as people read it, and as the DNS has it where that is another: what is changed must be plain. */
+function ResourceName({ kind, name }: { kind: string; name: string }) {
+  const { text, wire } = resourceName(kind, name);
+  return (
+    <>
+      <span className="mono">{text}</span>
+      {wire !== text && <span className="mono dim">{wire}</span>}
+    </>
   );
 }
 

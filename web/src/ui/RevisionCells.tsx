@@ -5,9 +5,9 @@ import { Rollout } from "./Rollout";
 
 /** What a revision did, in a line, with its reason. */
 export function ChangeText({ revision }: { revision: Revision }) {
-  const { text, more } = summarize(revision);
+  const { text, more, wire } = summarize(revision);
   return (
-    <span>
+    <span style={{ overflowWrap: "anywhere" }} title={wire}>
       {text}
       {more > 0 && <span className="dim"> {t.activity.and(more)}</span>}
       {revision.cause.reason && <span className="dim"> · {revision.cause.reason}</span>}

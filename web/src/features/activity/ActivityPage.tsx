@@ -2,6 +2,7 @@ import { Button, Select } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import { ApiError } from "@/api/client";
 import { useActorNames } from "@/app/actors";
 import { type Scope, useScope } from "@/app/session";
 import { resourceName } from "@/lib/revisions";
@@ -37,7 +38,7 @@ export function ActivityPage() {
     <>
       <PageHeader title={t.activity.title} description={t.activity.description} />
       {rev !== undefined && query.isSuccess && !revisions.some((r) => r.revision === rev) && (
-        <Linked scope={scope} revision={rev} onRevert={(r) => setReverting(r.revision)} />
+        <Linked scope={scope} revision={rev} onRevert={(r) => setReverting(r.revision)} onLeave={() => show(filter)} />
       )}
       <Panel flush>
         <div className="row wrap" style={{ padding: "10px 12px" }}>
@@ -56,7 +57,7 @@ export function ActivityPage() {
               onClick={() => show(kind ? { kind } : {})}
               aria-label={t.activity.showAll}
             >
-              {t.activity.only}: {only ? resourceName(only.kind, only.name) : id}
+              {t.activity.only}: {only ? resourceName(only.kind, only.name).text : id}
             </Button>
           )}
         </div>
@@ -95,14 +96,39 @@ export function ActivityPage() {
 }
 
 /** A revision that a link names and that is older than what is listed. */
-function Linked({ scope, revision, onRevert }: { scope: Scope; revision: number; onRevert: (r: Revision) => void }) {
+function Linked({
+  scope,
+  revision,
+  onRevert,
+  onLeave,
+}: {
+  scope: Scope;
+  revision: number;
+  onRevert: (r: Revision) => void;
+  onLeave: () => void;
+}) {
   const query = useQuery(revisionQuery(scope, revision));
+  const gone = query.error instanceof ApiError && query.error.code === "not_found";
   return (
     <div style={{ marginBottom: 16 }}>
       <Panel title={`${t.activity.columns.revision} ${revision}`} flush>
-        <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
-          {(data) => <RevisionDetail scope={scope} revision={data} onRevert={onRevert} />}
-        </PageState>
+        {gone ? (
+          <EmptyState
+            icon="activity"
+            title={t.activity.notFound}
+            action={
+              <Button variant="default" onClick={onLeave}>
+                {t.common.close}
+              </Button>
+            }
+          >
+            {t.activity.notFoundText}
+          </EmptyState>
+        ) : (
+          <PageState query={query} skeleton={<SkeletonRows rows={2} />}>
+            {(data) => <RevisionDetail scope={scope} revision={data} onRevert={onRevert} />}
+          </PageState>
+        )}
       </Panel>
     </div>
   );

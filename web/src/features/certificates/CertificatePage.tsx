@@ -2,9 +2,12 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { ApiError } from "@/api/client";
 import { type CertificateTab, certificateTabs } from "@/app/router";
 import { may, type Scope, useScope } from "@/app/session";
+import { domainQuery } from "@/features/domains/queries";
 import { edgesQuery } from "@/features/edges/queries";
+import { readable } from "@/lib/idn";
 import { certificateState } from "@/lib/status";
 import { t } from "@/lib/strings";
 import { EmptyState } from "@/ui/EmptyState";
@@ -34,7 +37,7 @@ export function CertificatePage() {
   const query = useQuery(certificateQuery(scope, domain));
   return (
     <>
-      {!query.data && <PageHeader title={domain} />}
+      {!query.data && <PageHeader title={<DomainTitle domain={domain} />} />}
       <PageState query={query} skeleton={<SkeletonRows rows={8} />}>
         {(detail) =>
           detail === null ? (
@@ -70,8 +73,31 @@ function useAsk(scope: Scope, domain: string) {
   };
 }
 
+function DomainTitle({ domain }: { domain: string }) {
+  return <span title={domain}>{readable(domain)}</span>;
+}
+
+/** No certificate: of a domain the way to its first, else what an address that leads nowhere gets. */
 function None({ scope, domain }: { scope: Scope; domain: string }) {
   const ask = useAsk(scope, domain);
+  const known = useQuery(domainQuery(scope, domain));
+  if (known.isPending) return <SkeletonRows rows={8} />;
+  if (known.error instanceof ApiError && known.error.code === "not_found") {
+    return (
+      <EmptyState
+        icon="certificate"
+        level={2}
+        title={t.domains.notFound}
+        action={
+          <Button variant="default" renderRoot={(props) => <Link {...props} to="/certificates" />}>
+            {t.certificatePage.all}
+          </Button>
+        }
+      >
+        {t.domains.notFoundText}
+      </EmptyState>
+    );
+  }
   return (
     <div className="stack">
       {ask.failure}
@@ -104,7 +130,7 @@ function Detail({ scope, domain, detail }: { scope: Scope; domain: string; detai
   return (
     <>
       <PageHeader
-        title={c.domain}
+        title={<DomainTitle domain={c.domain} />}
         badge={
           <StatusBadge tone={tone} pill>
             {label}
@@ -135,7 +161,7 @@ function Detail({ scope, domain, detail }: { scope: Scope; domain: string; detai
           </Notice>
         )}
         <UrlTabs
-          label={c.domain}
+          label={readable(c.domain)}
           value={tab}
           onChange={(next) => void navigate({ search: { tab: next } })}
           names={certificateTabs}

@@ -4,6 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { certificateViews } from "@/app/router";
 import { useScope, useSession } from "@/app/session";
+import { readable } from "@/lib/idn";
 import { certificateState } from "@/lib/status";
 import { t } from "@/lib/strings";
 import { EmptyState } from "@/ui/EmptyState";
@@ -20,7 +21,10 @@ const route = getRouteApi("/shell/certificates");
 
 function matches(c: Certificate, text: string): boolean {
   const wanted = text.trim().toLowerCase();
-  return [...c.names, ...c.domains, c.issuer ?? "", c.fingerprint ?? ""].some((v) => v.toLowerCase().includes(wanted));
+  const names = [...c.names, ...c.domains];
+  return [...names, ...names.map(readable), c.issuer ?? "", c.fingerprint ?? ""].some((v) =>
+    v.toLowerCase().includes(wanted),
+  );
 }
 
 /** The certificates of a project; for who has a role on the platform, also where they come from. */

@@ -1,9 +1,11 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
-import { may, useScope } from "@/app/session";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { may, type Scope, useScope } from "@/app/session";
+import { leftovers, placementsQuery } from "@/features/dnsproviders/queries";
 import { t } from "@/lib/strings";
 import { Icon } from "@/ui/icons";
+import { Notice } from "@/ui/Notice";
 import { PageState, SkeletonRows } from "@/ui/PageState";
 import { PageHeader, Panel } from "@/ui/Panel";
 import { DomainManager } from "./components/DomainManager";
@@ -31,6 +33,7 @@ export function DomainsPage() {
         }
       />
       <IncomingTransfers scope={scope} />
+      <LeftBehind scope={scope} />
       <PageState
         query={query}
         skeleton={
@@ -50,5 +53,27 @@ export function DomainsPage() {
         )}
       </PageState>
     </>
+  );
+}
+
+/** That records of removed domains are still at their providers, where somebody looks who removed one. */
+function LeftBehind({ scope }: { scope: Scope }) {
+  const { data = [] } = useQuery(placementsQuery(scope));
+  const left = new Set(leftovers(data).map((p) => p.domain));
+  if (left.size === 0) return null;
+  return (
+    <div style={{ marginBottom: 16 }}>
+      <Notice tone="warn" title={t.leftovers.notice(left.size)} action={<ToLeftovers />}>
+        {t.leftovers.noticeText}
+      </Notice>
+    </div>
+  );
+}
+
+function ToLeftovers() {
+  return (
+    <Button variant="default" renderRoot={(props) => <Link {...props} to="/settings" search={{ tab: "dns" }} />}>
+      {t.leftovers.see}
+    </Button>
   );
 }

@@ -2,7 +2,7 @@ import { Button, Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useSession } from "@/app/session";
+import { isPlatformAdmin, useSession } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { EmptyState } from "@/ui/EmptyState";
@@ -24,7 +24,7 @@ export function EdgesPage() {
   const query = useQuery(edgesQuery());
   const drain = useDrain();
   const [revoking, setRevoking] = useState<Edge | null>(null);
-  const canManage = ["admin", "owner"].includes(session.principal.platform_role ?? "");
+  const canManage = isPlatformAdmin(session);
   const shown = useMemo(() => {
     const wanted = (q ?? "").trim().toLowerCase();
     return (query.data?.edges ?? []).filter((e) =>
@@ -95,7 +95,7 @@ export function EdgesPage() {
           }
         </PageState>
       </Panel>
-      <Modal opened={join === true} onClose={() => show({})} title={t.edges.joinTitle} size="lg">
+      <Modal opened={join === true && canManage} onClose={() => show({})} title={t.edges.joinTitle} size="lg">
         <JoinEdge />
       </Modal>
       <Revoke edge={revoking} onClose={() => setRevoking(null)} />

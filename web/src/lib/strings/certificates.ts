@@ -109,6 +109,7 @@ export const certificateState = {
       own: "Bring your own",
     },
     toDomain: "To the domain",
+    all: "All certificates",
     open: "Open the certificate",
     servedOn: (same: number, all: number) => `${same} of ${all} edges serve it, as last seen`,
   },

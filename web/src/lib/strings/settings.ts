@@ -40,6 +40,8 @@ export const settings = {
   },
   tokens: {
     title: "API tokens",
+    notShown: "Not open to viewers",
+    notShownText: "Tokens of a project are seen and made by its developers and admins.",
     create: "Create token",
     createTitle: "Create an API token",
     name: "Name",
@@ -101,6 +103,7 @@ export const settings = {
   },
   projects: {
     title: "Projects",
+    platformOnly: "Only admins of the platform make projects.",
     environments: "Environments",
     create: "New project",
     createTitle: "New project",

@@ -17,6 +17,11 @@ export const shell = {
     environment: "Environment",
     production: "Changes here reach users.",
     manage: "Projects and environments",
+    viewer: (project: string) =>
+      `You are a viewer of ${project}: you can look at everything and change nothing. An admin of the project can give you another role.`,
+    noProject: (name: string) => `The project "${name}" is not here, or not open to you.`,
+    noEnvironment: (name: string) => `There is no environment "${name}" here.`,
+    instead: (project: string, environment: string) => `This is ${project}, ${environment}.`,
   },
   head: {
     label: "Scope, search and account",
@@ -33,6 +38,9 @@ export const shell = {
     reconnecting: "Reconnecting",
     liveTitle: "Changes and traffic arrive as they happen.",
     reconnectingTitle: "Live updates are interrupted. What you see may be out of date.",
+    interrupted: "Live updates are interrupted.",
+    interruptedText: (at: string) =>
+      `What you see may have changed since ${at}. It comes up to date by itself as soon as the control plane answers.`,
     token: "API token",
   },
   palette: {

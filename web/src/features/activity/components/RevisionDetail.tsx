@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { may, type Scope } from "@/app/session";
 import { edgesQuery } from "@/features/edges/queries";
 import { absolute } from "@/lib/format";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
 import { CopyButton } from "@/ui/CopyButton";
@@ -51,7 +52,7 @@ export function RevisionDetail({
                 variant="default"
                 renderRoot={(props) => <Link {...props} to="/domains/$domain" params={{ domain: e.name }} />}
               >
-                {e.name}
+                {readable(e.name)}
               </Button>
             ))}
           <Button

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { date } from "@/lib/format";
+import { readable } from "@/lib/idn";
 import { certificateState } from "@/lib/status";
 import { t } from "@/lib/strings";
 import { type Column, DataTable, type Sort } from "@/ui/DataTable";
@@ -50,16 +51,21 @@ const columns: Column<Certificate>[] = [
   {
     id: "names",
     header: t.certificates.columns.names,
-    sort: (c) => c.domain,
+    sort: (c) => readable(c.domain),
     cell: (c) => {
       const names = c.names.length > 0 ? c.names : c.domains;
       return (
         <span className="row">
-          <Link to="/certificates/$domain" params={{ domain: c.domain }} style={{ fontWeight: 500 }}>
-            {names[0] ?? c.domain}
+          <Link
+            to="/certificates/$domain"
+            params={{ domain: c.domain }}
+            style={{ fontWeight: 500, overflowWrap: "anywhere" }}
+            title={names[0] ?? c.domain}
+          >
+            {readable(names[0] ?? c.domain)}
           </Link>
           {names.length > 1 && (
-            <span className="dim" title={names.slice(1).join("\n")}>
+            <span className="dim" title={names.slice(1).map(readable).join("\n")}>
               {t.certificates.more(names.length - 1)}
             </span>
           )}

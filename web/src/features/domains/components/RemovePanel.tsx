@@ -39,7 +39,7 @@ export function RemovePanel({ scope, domain }: { scope: Scope; domain: Domain })
       <ConfirmByTyping
         opened={asking}
         onClose={() => setAsking(false)}
-        title={t.domainSettings.removeTitle(domain.domain)}
+        title={t.domainSettings.removeTitle(domain.display || domain.domain)}
         name={domain.domain}
         confirmLabel={t.domainSettings.remove}
         pending={remove.isPending}
@@ -50,7 +50,7 @@ export function RemovePanel({ scope, domain }: { scope: Scope; domain: Domain })
             {
               onSuccess: () => {
                 void navigate({ to: "/domains" });
-                undoToast(t.domainSettings.removed(domain.domain), () => undo("domain", domain.id));
+                undoToast(t.domainSettings.removed(domain.display || domain.domain), () => undo("domain", domain.id));
               },
             },
           )

@@ -36,6 +36,7 @@ export function DNSPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
                   {sentence(setup.error)}
                 </Notice>
               )}
+              <Left domain={domain} />
               <Blockers blockers={setup.blockers} />
               <Choice scope={scope} domain={domain} setup={setup} onApplied={() => void query.refetch()} />
             </div>
@@ -58,6 +59,24 @@ export function DNSPanel({ scope, domain }: { scope: Scope; domain: Domain }) {
         )}
       </PageState>
     </Panel>
+  );
+}
+
+/** That its old records are still at a provider, after its records are set otherwise. */
+function Left({ domain }: { domain: Domain }) {
+  if (!domain.conditions.some((c) => c.type === "Withdrawn" && c.status === "false")) return null;
+  return (
+    <Notice
+      tone="warn"
+      title={t.leftovers.notice(1)}
+      action={
+        <Button variant="default" renderRoot={(props) => <Link {...props} to="/settings" search={{ tab: "dns" }} />}>
+          {t.leftovers.see}
+        </Button>
+      }
+    >
+      {t.leftovers.noticeText}
+    </Notice>
   );
 }
 

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { sentence } from "@/api/client";
 import { may } from "@/app/session";
 import { bytes, count } from "@/lib/format";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { ReviewEnd } from "@/ui/FormEnd";
@@ -41,7 +42,7 @@ export function InPanel({ scope, domain, zone, keys, transfers }: Direction) {
   return (
     <Panel
       title={copy.title}
-      window={zone.name}
+      window={readable(zone.name)}
       actions={
         transfers.in &&
         !editing && (

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { edgesQuery } from "@/features/edges/queries";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { CommandLine, CopyText } from "@/ui/CommandLine";
@@ -28,7 +29,7 @@ export function OutPanel({ scope, domain, zone, keys, transfers }: Direction) {
   const [editing, setEditing] = useState(false);
   const copy = t.zoneTransfers.out;
   return (
-    <Panel title={copy.title} window={zone.name}>
+    <Panel title={copy.title} window={readable(zone.name)}>
       <ChangeFlow<TransferWish>
         environment={scope.environment}
         plan={set.plan}

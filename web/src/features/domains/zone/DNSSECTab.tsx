@@ -4,6 +4,7 @@ import { useState } from "react";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { date } from "@/lib/format";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { CopyText } from "@/ui/CommandLine";
@@ -82,7 +83,7 @@ function State({ scope, domain, zone, security }: { scope: Scope; domain: string
   const set = useSetSecurity(scope, domain, zone);
   const { tone, label } = securityState(security);
   return (
-    <Panel title={t.dnssec.title} window={zone.name}>
+    <Panel title={t.dnssec.title} window={readable(zone.name)}>
       <div className="stack">
         <div className={`stack tight ${styles["wrapStatus"]}`}>
           <StatusBadge tone={tone}>{label}</StatusBadge>

@@ -5,6 +5,7 @@ import { useCallback, useMemo, useState } from "react";
 import { sentence } from "@/api/client";
 import { may, type Scope } from "@/app/session";
 import { count } from "@/lib/format";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { ChangeFlow } from "@/ui/ChangeFlow";
 import { CopyText } from "@/ui/CommandLine";
@@ -136,7 +137,7 @@ function ZoneState({ zone }: { zone: Zone }) {
   const leads =
     delegated === "true" ? t.zone.delegatedYes : delegated === "false" ? t.zone.delegatedNo : t.zone.delegatedUnknown;
   return (
-    <section className={styles["zoneState"]} aria-label={zone.name}>
+    <section className={styles["zoneState"]} aria-label={readable(zone.name)}>
       <dl className={styles["zoneFacts"]}>
         <Fact name={t.zone.delegated} value={<StatusBadge tone={tone}>{leads}</StatusBadge>} />
         <Fact
@@ -207,7 +208,7 @@ function Records({
   const primaries = zone.primaries;
   return (
     <Panel
-      title={t.zone.title(zone.name)}
+      title={t.zone.title(readable(zone.name))}
       id="zone-records"
       flush
       actions={
@@ -426,7 +427,7 @@ function columnsFor(open: string | undefined, onOpen: (id: string | undefined) =
       cell: (r) => (
         <>
           <span className="mono" style={{ fontWeight: 500, overflowWrap: "anywhere" }} title={r.full_name}>
-            {r.name}
+            {readable(r.name)}
           </span>
           <div className="onlySm mono dim">{r.type}</div>
         </>

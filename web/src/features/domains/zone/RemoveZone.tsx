@@ -2,6 +2,7 @@ import { Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Scope } from "@/app/session";
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { Notice } from "@/ui/Notice";
@@ -24,7 +25,7 @@ export function RemoveZone({
 }) {
   const remove = useRemoveZone(scope, zone, () => {
     onClose();
-    toast(t.zoneRemove.done(zone.name));
+    toast(t.zoneRemove.done(readable(zone.name)));
   });
   const leadsHere = zone.conditions.some((c) => c.type === "Delegated" && c.status === "true");
   const hasDS = (zone.parent?.ds ?? []).length > 0;
@@ -35,7 +36,7 @@ export function RemoveZone({
   );
   if (holders.length > 0) {
     return (
-      <Modal opened={opened} onClose={onClose} title={t.zoneRemove.title(zone.name)}>
+      <Modal opened={opened} onClose={onClose} title={t.zoneRemove.title(readable(zone.name))}>
         <div className="stack tight">
           <Notice tone="warn">{t.zoneRemove.held}</Notice>
           <ul className={styles["losses"]}>
@@ -55,7 +56,7 @@ export function RemoveZone({
     <ConfirmByTyping
       opened={opened}
       onClose={onClose}
-      title={t.zoneRemove.title(zone.name)}
+      title={t.zoneRemove.title(readable(zone.name))}
       name={zone.name}
       confirmLabel={t.zoneRemove.confirm}
       pending={remove.isPending}

@@ -1,3 +1,4 @@
+import { readable } from "@/lib/idn";
 import { t } from "@/lib/strings";
 import type { RecordSet } from "../zoneQueries";
 
@@ -50,9 +51,14 @@ export function answersOf(record: Pick<RecordSet, "values" | "target" | "steerin
 /** Whether a set fits the text of the filter. */
 export function matchesRecord(record: RecordSet, text: string): boolean {
   const wanted = text.trim().toLowerCase();
-  return [record.name, record.full_name, record.type, record.comment ?? "", ...answersOf(record)].some((v) =>
-    v.toLowerCase().includes(wanted),
-  );
+  return [
+    record.name,
+    record.full_name,
+    readable(record.full_name),
+    record.type,
+    record.comment ?? "",
+    ...answersOf(record),
+  ].some((v) => v.toLowerCase().includes(wanted));
 }
 
 /** Names in the order of the tree: the zone itself, then names by their labels from the right. */

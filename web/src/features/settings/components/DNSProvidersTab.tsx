@@ -26,6 +26,7 @@ import { Panel } from "@/ui/Panel";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { TimeAgo } from "@/ui/Time";
 import { toast } from "@/ui/UndoToast";
+import { Leftovers } from "./Leftovers";
 
 type Dialog = { kind: "add" } | { kind: "replace" | "remove"; provider: DNSProvider } | null;
 
@@ -115,7 +116,7 @@ export function DNSProvidersTab({ scope }: { scope: Scope }) {
     </Button>
   );
   return (
-    <>
+    <div className="stack">
       <Panel
         title={t.providers.title}
         window={<span className="hideSm">{t.providers.window}</span>}
@@ -134,6 +135,7 @@ export function DNSProvidersTab({ scope }: { scope: Scope }) {
           }
         </PageState>
       </Panel>
+      <Leftovers scope={scope} />
       <Modal opened={dialog?.kind === "add"} onClose={close} title={t.providers.addTitle}>
         <AddForm scope={scope} drivers={drivers.data ?? []} onDone={close} onMade={run} />
       </Modal>
@@ -153,7 +155,7 @@ export function DNSProvidersTab({ scope }: { scope: Scope }) {
         )}
       </Modal>
       {dialog?.kind === "remove" && <Remove scope={scope} provider={dialog.provider} onClose={close} />}
-    </>
+    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { EnvironmentBadge } from "@/app/ScopeSwitch";
-import type { Scope } from "@/app/session";
+import { isPlatformAdmin, type Scope, useSession } from "@/app/session";
 import { t } from "@/lib/strings";
 import { ConfirmByTyping } from "@/ui/ConfirmByTyping";
 import { FormEnd } from "@/ui/FormEnd";
@@ -41,12 +41,17 @@ export function ProjectsTab({ scope }: { scope: Scope }) {
   const query = useQuery(projectsQuery());
   const [dialog, setDialog] = useState<Dialog>(null);
   const close = () => setDialog(null);
+  const canCreate = isPlatformAdmin(useSession());
   return (
     <>
       <div className="stack">
-        <div className="row between">
-          <span />
-          <Button leftSection={<Icon name="plus" size={14} />} onClick={() => setDialog({ kind: "create" })}>
+        <div className="row between wrap">
+          <span className="dim">{!canCreate && t.projects.platformOnly}</span>
+          <Button
+            leftSection={<Icon name="plus" size={14} />}
+            disabled={!canCreate}
+            onClick={() => setDialog({ kind: "create" })}
+          >
             {t.projects.create}
           </Button>
         </div>

@@ -20,10 +20,10 @@ import { type Token, tokensQuery, useCreateToken, useRevokeToken } from "../quer
 import { roleOptions } from "../roles";
 
 export function TokensTab({ scope }: { scope: Scope }) {
-  const query = useQuery(tokensQuery(scope));
+  const allowed = may(scope, "developer");
+  const query = useQuery({ ...tokensQuery(scope), enabled: allowed });
   const [creating, setCreating] = useState(false);
   const [revoking, setRevoking] = useState<Token | null>(null);
-  const allowed = may(scope, "developer");
   const create = (
     <Button leftSection={<Icon name="plus" size={14} />} onClick={() => setCreating(true)} disabled={!allowed}>
       {t.tokens.create}
@@ -89,17 +89,24 @@ export function TokensTab({ scope }: { scope: Scope }) {
   return (
     <>
       <Panel title={t.tokens.title} actions={create} flush>
-        <PageState query={query}>
-          {(tokens) =>
-            tokens.length === 0 ? (
-              <EmptyState icon="key" title={t.tokens.empty}>
-                {t.tokens.emptyText}
-              </EmptyState>
-            ) : (
-              <DataTable label={t.tokens.title} columns={columns} rows={tokens} rowKey={(token) => token.id} />
-            )
-          }
-        </PageState>
+        {!allowed && (
+          <EmptyState icon="lock" title={t.tokens.notShown}>
+            {t.tokens.notShownText}
+          </EmptyState>
+        )}
+        {allowed && (
+          <PageState query={query}>
+            {(tokens) =>
+              tokens.length === 0 ? (
+                <EmptyState icon="key" title={t.tokens.empty}>
+                  {t.tokens.emptyText}
+                </EmptyState>
+              ) : (
+                <DataTable label={t.tokens.title} columns={columns} rows={tokens} rowKey={(token) => token.id} />
+              )
+            }
+          </PageState>
+        )}
       </Panel>
       <Modal opened={creating} onClose={() => setCreating(false)} title={t.tokens.createTitle}>
         <CreateToken scope={scope} onDone={() => setCreating(false)} />
