@@ -3219,6 +3219,27 @@ export interface components {
         PurgeEvent: {
             purge: components["schemas"]["Purge"];
         };
+        PutRecord: {
+            comment?: string;
+            /** @description As it is, if at all */
+            name?: string;
+            /** @description Other answers for some clients */
+            steering?: components["schemas"]["RecordSteering"];
+            tags?: {
+                [key: string]: string;
+            };
+            /** @description What to point at, in place of values */
+            target?: components["schemas"]["RecordTarget"];
+            /**
+             * Format: int64
+             * @description Seconds; 0 or absent: the zone's
+             */
+            ttl?: number;
+            /** @description As it is, if at all */
+            type?: string;
+            /** @description As zone files have them, names whole; a text may be given as it is */
+            values?: string[];
+        };
         QueryKey: {
             /** @description all, none, include or exclude. Default: all */
             mode?: string;
@@ -3232,7 +3253,7 @@ export interface components {
         ReadinessCheck: {
             /** @description The CA, where it is about one */
             authority?: string;
-            /** @description ownership, address, port, caa, dnssec, proof or budget */
+            /** @description ownership, address, port, caa, dnssec, proof, profile or budget */
             check: string;
             detail: string;
             fix?: string;
@@ -3327,23 +3348,6 @@ export interface components {
             timeout?: number;
             /** @description tcp, http or https */
             type: string;
-        };
-        RecordData: {
-            comment?: string;
-            /** @description Other answers for some clients */
-            steering?: components["schemas"]["RecordSteering"];
-            tags?: {
-                [key: string]: string;
-            };
-            /** @description What to point at, in place of values */
-            target?: components["schemas"]["RecordTarget"];
-            /**
-             * Format: int64
-             * @description Seconds; 0 or absent: the zone's
-             */
-            ttl?: number;
-            /** @description As zone files have them, names whole; a text may be given as it is */
-            values?: string[];
         };
         RecordEdit: {
             /** @description To empty the zone, or to remove more than 30% of it */
@@ -6795,7 +6799,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RecordData"];
+                "application/json": components["schemas"]["PutRecord"];
             };
         };
         responses: {
