@@ -6,7 +6,7 @@ import { readCopy } from "./zone/records";
 
 export type Zone = Schemas["Zone"];
 export type RecordSet = Schemas["Record"];
-export type RecordData = Schemas["RecordData"];
+export type RecordData = Omit<Schemas["PutRecord"], "name" | "type">;
 export type ZoneImport = Schemas["ZoneImport"];
 export type ZoneFile = Schemas["ZoneFile"];
 export type RecordEdit = Schemas["RecordEdit"];
