@@ -3,8 +3,8 @@ import { useForm } from "@mantine/form";
 import { ApiError } from "@/api/client";
 import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
+import { NewPassword, newPasswordRules } from "@/ui/NewPassword";
 import { Refused } from "@/ui/Refused";
-import { NewPassword, newPasswordRules } from "./NewPassword";
 import { type User, useUpdateAccount } from "./queries";
 
 /** The step after a first login by link: email and password for the next time. */

@@ -1,13 +1,13 @@
 import { PasswordInput, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useSession } from "@/app/session";
-import { NewPassword, newPasswordRules } from "@/features/auth/NewPassword";
 import { type User, useUpdateAccount } from "@/features/auth/queries";
 import { emailProblem } from "@/lib/account";
 import { t } from "@/lib/strings";
 import { CopyText } from "@/ui/CommandLine";
 import { ReviewEnd } from "@/ui/FormEnd";
 import { useLanded } from "@/ui/forms";
+import { NewPassword, newPasswordRules } from "@/ui/NewPassword";
 import { Notice } from "@/ui/Notice";
 import { Fields, Panel } from "@/ui/Panel";
 import { TimeAgo } from "@/ui/Time";
