@@ -32,15 +32,15 @@ func NewChallenge(host, keyAuthorization string) *Challenge {
 	return &Challenge{sync.OnceValues(func() (*tls.Config, error) { return challengeConfig(host, keyAuthorization) })}
 }
 
-// One key signs all challenge certificates of a process: nobody trusts them, and
-// what they prove is in an extension.
-var challengeKey = sync.OnceValues(func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) })
+// selfKey signs all certificates that a process makes for itself: nobody trusts
+// them, and what those of challenges prove is in an extension.
+var selfKey = sync.OnceValues(func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) })
 
 var oidACMEIdentifier = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 31}
 
 // challengeConfig makes the self-signed certificate of RFC 8737 section 3.
 func challengeConfig(host, keyAuthorization string) (*tls.Config, error) {
-	key, err := challengeKey()
+	key, err := selfKey()
 	if err != nil {
 		return nil, err
 	}

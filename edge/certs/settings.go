@@ -70,6 +70,7 @@ func NewSettings(o Options) Settings {
 	c.modern.MinVersion = tls.VersionTLS13
 	s := Settings{TCP: base.Clone(), QUIC: c.modern.Clone(), DoT: base.Clone()}
 	s.TCP.GetConfigForClient = c.config
+	s.DoT.GetCertificate = c.certificateOrAny
 	s.QUIC.NextProtos = []string{"h3"}
 	// Over QUIC there is nothing to decide, and what would be returned would be
 	// cloned for each connection.

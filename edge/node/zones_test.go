@@ -281,7 +281,13 @@ func TestEncryptedDNS(t *testing.T) {
 	other := e.TLS()
 	other.ServerName = "unknown.test"
 	if _, _, err := (&dns.Client{Net: "tcp-tls", TLSConfig: other, Timeout: 10 * time.Second}).Exchange(q, e.DoTAddr()); err == nil {
-		t.Error("a handshake for a name without certificate")
+		t.Error("a certificate for a name that has none is believed")
+	}
+	other.InsecureSkipVerify = true
+	for _, other.ServerName = range []string{"unknown.test", ""} {
+		if answer, _, err := (&dns.Client{Net: "tcp-tls", TLSConfig: other, Timeout: 10 * time.Second}).Exchange(q, e.DoTAddr()); err != nil || len(answer.Answer) != 1 {
+			t.Errorf("over TLS, as who believes nobody, by the name %q: %v, %v", other.ServerName, err, answer)
+		}
 	}
 
 	q.Id = 0
