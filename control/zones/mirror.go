@@ -32,6 +32,9 @@ type book struct {
 	dirty map[string]bool     // owners to be looked at again
 	extra map[string][]string // challenges under way, by owner
 	all   bool                // every owner is to be looked at again
+	// aliases: the owners with an ALIAS are to be looked at again, which may lead
+	// to any other. Which they are is found when it is looked, not with every event.
+	aliases bool
 }
 
 type seenS struct {
@@ -170,7 +173,7 @@ func (m *mirror) applySet(r *resource.Resource, gone bool) []reconcile.Ref {
 	touch := func(where at, owner string) {
 		b := m.book(where)
 		b.dirty[owner] = true
-		b.touchAliases()
+		b.aliases = true
 		if b.id != "" {
 			refs = append(refs, reconcile.Ref{Kind: Kind, ID: b.id})
 		}
@@ -210,7 +213,7 @@ func (m *mirror) applyClaim(r *resource.Resource, gone bool) []reconcile.Ref {
 		if where, owner, ok := m.zoneOf(s); ok {
 			b := m.books[where]
 			b.dirty[owner] = true
-			b.touchAliases()
+			b.aliases = true
 			refs = append(refs, reconcile.Ref{Kind: Kind, ID: b.id})
 		}
 		// A claim also decides who may have a zone of its name.
@@ -277,15 +280,6 @@ func (m *mirror) childrenOf(where at) map[string]string {
 	return out
 }
 
-// touchAliases marks the owners with an ALIAS, which may lead to any other.
-func (b *book) touchAliases() {
-	for owner, sets := range b.sets {
-		if _, ok := sets[TypeALIAS]; ok {
-			b.dirty[owner] = true
-		}
-	}
-}
-
 // snapshot is what a build works on: the owners to look at, and the sets that
 // they may look up, which nobody changes meanwhile.
 type snapshot struct {
@@ -309,6 +303,13 @@ func (m *mirror) take(id string, servers []string) (s snapshot, ok bool) {
 	b := m.books[where]
 	s.sites, s.children = m.sitesOf(where), m.childrenOf(where)
 	owners := b.dirty
+	if b.aliases {
+		for owner, sets := range b.sets {
+			if _, ok := sets[TypeALIAS]; ok {
+				owners[owner] = true
+			}
+		}
+	}
 	if b.all {
 		owners = map[string]bool{"@": true}
 		for owner := range b.sets {
@@ -344,7 +345,7 @@ func (m *mirror) take(id string, servers []string) (s snapshot, ok bool) {
 	for owner, texts := range b.extra {
 		s.extra[owner] = slices.Clone(texts)
 	}
-	b.dirty, b.all = map[string]bool{}, false
+	b.dirty, b.all, b.aliases = map[string]bool{}, false, false
 	return s, true
 }
 
@@ -398,7 +399,7 @@ func (m *mirror) aliasesChanged(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if where, ok := m.zones[id]; ok {
-		m.books[where].touchAliases()
+		m.books[where].aliases = true
 	}
 }
 
