@@ -36,7 +36,10 @@ func (s *Service) kept(apex, project string) string {
 	return ""
 }
 
-func atOrBelow(name, apex string) bool { return name == apex || strings.HasSuffix(name, "."+apex) }
+func atOrBelow(name, apex string) bool {
+	_, is := within(name, apex)
+	return is
+}
 
 // normalName brings a name from the command line, which is checked there, into the
 // form of an apex.

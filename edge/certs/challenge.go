@@ -40,20 +40,13 @@ var oidACMEIdentifier = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 31}
 
 // challengeConfig makes the self-signed certificate of RFC 8737 section 3.
 func challengeConfig(host, keyAuthorization string) (*tls.Config, error) {
-	key, err := selfKey()
-	if err != nil {
-		return nil, err
-	}
 	digest := sha256.Sum256([]byte(keyAuthorization))
 	proof, err := asn1.Marshal(digest[:])
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ACME challenge"},
-		// A CA does not look at the dates, but a clock that is off must not
-		// make a library refuse them.
-		NotBefore: time.Unix(0, 0), NotAfter: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
+		Subject:         pkix.Name{CommonName: "ACME challenge"},
 		ExtraExtensions: []pkix.Extension{{Id: oidACMEIdentifier, Critical: true, Value: proof}},
 	}
 	if ip := net.ParseIP(host); ip != nil {
@@ -61,14 +54,30 @@ func challengeConfig(host, keyAuthorization string) (*tls.Config, error) {
 	} else {
 		template.DNSNames = []string{host}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	own, err := selfSign(template)
 	if err != nil {
 		return nil, err
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{ACMEProtocol}, SessionTicketsDisabled: true,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		Certificates: []tls.Certificate{*own},
 	}, nil
+}
+
+// selfSign makes a certificate of a template. Nobody looks at the dates, but a
+// clock that is off must not make a library refuse them.
+func selfSign(template *x509.Certificate) (*tls.Certificate, error) {
+	key, err := selfKey()
+	if err != nil {
+		return nil, err
+	}
+	template.SerialNumber = big.NewInt(1)
+	template.NotBefore, template.NotAfter = time.Unix(0, 0), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
 // challengeHost is the host that a server name stands for: an address is asked
